@@ -1,0 +1,103 @@
+//! The one error type of the libraries: each variant is a class with its own exit code.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::exit;
+
+/// Result with [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong, by who can mend it. The text is a sentence that names the subject.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Bad input. `subject` is a file, with the place in it where there is one.
+    #[error("{subject}: {problem}")]
+    Input {
+        /// The file, key or value that is wrong.
+        subject: String,
+        /// What is wrong with it and what would be right.
+        problem: String,
+    },
+    /// A wrong use of the command line that parsing alone cannot see.
+    #[error("{0}")]
+    Usage(String),
+    /// Something this machine lacks.
+    #[error("{what}; to mend it, run: {install}")]
+    Missing {
+        /// What was looked for, and where.
+        what: String,
+        /// The command that installs it.
+        install: String,
+    },
+    /// The board or the network failed.
+    #[error("{subject}: {problem}")]
+    Board {
+        /// The board or host.
+        subject: String,
+        /// What it answered, or did not.
+        problem: String,
+    },
+    /// A measurement was made and is not valid.
+    #[error("the measurement is not valid: {0}")]
+    Invalid(String),
+    /// The operating system refused a file operation.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried, as a verb: `read`, `write`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Something that this program promised itself did not hold.
+    #[error("{0} (this is a defect of mfactor)")]
+    Defect(String),
+    /// The user stopped the work.
+    #[error("{0}")]
+    Interrupted(String),
+}
+
+impl Error {
+    /// Bad input at `subject`.
+    pub fn input(subject: impl ToString, problem: impl ToString) -> Self {
+        Self::Input { subject: subject.to_string(), problem: problem.to_string() }
+    }
+
+    /// Bad input in the file at `path`.
+    pub fn file(path: &Path, problem: impl ToString) -> Self {
+        Self::input(path.display(), problem)
+    }
+
+    /// Something missing, and the command that installs it.
+    pub fn missing(what: impl ToString, install: impl ToString) -> Self {
+        Self::Missing { what: what.to_string(), install: install.to_string() }
+    }
+
+    /// Wraps a refusal of the operating system; for `map_err`.
+    pub fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+
+    /// The exit code of this class, from [`exit`].
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Input { .. } => exit::INPUT,
+            Self::Usage(_) => exit::USAGE,
+            Self::Missing { .. } => exit::MISSING,
+            Self::Board { .. } => exit::BOARD,
+            Self::Invalid(_) => exit::INVALID,
+            Self::Defect(_) => exit::DEFECT,
+            Self::Interrupted(_) => exit::INTERRUPTED,
+            Self::Io { source, .. } => match source.kind() {
+                // Space is a thing this machine lacks; everything else is a wrong path or permission.
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                    exit::MISSING
+                }
+                _ => exit::INPUT,
+            },
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! What a model file says about itself: everything its consumer needs, in ONNX's `metadata_props`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::architecture::Architecture;
+use crate::error::{Error, Result};
+use crate::recipe::Recipe;
+use crate::space::SearchSpace;
+
+/// Version of this form.
+pub const SCHEMA: u32 = 1;
+/// Every key of ours starts with this.
+pub const PREFIX: &str = "mfactor.";
+
+/// Metadata of one exported model. Texts are stored as they are, everything else as JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelMetadata {
+    /// Version of this form.
+    pub schema: u32,
+    /// Version of the tool that wrote the model.
+    pub tool_version: String,
+    /// The architecture.
+    pub architecture: Architecture,
+    /// The space it was found in.
+    pub space: SearchSpace,
+    /// P: trainable parameters, before batch norm was folded.
+    pub parameters: u64,
+    /// Multiply-accumulates for one image.
+    pub macs: u64,
+    /// P_min of the space.
+    pub minimum_parameters: u64,
+    /// α of the study.
+    pub alpha: f64,
+    /// M from the validation accuracy.
+    pub m_factor: f64,
+    /// Accuracy on the validation split, 0 to 1.
+    pub validation_accuracy: f64,
+    /// Accuracy of this very file on the test records, 0 to 1.
+    pub test_accuracy: f64,
+    /// Name of the data set.
+    pub data: String,
+    /// Class names in the order of the logits.
+    pub classes: Vec<String>,
+    /// How it was trained.
+    pub recipe: Recipe,
+    /// Seed of the training.
+    pub seed: u64,
+    /// Name of the study.
+    pub study: String,
+    /// Id of the trial.
+    pub trial: u64,
+    /// The strategy that proposed it.
+    pub strategy: String,
+    /// Type of the weights: `f32` or `int8`.
+    pub precision: String,
+}
+
+const TEXTS: [&str; 6] = ["tool_version", "architecture", "data", "study", "strategy", "precision"];
+
+impl ModelMetadata {
+    /// As keys and values for `metadata_props`, keys with [`PREFIX`].
+    pub fn to_properties(&self) -> Vec<(String, String)> {
+        let Ok(Value::Object(fields)) = serde_json::to_value(self) else {
+            unreachable!("a struct serialises to an object");
+        };
+        let text = |value: Value| match value {
+            Value::String(text) => text,
+            other => other.to_string(),
+        };
+        fields.into_iter().map(|(key, value)| (format!("{PREFIX}{key}"), text(value))).collect()
+    }
+
+    /// Reads what [`ModelMetadata::to_properties`] wrote; keys of others are ignored. `subject` names the
+    /// model in errors.
+    pub fn from_properties<'a>(
+        properties: impl IntoIterator<Item = (&'a str, &'a str)>,
+        subject: impl ToString,
+    ) -> Result<Self> {
+        let subject = subject.to_string();
+        let mut fields = Map::new();
+        for (key, text) in properties {
+            let Some(key) = key.strip_prefix(PREFIX) else { continue };
+            let value = if TEXTS.contains(&key) {
+                Value::String(text.to_owned())
+            } else {
+                serde_json::from_str(text)
+                    .map_err(|error| Error::input(&subject, format!("metadata {PREFIX}{key}: {error}")))?
+            };
+            fields.insert(key.to_owned(), value);
+        }
+        if fields.is_empty() {
+            return Err(Error::input(subject, "has no metadata of mfactor; `mfactor export` writes models"));
+        }
+        let metadata: Self = serde_json::from_value(Value::Object(fields))
+            .map_err(|error| Error::input(&subject, format!("metadata of mfactor: {error}")))?;
+        if metadata.schema != SCHEMA {
+            let problem = format!("metadata schema is {}; this version reads {SCHEMA}", metadata.schema);
+            return Err(Error::input(subject, problem));
+        }
+        Ok(metadata)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metadata() -> ModelMetadata {
+        ModelMetadata {
+            schema: SCHEMA,
+            tool_version: "0.1.0".to_owned(),
+            architecture: "357-333-377".parse().unwrap(),
+            space: SearchSpace::paper(),
+            parameters: 1,
+            macs: 2,
+            minimum_parameters: 272_474,
+            alpha: 1.0,
+            m_factor: 0.1,
+            validation_accuracy: 1.0 / 3.0,
+            test_accuracy: 0.25,
+            data: "7".to_owned(),
+            classes: vec!["a".to_owned(), "b".to_owned()],
+            recipe: Recipe::default(),
+            seed: u64::MAX,
+            study: "s".to_owned(),
+            trial: 3,
+            strategy: "rl".to_owned(),
+            precision: "f32".to_owned(),
+        }
+    }
+
+    fn read(properties: &[(String, String)]) -> Result<ModelMetadata> {
+        ModelMetadata::from_properties(properties.iter().map(|(k, v)| (k.as_str(), v.as_str())), "m.onnx")
+    }
+
+    #[test]
+    fn properties_round_trip() {
+        let properties = metadata().to_properties();
+        assert!(properties.contains(&("mfactor.architecture".to_owned(), "357-333-377".to_owned())));
+        assert_eq!(read(&properties).unwrap(), metadata());
+    }
+
+    #[test]
+    fn foreign_and_damaged_metadata_is_refused() {
+        assert!(read(&[("author".to_owned(), "me".to_owned())]).unwrap_err().to_string().contains("m.onnx"));
+        let mut properties = metadata().to_properties();
+        properties.retain(|(key, _)| key != "mfactor.parameters");
+        assert!(read(&properties).unwrap_err().to_string().contains("parameters"));
+    }
+}

@@ -1,0 +1,136 @@
+//! The lines that the search and the trainer exchange: one JSON object a line, jobs down the trainer's
+//! standard input, events up its standard output.
+//!
+//! The legal order of events is `ready` once after the start, then for each job `epoch` zero or more times and
+//! one of `done` and `failed`.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::architecture::Architecture;
+use crate::recipe::Recipe;
+use crate::space::SearchSpace;
+
+/// One architecture to train.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Job {
+    /// The trial this belongs to; events repeat it.
+    pub trial: u64,
+    /// What to train.
+    pub architecture: Architecture,
+    /// The space that lowers it to layers.
+    pub space: SearchSpace,
+    /// How to train.
+    pub recipe: Recipe,
+    /// Seed of initial weights, order of images and augmentation.
+    pub seed: u64,
+    /// Folder of a data set, see [`crate::dataset`].
+    pub data: PathBuf,
+    /// Folder that receives [`WEIGHTS_FILE`] and [`CHECK_FILE`].
+    pub output: PathBuf,
+}
+
+/// The trained tensors, named as [`crate::Layer::tensors`] says, in f32, with [`MEAN_TENSOR`] and
+/// [`DEVIATION_TENSOR`] beside them.
+pub const WEIGHTS_FILE: &str = "weights.safetensors";
+/// What the network answers on a few validation images: [`CHECK_RECORDS_TENSOR`] and [`CHECK_LOGITS_TENSOR`].
+pub const CHECK_FILE: &str = "check.safetensors";
+/// Mean of each channel over the training split, f32 \[channels\], of pixel values divided by 255.
+pub const MEAN_TENSOR: &str = "normalization.mean";
+/// Standard deviation of each channel, f32 \[channels\], likewise.
+pub const DEVIATION_TENSOR: &str = "normalization.deviation";
+/// Record numbers in the training records, i64 \[n\].
+pub const CHECK_RECORDS_TENSOR: &str = "records";
+/// Logits of those records from the trained network in f32, f32 \[n, classes\].
+pub const CHECK_LOGITS_TENSOR: &str = "logits";
+/// Number of records in [`CHECK_FILE`], or all validation records where there are fewer.
+pub const CHECK_RECORDS: usize = 64;
+
+/// What a trainer reports.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The trainer is up. Sent once, before the first job.
+    Ready(TrainerFacts),
+    /// An epoch has ended.
+    Epoch(Epoch),
+    /// The job is done and its files are written.
+    Done {
+        /// The trial.
+        trial: u64,
+        /// The result.
+        evaluation: Evaluation,
+    },
+    /// The job failed; the trainer is ready for another.
+    Failed {
+        /// The trial.
+        trial: u64,
+        /// Why, in a sentence.
+        reason: String,
+    },
+}
+
+/// What a trainer is and where it trains.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrainerFacts {
+    /// Version of the trainer, as [`crate::version`] gives it.
+    pub version: String,
+    /// Version of libtorch.
+    pub libtorch: String,
+    /// Device: `cpu` or `cuda:0`.
+    pub device: String,
+    /// Type that convolutions are computed in: `float32` or `bfloat16`.
+    pub precision: String,
+    /// Threads of one operation.
+    pub threads: usize,
+}
+
+/// State of a training at the end of an epoch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Epoch {
+    /// The trial.
+    pub trial: u64,
+    /// The epoch, from 1.
+    pub epoch: u32,
+    /// Epochs of the budget.
+    pub epochs: u32,
+    /// Mean training loss in this epoch, in nats.
+    pub loss: f64,
+    /// Accuracy on the validation split, 0 to 1.
+    pub accuracy: f64,
+    /// Training speed in this epoch, validation excluded.
+    pub images_per_second: f64,
+    /// Estimate of the time to the end of this job.
+    pub seconds_left: f64,
+}
+
+/// Result of the only expensive call in a study.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Accuracy on the validation split after the whole budget, 0 to 1, computed in f32. Not a number where
+    /// training diverged; the study judges that.
+    pub accuracy: f64,
+    /// Wall-clock seconds of the job.
+    pub seconds: f64,
+    /// Training images that were seen.
+    pub images: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_flat_lines() {
+        let event =
+            Event::Done { trial: 4, evaluation: Evaluation { accuracy: 0.5, seconds: 2.0, images: 10 } };
+        let line = serde_json::to_string(&event).unwrap();
+        assert_eq!(
+            line,
+            r#"{"event":"done","trial":4,"evaluation":{"accuracy":0.5,"seconds":2.0,"images":10}}"#
+        );
+        assert_eq!(serde_json::from_str::<Event>(&line).unwrap(), event);
+    }
+}

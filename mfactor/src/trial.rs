@@ -1,0 +1,155 @@
+//! What a study knows about one architecture it tried.
+
+use serde::{Deserialize, Serialize};
+
+use crate::architecture::Architecture;
+use crate::cost::Cost;
+
+/// State of a trial; the names are Optuna's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TrialState {
+    /// Being evaluated, or cut off while it was.
+    Running,
+    /// Evaluated; accuracy and M-factor are finite.
+    Complete,
+    /// Stopped early for lack of promise.
+    Pruned,
+    /// Not evaluated; the reason is recorded.
+    Failed,
+}
+
+/// One architecture that a study tried, or is trying.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trial {
+    /// Position among all trials of the journal, from 0. Names the folder of its weights.
+    pub id: u64,
+    /// Position among the trials of its strategy, from 0.
+    pub number: u64,
+    /// The strategy that proposed it.
+    pub strategy: String,
+    /// What was tried.
+    pub architecture: Architecture,
+    /// State.
+    pub state: TrialState,
+    /// Seed of its training.
+    pub seed: u64,
+    /// Parameters, MACs and bytes.
+    #[serde(flatten)]
+    pub cost: Cost,
+    /// S' = P_min / P.
+    pub size_score: f64,
+    /// Accuracy on the validation split, 0 to 1; of a complete trial.
+    pub accuracy: Option<f64>,
+    /// The objective's value; of a complete trial.
+    pub m_factor: Option<f64>,
+    /// Validation accuracy after each epoch, 0 to 1.
+    pub epoch_accuracies: Vec<f64>,
+    /// Wall-clock seconds of the evaluation.
+    pub seconds: Option<f64>,
+    /// Training images seen.
+    pub images: Option<u64>,
+    /// Why it failed.
+    pub failure: Option<String>,
+}
+
+impl Trial {
+    /// Whether nothing more will happen to it.
+    pub fn is_finished(&self) -> bool {
+        self.state != TrialState::Running
+    }
+}
+
+/// The complete trial with the largest M-factor; the earlier one where two are equal.
+pub fn best<'a>(trials: impl IntoIterator<Item = &'a Trial>) -> Option<&'a Trial> {
+    ranked(trials).into_iter().next()
+}
+
+/// Complete trials by falling M-factor; the earlier one first where two are equal.
+pub fn ranked<'a>(trials: impl IntoIterator<Item = &'a Trial>) -> Vec<&'a Trial> {
+    let mut complete: Vec<(&Trial, f64)> =
+        trials.into_iter().filter_map(|trial| trial.m_factor.map(|m| (trial, m))).collect();
+    complete.sort_by(|(a, m), (b, n)| n.total_cmp(m).then(a.id.cmp(&b.id)));
+    complete.into_iter().map(|(trial, _)| trial).collect()
+}
+
+/// Complete trials that no other dominates in accuracy (higher) and parameters (fewer), by rising
+/// parameters. Of equal trials the earlier one stands.
+pub fn pareto_front<'a>(trials: impl IntoIterator<Item = &'a Trial>) -> Vec<&'a Trial> {
+    let mut complete: Vec<(&Trial, f64)> =
+        trials.into_iter().filter_map(|trial| trial.accuracy.map(|a| (trial, a))).collect();
+    complete.sort_by(|(a, x), (b, y)| {
+        a.cost.parameters.cmp(&b.cost.parameters).then(y.total_cmp(x)).then(a.id.cmp(&b.id))
+    });
+    let mut best = f64::NEG_INFINITY;
+    complete.retain(|(_, accuracy)| {
+        let improves = *accuracy > best;
+        best = best.max(*accuracy);
+        improves
+    });
+    complete.into_iter().map(|(trial, _)| trial).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trial(id: u64, accuracy: Option<f64>, parameters: u64) -> Trial {
+        Trial {
+            id,
+            number: id,
+            strategy: "random".to_owned(),
+            architecture: "333-333-333".parse().unwrap(),
+            state: if accuracy.is_some() { TrialState::Complete } else { TrialState::Failed },
+            seed: 0,
+            cost: Cost { parameters, macs: 1, model_bytes: 4 * parameters },
+            size_score: 100.0 / parameters as f64,
+            accuracy,
+            m_factor: accuracy.map(|a| a * 100.0 / parameters as f64),
+            epoch_accuracies: vec![],
+            seconds: None,
+            images: None,
+            failure: None,
+        }
+    }
+
+    fn ids(trials: Vec<&Trial>) -> Vec<u64> {
+        trials.into_iter().map(|trial| trial.id).collect()
+    }
+
+    #[test]
+    fn ranking_skips_failures_and_keeps_the_earlier_of_equals() {
+        let trials = [
+            trial(0, None, 100),
+            trial(1, Some(0.5), 100),
+            trial(2, Some(0.7), 100),
+            trial(3, Some(0.5), 100),
+        ];
+        assert_eq!(ids(ranked(&trials)), [2, 1, 3]);
+        assert_eq!(best(&trials).unwrap().id, 2);
+        assert!(best(&trials[..1]).is_none());
+    }
+
+    #[test]
+    fn the_front_holds_what_nothing_dominates() {
+        let trials = [
+            trial(0, Some(0.5), 100),
+            trial(1, Some(0.4), 150),
+            trial(2, Some(0.6), 200),
+            trial(3, Some(0.5), 100),
+            trial(4, Some(0.6), 300),
+            trial(5, Some(0.9), 400),
+        ];
+        assert_eq!(ids(pareto_front(&trials)), [0, 2, 5]);
+    }
+
+    #[test]
+    fn field_names_in_json() {
+        let json = serde_json::to_value(trial(0, Some(0.5), 100)).unwrap();
+        for field in
+            ["architecture", "parameters", "macs", "model_bytes", "size_score", "m_factor", "accuracy"]
+        {
+            assert!(json.get(field).is_some(), "{field}");
+        }
+    }
+}
