@@ -18,7 +18,9 @@
 //! | [`protocol`] | the lines the search and the trainer exchange |
 //! | [`metadata`] | what a model file says about itself |
 //! | [`onnx`] | the part of the ONNX format that is written and read here |
-//! | [`measurement`] | what a board reported about a model |
+//! | [`golden`] | inputs on which host and board compare answers |
+//! | [`measurement`], [`latency`] | what a board reported about a model |
+//! | [`limits`] | what a model must keep to on a board |
 //! | [`error`], [`exit`] | what can go wrong, and the exit code it ends in |
 //! | [`files`] | writing without ever leaving half a file |
 
@@ -28,7 +30,10 @@ pub mod dataset;
 pub mod error;
 pub mod exit;
 pub mod files;
+pub mod golden;
+pub mod latency;
 pub mod layers;
+pub mod limits;
 pub mod measurement;
 pub mod metadata;
 pub mod objective;
@@ -43,6 +48,7 @@ pub use architecture::Architecture;
 pub use cost::Cost;
 pub use error::{Error, Result};
 pub use layers::Layer;
+pub use limits::Limits;
 pub use measurement::Measurement;
 pub use metadata::ModelMetadata;
 pub use objective::Objective;

@@ -1,9 +1,12 @@
 //! What a board reported about one model: the record that `edge-runner measure` writes and every other
 //! program reads.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+pub use crate::latency::Latency;
 use crate::metadata::ModelMetadata;
 
 /// Version of the record's form.
@@ -24,8 +27,15 @@ pub struct Measurement {
     pub engine: EngineFacts,
     /// Where it ran.
     pub board: Board,
+    /// What can change while it runs: before the first timed inference (the processor is warm) and after the last.
+    pub conditions: [Conditions; 2],
+    /// Logical processor that the measurement was pinned to; `None` where pinning was refused or not wanted.
+    pub pinned_core: Option<usize>,
     /// How thorough the measurement was.
     pub preset: Preset,
+    /// Largest difference from the golden logits in the model's metadata, see [`crate::golden::difference`].
+    /// `None` where one of the answers is not a number.
+    pub golden_difference: Option<f64>,
     /// Accuracy on the test records, if records were given.
     pub accuracy: Option<MeasuredAccuracy>,
     /// Milliseconds to read, check and optimise the model.
@@ -36,8 +46,12 @@ pub struct Measurement {
     pub warm_up_inferences: u64,
     /// Latency of one image at batch 1.
     pub latency: Latency,
+    /// Resident memory of the process before the model was read, in bytes (VmRSS).
+    pub baseline_rss_bytes: Option<u64>,
     /// Peak resident memory of the whole process in bytes (VmHWM), measured before test records are read.
     pub peak_rss_bytes: Option<u64>,
+    /// Private dirty memory of the process after the timed inferences, in bytes (smaps_rollup).
+    pub private_dirty_bytes: Option<u64>,
     /// Whether the figures may be believed.
     pub verdict: Verdict,
 }
@@ -66,6 +80,8 @@ pub struct EngineFacts {
     pub version: String,
     /// Threads it was allowed.
     pub threads: usize,
+    /// Environment variables that change what it does: `TRACT_CPU_AARCH64_KIND`.
+    pub knobs: BTreeMap<String, String>,
 }
 
 /// Facts about the machine that measured; what could not be read is `None`.
@@ -75,18 +91,31 @@ pub struct Board {
     pub name: String,
     /// Processor architecture: `aarch64`.
     pub architecture: String,
+    /// Model of the processor, or implementer and part (`0x41/0xd08`) where only these are told.
+    pub processor: Option<String>,
     /// Kernel release.
     pub kernel: Option<String>,
     /// Logical processors.
     pub cores: usize,
     /// Memory in bytes.
     pub memory_bytes: Option<u64>,
-    /// CPU frequency governor.
-    pub governor: Option<String>,
-    /// Temperature in °C, before and after.
-    pub temperature_celsius: Option<[f64; 2]>,
     /// Whether the processor is emulated, so that times mean nothing.
     pub emulated: bool,
+}
+
+/// State of the machine at one moment; what could not be read is `None`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Conditions {
+    /// CPU frequency governor.
+    pub governor: Option<String>,
+    /// Current frequency of the measuring core in kHz.
+    pub frequency_khz: Option<u64>,
+    /// Largest frequency that the core is allowed, in kHz.
+    pub maximum_frequency_khz: Option<u64>,
+    /// Highest temperature of all thermal zones, °C.
+    pub temperature_celsius: Option<f64>,
+    /// Raspberry Pi's `get_throttled` bits.
+    pub throttle_bits: Option<u32>,
 }
 
 /// How thorough a measurement was.
@@ -108,57 +137,6 @@ pub struct MeasuredAccuracy {
     pub correct: u64,
     /// correct / images.
     pub accuracy: f64,
-}
-
-/// Distribution of the time of one inference.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Latency {
-    /// Smallest, milliseconds.
-    pub min_ms: f64,
-    /// Median, milliseconds.
-    pub p50_ms: f64,
-    /// 90th percentile, milliseconds.
-    pub p90_ms: f64,
-    /// 99th percentile, milliseconds.
-    pub p99_ms: f64,
-    /// Mean, milliseconds.
-    pub mean_ms: f64,
-    /// Median absolute deviation from the median, milliseconds.
-    pub mad_ms: f64,
-    /// Every sample in the order it was taken, nanoseconds.
-    pub samples_ns: Vec<u64>,
-}
-
-impl Latency {
-    /// Summarises raw samples in nanoseconds. `None` if there is none.
-    pub fn from_samples(samples_ns: Vec<u64>) -> Option<Self> {
-        let mut sorted = samples_ns.clone();
-        sorted.sort_unstable();
-        let count = sorted.len();
-        if count == 0 {
-            return None;
-        }
-        let ms = |ns: f64| ns / 1e6;
-        let median = percentile(&sorted, 0.5);
-        let mut deviations: Vec<u64> = sorted.iter().map(|sample| sample.abs_diff(median as u64)).collect();
-        deviations.sort_unstable();
-        Some(Self {
-            min_ms: ms(sorted[0] as f64),
-            p50_ms: ms(median),
-            p90_ms: ms(percentile(&sorted, 0.9)),
-            p99_ms: ms(percentile(&sorted, 0.99)),
-            mean_ms: ms(sorted.iter().map(|sample| *sample as f64).sum::<f64>() / count as f64),
-            mad_ms: ms(percentile(&deviations, 0.5)),
-            samples_ns,
-        })
-    }
-}
-
-/// Percentile of ascending samples by linear interpolation between closest ranks (numpy's default).
-fn percentile(sorted: &[u64], quantile: f64) -> f64 {
-    let position = quantile * (sorted.len() - 1) as f64;
-    let (low, high) = (sorted[position.floor() as usize] as f64, sorted[position.ceil() as usize] as f64);
-    low + (high - low) * position.fract()
 }
 
 /// Whether a measurement may be believed.
@@ -200,16 +178,6 @@ impl Measurement {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn summary_of_samples() {
-        let latency =
-            Latency::from_samples(vec![5_000_000, 1_000_000, 2_000_000, 4_000_000, 3_000_000]).unwrap();
-        assert_eq!((latency.min_ms, latency.p50_ms, latency.mean_ms, latency.mad_ms), (1.0, 3.0, 3.0, 1.0));
-        assert!((latency.p90_ms - 4.6).abs() < 1e-9);
-        assert_eq!(latency.samples_ns[0], 5_000_000);
-        assert!(Latency::from_samples(vec![]).is_none());
-    }
 
     #[test]
     fn a_record_of_another_version_is_refused() {

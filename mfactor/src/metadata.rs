@@ -54,6 +54,8 @@ pub struct ModelMetadata {
     pub strategy: String,
     /// Type of the weights: `f32` or `int8`.
     pub precision: String,
+    /// Logits of each [`crate::golden::input`], from ONNX Runtime on the host that exported the model.
+    pub golden_logits: Vec<Vec<f32>>,
 }
 
 const TEXTS: [&str; 6] = ["tool_version", "architecture", "data", "study", "strategy", "precision"];
@@ -127,6 +129,7 @@ mod tests {
             trial: 3,
             strategy: "rl".to_owned(),
             precision: "f32".to_owned(),
+            golden_logits: vec![vec![0.1, -2.5]],
         }
     }
 

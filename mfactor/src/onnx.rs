@@ -1,6 +1,7 @@
 //! The part of the ONNX format that is written by `export` and inspected by `edge-runner`.
 //!
 //! Field numbers are those of `onnx.proto` (ONNX 1.x). Fields that are not listed are skipped when reading.
+//! Those in bytes are listed to be refused, never to be read.
 
 #![expect(missing_docs, reason = "names and meanings are those of onnx.proto")]
 
@@ -24,6 +25,10 @@ pub struct Model {
     pub opset_import: Vec<OperatorSetId>,
     #[prost(message, repeated, tag = "14")]
     pub metadata_props: Vec<StringStringEntry>,
+    #[prost(bytes = "vec", repeated, tag = "20")]
+    pub training_info: Vec<Vec<u8>>,
+    #[prost(bytes = "vec", repeated, tag = "25")]
+    pub functions: Vec<Vec<u8>>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -54,6 +59,8 @@ pub struct Graph {
     pub input: Vec<ValueInfo>,
     #[prost(message, repeated, tag = "12")]
     pub output: Vec<ValueInfo>,
+    #[prost(bytes = "vec", repeated, tag = "15")]
+    pub sparse_initializer: Vec<Vec<u8>>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -113,6 +120,9 @@ pub struct Tensor {
     pub raw_data: Vec<u8>,
     #[prost(message, repeated, tag = "13")]
     pub external_data: Vec<StringStringEntry>,
+    /// 0: in this file, 1: external.
+    #[prost(int32, tag = "14")]
+    pub data_location: i32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Enumeration)]
