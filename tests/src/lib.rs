@@ -1,1 +1,1 @@
-//! Placeholder.
+//! Tests of what crosses rooms live in `tests/` beside this file; this library is empty.

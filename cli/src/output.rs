@@ -1,0 +1,143 @@
+//! Talking to the user: results go to stdout, everything else to stderr.
+
+use std::io::{self, IsTerminal, Write};
+
+use clap::Args;
+use comfy_table::{CellAlignment, Table};
+use serde::Serialize;
+
+/// Options that every command takes.
+#[derive(Args)]
+pub struct OutputOptions {
+    /// Print the result as JSON, and nothing else on stdout
+    #[arg(long, global = true)]
+    json: bool,
+    /// Say nothing but results and errors
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// Say more; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    verbose: u8,
+}
+
+/// Where results and talk go.
+pub struct Output {
+    json: bool,
+    quiet: bool,
+    verbose: u8,
+}
+
+impl Output {
+    /// Decides once how to talk.
+    pub fn new(options: &OutputOptions) -> Self {
+        Self { json: options.json, quiet: options.quiet, verbose: options.verbose }
+    }
+
+    /// Whether nothing but results and errors is wanted.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Whether a result may have colours: on a terminal, unless NO_COLOR is set.
+    pub fn colour(&self) -> bool {
+        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        io::stdout().is_terminal() && !refused
+    }
+
+    /// Prints the result: `value` as JSON if that was asked for, else what `text` makes of it.
+    pub fn result<T: Serialize>(&self, value: &T, text: impl FnOnce() -> String) -> anyhow::Result<()> {
+        let mut text = if self.json { serde_json::to_string_pretty(value)? } else { text() };
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
+        match io::stdout().lock().write_all(text.as_bytes()) {
+            // The reader, `head` say, has seen enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => Ok(written?),
+        }
+    }
+
+    /// Says something about the work on stderr.
+    pub fn say(&self, text: impl AsRef<str>) {
+        if !self.quiet {
+            talk(text.as_ref());
+        }
+    }
+
+    /// Says something that only those want to know who asked for it with `-v`.
+    pub fn detail(&self, text: impl AsRef<str>) {
+        if self.verbose > 0 {
+            talk(text.as_ref());
+        }
+    }
+
+    /// Prints an error with its causes in one line.
+    pub fn error(&self, error: &anyhow::Error) {
+        talk(&format!("error: {error:#}"));
+    }
+}
+
+/// Where stderr is closed there is nobody to tell.
+fn talk(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// A table without lines; columns whose header starts with '>' are aligned to the right.
+pub fn table<R: IntoIterator<Item = String>>(headers: &[&str], rows: impl IntoIterator<Item = R>) -> String {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_header(headers.iter().map(|header| header.trim_start_matches('>')));
+    for row in rows {
+        table.add_row(row);
+    }
+    for (column, header) in table.column_iter_mut().zip(headers) {
+        column.set_padding((0, 2));
+        if header.starts_with('>') {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+/// A count with thousands separated by commas.
+pub fn thousands(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A length of time for people: `48 s`, `3 min 20 s`, `2 h 05 min`.
+pub fn duration(seconds: f64) -> String {
+    let whole = seconds.max(0.0).round() as u64;
+    match whole {
+        0..60 => format!("{whole} s"),
+        60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_for_people() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([0.4, 61.0, 3660.0].map(duration), ["0 s", "1 min 01 s", "1 h 01 min"]);
+    }
+
+    #[test]
+    fn tables_are_aligned_and_have_no_trailing_blanks() {
+        let text = table(
+            &["name", ">count"],
+            [["a".to_owned(), "10".to_owned()], ["bc".to_owned(), "7".to_owned()]],
+        );
+        assert_eq!(text, "name  count\na        10\nbc        7\n");
+    }
+}

@@ -1,0 +1,47 @@
+//! Finding the programs that this one starts: `mfactor-trainer` and `edge-runner`.
+
+use std::path::{Path, PathBuf};
+
+use mfactor::{Error, Result};
+
+/// A program of this project.
+#[derive(Debug, Clone, Copy)]
+pub struct Program {
+    name: &'static str,
+    variable: &'static str,
+}
+
+/// Trains; the only program that needs libtorch.
+pub const TRAINER: Program = Program { name: "mfactor-trainer", variable: "MFACTOR_TRAINER" };
+/// Measures.
+pub const RUNNER: Program = Program { name: "edge-runner", variable: "MFACTOR_RUNNER" };
+
+impl Program {
+    /// Name of the executable.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Its path: what the environment variable says, else beside this program, else on PATH.
+    pub fn find(&self) -> Result<PathBuf> {
+        if let Some(path) = std::env::var_os(self.variable).filter(|path| !path.is_empty()) {
+            let path = PathBuf::from(path);
+            return if path.is_file() {
+                Ok(path)
+            } else {
+                Err(Error::input(self.variable, format!("{} is not a file", path.display())))
+            };
+        }
+        let beside = std::env::current_exe().ok().and_then(|own| own.parent().map(Path::to_owned));
+        let on_path = std::env::var_os("PATH").unwrap_or_default();
+        beside
+            .into_iter()
+            .chain(std::env::split_paths(&on_path))
+            .map(|folder| folder.join(self.name))
+            .find(|path| path.is_file())
+            .ok_or_else(|| {
+                let what = format!("{} is neither beside this program nor on PATH", self.name);
+                Error::missing(what, "scripts/setup")
+            })
+    }
+}

@@ -1,0 +1,101 @@
+//! The rooms may only import what the house allows: each room's workspace crates, and the big things
+//! (libtorch, inference engines, the command-line parser) that must not leak into it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Room, workspace crates it may import, crates that must not be anywhere in its dependency tree.
+const RULES: [(&str, &[&str], &[&str]); 9] = [
+    ("mfactor", &[], &["tch", "torch-sys", "tract", "ort", "clap", "indicatif"]),
+    ("datasets", &["mfactor"], &["tch", "torch-sys", "tract", "ort", "clap", "indicatif"]),
+    ("search", &["mfactor"], &["tch", "torch-sys", "tract", "ort", "clap", "indicatif"]),
+    ("mfactor-trainer", &["mfactor"], &["tract", "ort", "indicatif"]),
+    ("edge-runner", &["mfactor"], &["tch", "torch-sys", "search", "export", "indicatif"]),
+    ("export", &["mfactor", "edge-runner"], &["tch", "torch-sys", "search", "indicatif"]),
+    ("targets", &["mfactor"], &["tch", "torch-sys", "tract", "ort", "clap", "indicatif"]),
+    ("report", &["mfactor"], &["tch", "torch-sys", "tract", "ort", "clap", "indicatif"]),
+    (
+        "cli",
+        &["mfactor", "datasets", "search", "edge-runner", "export", "targets", "report"],
+        &["tch", "torch-sys"],
+    ),
+];
+
+/// Normal dependencies of every package, by name.
+struct Graph {
+    members: BTreeSet<String>,
+    imports: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Graph {
+    fn read() -> Self {
+        let output = Command::new(env!("CARGO"))
+            .args(["metadata", "--format-version", "1", "--locked", "--offline"])
+            .output()
+            .expect("cargo runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let names: BTreeMap<&str, &str> = array(&metadata["packages"])
+            .map(|package| (text(&package["id"]), text(&package["name"])))
+            .collect();
+        let mut imports: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for node in array(&metadata["resolve"]["nodes"]) {
+            // Two versions of one crate share a name; the union of what they import errs on the strict side.
+            let entry = imports.entry(names[text(&node["id"])].to_owned()).or_default();
+            let normal =
+                |dependency: &&Value| array(&dependency["dep_kinds"]).any(|kind| kind["kind"].is_null());
+            let dependencies = array(&node["deps"]).filter(normal);
+            entry.extend(dependencies.map(|dependency| names[text(&dependency["pkg"])].to_owned()));
+        }
+        let members = array(&metadata["workspace_members"]).map(|id| names[text(id)].to_owned()).collect();
+        Self { members, imports }
+    }
+
+    /// Everything `package` needs, directly or not.
+    fn tree(&self, package: &str) -> BTreeSet<&str> {
+        let mut tree = BTreeSet::new();
+        let mut open = vec![package];
+        while let Some(next) = open.pop() {
+            let found = self.imports[next].iter().map(String::as_str);
+            open.extend(found.filter(|import| tree.insert(*import)));
+        }
+        tree
+    }
+}
+
+fn array(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().expect("an array").iter()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().expect("a text")
+}
+
+#[test]
+fn rooms_import_only_what_they_may() {
+    let graph = Graph::read();
+    for (room, allowed, forbidden) in RULES {
+        let direct = graph.imports[room].intersection(&graph.members);
+        let strangers: Vec<_> = direct.filter(|import| !allowed.contains(&import.as_str())).collect();
+        assert!(strangers.is_empty(), "{room} must not import {strangers:?}");
+        let tree = graph.tree(room);
+        let leaked: Vec<_> = forbidden.iter().filter(|name| tree.contains(**name)).collect();
+        assert!(leaked.is_empty(), "{leaked:?} must not be in the dependency tree of {room}");
+    }
+}
+
+#[test]
+fn every_room_has_a_rule() {
+    let ruled: BTreeSet<String> = RULES.iter().map(|(room, ..)| (*room).to_owned()).collect();
+    let rooms: BTreeSet<String> = Graph::read().members.into_iter().filter(|room| room != "tests").collect();
+    assert_eq!(rooms, ruled);
+}
+
+#[test]
+fn the_rules_would_notice() {
+    let graph = Graph::read();
+    assert!(graph.tree("mfactor-trainer").contains("torch-sys"), "the trainer links libtorch");
+    assert!(graph.tree("edge-runner").contains("tract-core"), "the runner links tract");
+}
