@@ -1,1 +1,168 @@
-//! Tests of what crosses rooms live in `tests/` beside this file; this library is empty.
+//! What the tests in `tests/` share: running the programs as a user would, in a folder of their own, on a data set
+//! that is made here. The tests are of what crosses rooms; each room tests itself.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use mfactor::dataset::{MANIFEST_FILE, Manifest, RecordFile, SCHEMA};
+use mfactor::space::ImageShape;
+use tempfile::TempDir;
+
+/// Path of a program of this workspace, built with the profile of the running test.
+///
+/// # Panics
+/// If it is not built: cargo builds programs only for the tests of their own package.
+pub fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a test has a path");
+    let path = test.ancestors().nth(2).expect("tests lie in target/PROFILE/deps").join(name);
+    assert!(path.is_file(), "{} is missing; run: cargo build --workspace --bins", path.display());
+    path
+}
+
+/// A folder in which commands run, and the commands.
+pub struct Workplace {
+    folder: TempDir,
+}
+
+impl Workplace {
+    /// A new, empty folder, removed in the end.
+    ///
+    /// # Panics
+    /// If the system refuses one.
+    #[expect(clippy::new_without_default, reason = "making a folder is no default")]
+    pub fn new() -> Self {
+        Self { folder: tempfile::tempdir().expect("a temporary folder") }
+    }
+
+    /// A path in the folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// `mfactor` with arguments, ready to run in the folder.
+    pub fn mfactor<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
+        let mut command = Command::new(program("mfactor"));
+        command.args(arguments).current_dir(self.folder.path()).env("NO_COLOR", "1");
+        command
+    }
+
+    /// Runs `mfactor`, arguments separated by blanks, and expects this exit code. Returns stdout and stderr.
+    ///
+    /// # Panics
+    /// If it ends otherwise.
+    pub fn run(&self, arguments: &str, code: u8) -> (String, String) {
+        let output = self.mfactor(arguments.split_whitespace()).output().expect("mfactor runs");
+        expect(arguments, &output, code)
+    }
+
+    /// Runs `mfactor … --json` and parses what it prints.
+    ///
+    /// # Panics
+    /// If it fails, or prints anything but JSON.
+    pub fn json(&self, arguments: &str) -> serde_json::Value {
+        let (stdout, _) = self.run(&format!("{arguments} --json"), mfactor::exit::DONE);
+        serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{arguments}: {error}\n{stdout}"))
+    }
+
+    /// Writes a file in the folder.
+    ///
+    /// # Panics
+    /// If the system refuses.
+    pub fn write(&self, name: &str, contents: impl AsRef<[u8]>) {
+        std::fs::write(self.path(name), contents).expect("a file can be written");
+    }
+
+    /// Makes the data set `tiny` and the space `small.toml`, with which a trial takes seconds.
+    pub fn prepare(&self) {
+        make_data(&self.path("tiny"));
+        self.write("small.toml", SMALL_SPACE);
+    }
+}
+
+/// Checks an exit code, with all that was said in the message. Returns stdout and stderr.
+///
+/// # Panics
+/// If it is another.
+pub fn expect(what: &str, output: &Output, code: u8) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(i32::from(code)), "{what}\nstdout: {stdout}\nstderr: {stderr}");
+    (stdout, stderr)
+}
+
+/// A space of 3^4 = 81 small networks for the images of [`make_data`].
+pub const SMALL_SPACE: &str = r#"
+schema = 1
+name = "small"
+classes = 4
+
+[image]
+channels = 3
+height = 16
+width = 16
+
+[stem]
+kernel = 3
+width = 8
+
+[[stage]]
+blocks = 2
+width = 8
+stride = 1
+kernels = [3, 5, 7]
+
+[[stage]]
+blocks = 2
+width = 16
+stride = 2
+kernels = [3, 5, 7]
+"#;
+
+/// Writes a data set of 4 classes that a network can learn: a bright quarter on noise says the class.
+///
+/// # Panics
+/// If the system refuses to write.
+pub fn make_data(folder: &Path) {
+    let image = ImageShape { channels: 3, height: 16, width: 16 };
+    let manifest = Manifest {
+        schema: SCHEMA,
+        name: "tiny".to_owned(),
+        classes: ["upper left", "upper right", "lower left", "lower right"].map(str::to_owned).to_vec(),
+        validation: 96,
+        image,
+        train: vec![RecordFile { file: "train.bin".to_owned(), records: 480 }],
+        test: vec![RecordFile { file: "test.bin".to_owned(), records: 64 }],
+    };
+    std::fs::create_dir_all(folder).expect("a folder can be made");
+    let write = |name: &str, bytes: Vec<u8>| std::fs::write(folder.join(name), bytes).expect("writable");
+    write(MANIFEST_FILE, toml::to_string(&manifest).expect("a manifest is TOML").into_bytes());
+    let mut noise = Noise(1);
+    write("train.bin", (0..480).flat_map(|number| record(number, image, &mut noise)).collect());
+    write("test.bin", (0..64).flat_map(|number| record(number, image, &mut noise)).collect());
+}
+
+fn record(number: usize, image: ImageShape, noise: &mut Noise) -> Vec<u8> {
+    let class = number % 4;
+    let mut bytes = vec![class as u8];
+    for _ in 0..image.channels {
+        for row in 0..image.height {
+            for column in 0..image.width {
+                let quarter = 2 * (row / (image.height / 2)) + column / (image.width / 2);
+                let light = if quarter == class { 70 } else { 0 };
+                bytes.push(light + noise.next() % 150);
+            }
+        }
+    }
+    bytes
+}
+
+/// A linear congruential generator (Knuth's MMIX constants): the data must be the same everywhere, not good.
+struct Noise(u64);
+
+impl Noise {
+    fn next(&mut self) -> u8 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 56) as u8
+    }
+}

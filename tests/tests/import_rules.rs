@@ -54,7 +54,7 @@ impl Graph {
     }
 
     /// Everything `package` needs, directly or not.
-    fn tree(&self, package: &str) -> BTreeSet<&str> {
+    fn tree<'a>(&'a self, package: &'a str) -> BTreeSet<&'a str> {
         let mut tree = BTreeSet::new();
         let mut open = vec![package];
         while let Some(next) = open.pop() {

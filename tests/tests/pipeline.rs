@@ -1,0 +1,106 @@
+//! The whole road with the real programs: search with real training, export, measure, compare.
+
+use std::path::Path;
+
+use mfactor::exit;
+use serde_json::Value;
+use tests::Workplace;
+
+/// Runs a small study of all four strategies with real training.
+fn searched() -> Workplace {
+    let place = Workplace::new();
+    place.prepare();
+    place.run(
+        "search --data tiny --space small.toml --strategy all --trials 2 --epochs 3 --seed 5 --out study",
+        exit::DONE,
+    );
+    place
+}
+
+#[test]
+fn the_whole_road() {
+    let place = searched();
+    let trials = place.json("trials study");
+    let trials = trials.as_array().unwrap();
+    assert_eq!(trials.len(), 4 * 2 + 1, "two trials of each strategy and the baseline");
+    for trial in trials {
+        let folder = place.path("study/trials").join(trial["id"].to_string());
+        assert!(folder.join("weights.safetensors").is_file(), "{}", folder.display());
+        assert_eq!(trial["epoch_accuracies"].as_array().unwrap().len(), 3);
+    }
+    let best = &trials[0];
+    assert!(best["accuracy"].as_f64().unwrap() > 0.5, "four classes can be told apart: {best}");
+
+    exported(&place, best);
+    measured(&place, best);
+    compared(&place);
+}
+
+fn exported(place: &Workplace, best: &Value) {
+    let exported = place.json("export study --top 2");
+    let models = exported.as_array().unwrap();
+    assert_eq!(models.len(), 2);
+    assert_eq!(models[0]["architecture"], best["architecture"]);
+    assert!(place.path("study/models").join(format!("{}.onnx", text(&best["architecture"]))).is_file());
+}
+
+fn measured(place: &Workplace, best: &Value) {
+    let measurements = place.json("measure study");
+    let first = &measurements.as_array().unwrap()[0];
+    assert_eq!(first["model"]["parameters"], best["parameters"], "recounted from the file");
+    let samples = first["latency"]["samples_ns"].as_array().map_or(0, Vec::len);
+    assert!(samples >= 100, "{samples} samples");
+    assert_eq!(first["accuracy"]["images"], 64);
+    let promised = first["model"]["metadata"]["test_accuracy"].as_f64().unwrap();
+    assert_eq!(first["accuracy"]["accuracy"].as_f64().unwrap(), promised, "the same file, the same answers");
+}
+
+fn compared(place: &Workplace) {
+    let (text, _) = place.run("compare study", exit::DONE);
+    assert!(text.contains("smallest"), "the baseline stands beside the winner:\n{text}");
+    let page = std::fs::read_to_string(place.path("study/report/index.html")).unwrap();
+    assert!(page.contains("<svg"), "figures are inside");
+    for reach in ["src=\"http", "href=\"http", "url(http", "@import"] {
+        assert!(!page.contains(reach), "the page reaches out: {reach}");
+    }
+}
+
+#[test]
+fn a_study_can_be_copied_and_resumed_elsewhere() {
+    let place = Workplace::new();
+    place.prepare();
+    place.run("search --evaluator constant:0.75 --strategy tpe --trials 3 --out one", exit::DONE);
+    copy(&place.path("one"), &place.path("two"));
+    place.run("search --resume --trials 6 --out two", exit::DONE);
+    place.run("search --evaluator constant:0.75 --strategy tpe --trials 6 --out three", exit::DONE);
+    assert_eq!(architectures(&place, "two"), architectures(&place, "three"));
+}
+
+fn architectures(place: &Workplace, study: &str) -> Vec<String> {
+    let mut trials: Vec<(u64, String)> = place
+        .json(&format!("trials {study}"))
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|trial| (trial["id"].as_u64().unwrap(), text(&trial["architecture"]).to_owned()))
+        .collect();
+    trials.sort();
+    trials.into_iter().map(|(_, architecture)| architecture).collect()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().expect("a text")
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
