@@ -1,1 +1,37 @@
-//! Placeholder.
+//! What runs on the board: load a model, check it, measure it, classify with it.
+//!
+//! The library is also what `export` checks a model with, so that a model is checked by the very code that
+//! runs it later. It knows nothing of searching, training or writing models, and never prints.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`model_file`] | reading a model file and refusing what is not ours before an engine sees it |
+//! | [`graph`], [`shapes`] | shapes, parameters and multiply-accumulates recounted from the ONNX graph |
+//! | [`engine`] | the seam: [`engine::Engine`] loads, [`engine::Session`] answers |
+//! | [`tract_engine`], [`onnx_runtime`], [`library`] | the two engines, and where ONNX Runtime's library lies |
+//! | [`measure`], [`timing`], [`accuracy`], [`verdict`] | one measurement, its parts, and whether it may be believed |
+//! | [`child`] | a measurement in a process of its own |
+//! | [`board`], [`system`], [`memory`], [`affinity`] | facts about the machine, through one seam |
+//! | [`classify`], [`picture`] | classes and probabilities of one image |
+
+pub mod accuracy;
+pub mod affinity;
+pub mod board;
+pub mod child;
+pub mod classify;
+pub mod engine;
+pub mod graph;
+pub mod library;
+pub mod measure;
+pub mod memory;
+pub mod model_file;
+pub mod onnx_runtime;
+pub mod picture;
+pub mod shapes;
+pub mod system;
+pub mod timing;
+pub mod tract_engine;
+pub mod verdict;
+
+pub use engine::{Engine, EngineKind, EngineOptions, Session, Signature};
+pub use model_file::ModelFile;

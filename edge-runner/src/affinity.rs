@@ -1,0 +1,50 @@
+//! Keeping a measurement on one core.
+
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+use crate::system::SystemTree;
+
+/// Pins the calling thread, and the threads it starts from now on, to the fastest core it may use: the last one
+/// among equals, since the first ones serve most interrupts. `None` if that is refused.
+pub fn pin_to_one_core(tree: &SystemTree) -> Option<usize> {
+    let allowed = sched_getaffinity(None).ok()?;
+    let cores = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core));
+    let core = cores.max_by_key(|core| maximum_frequency(tree, *core))?;
+    let mut only = CpuSet::new();
+    only.set(core);
+    sched_setaffinity(None, &only).ok()?;
+    Some(core)
+}
+
+/// What the core can do at most, in kHz; 0 where it does not say. Cores of one chip differ (big.LITTLE).
+fn maximum_frequency(tree: &SystemTree, core: usize) -> u64 {
+    tree.read_number(&format!("/sys/devices/system/cpu/cpu{core}/cpufreq/cpuinfo_max_freq")).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pinned_thread_stays_on_its_core() {
+        std::thread::spawn(|| {
+            let core =
+                pin_to_one_core(&SystemTree::live()).expect("a thread may always narrow its own cores");
+            let allowed = sched_getaffinity(None).unwrap();
+            assert!(allowed.is_set(core) && allowed.count() == 1);
+            assert_eq!(pin_to_one_core(&SystemTree::live()), Some(core));
+        })
+        .join()
+        .unwrap();
+    }
+
+    #[test]
+    fn the_fastest_core_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sys/devices/system/cpu/cpu0/cpufreq");
+        std::fs::create_dir_all(&path).unwrap();
+        std::fs::write(path.join("cpuinfo_max_freq"), "2400000\n").unwrap();
+        let tree = SystemTree::recorded(folder.path());
+        std::thread::spawn(move || assert_eq!(pin_to_one_core(&tree), Some(0))).join().unwrap();
+    }
+}

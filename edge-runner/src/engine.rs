@@ -1,0 +1,125 @@
+//! The seam between the runner and an inference engine.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use mfactor::measurement::EngineFacts;
+use mfactor::space::ImageShape;
+use mfactor::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::onnx_runtime::OnnxRuntime;
+use crate::tract_engine::Tract;
+
+/// Threads of an engine that nobody asked for more.
+pub const DEFAULT_THREADS: usize = 1;
+const MOST_THREADS: usize = 256;
+
+/// What goes into a model and what comes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signature {
+    /// Shape of the input `image`: u8 \[1, channels, height, width\].
+    pub image: ImageShape,
+    /// Length of the output `logits`: f32 \[1, classes\].
+    pub classes: usize,
+}
+
+/// An inference engine.
+pub trait Engine {
+    /// Name, version, threads and knobs, for records.
+    fn facts(&self) -> EngineFacts;
+
+    /// Loads an ONNX model and optimises it for batch 1. The bytes must have passed
+    /// [`crate::graph::inspect`]; `subject` names the model in errors.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the engine refuses the model.
+    fn load(&self, model: &[u8], signature: Signature, subject: &str) -> Result<Box<dyn Session>>;
+}
+
+/// A loaded model.
+pub trait Session {
+    /// Logits of one image: channels × rows × columns, a byte a value.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the image has another size or the engine refuses to run.
+    fn run(&mut self, image: &[u8]) -> Result<Vec<f32>>;
+}
+
+/// Which engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum EngineKind {
+    /// tract, which is part of this program
+    Tract,
+    /// ONNX Runtime, from a library found at run time
+    Ort,
+}
+
+impl EngineKind {
+    /// The name in records and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tract => "tract",
+            Self::Ort => "ort",
+        }
+    }
+}
+
+/// Which engine, and how it is to run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineOptions {
+    /// Which one.
+    pub kind: EngineKind,
+    /// Threads of one inference.
+    pub threads: usize,
+    /// ONNX Runtime's library; `None` searches for it, see [`crate::library`].
+    pub library: Option<PathBuf>,
+}
+
+impl EngineOptions {
+    /// `kind` with one thread and, for ONNX Runtime, the library that is found.
+    pub fn new(kind: EngineKind) -> Self {
+        Self { kind, threads: DEFAULT_THREADS, library: None }
+    }
+}
+
+/// Starts an engine.
+///
+/// # Errors
+/// [`Error::Missing`] if ONNX Runtime is asked for and not there, [`Error::Usage`] for a number of threads that
+/// the engine does not have.
+pub fn open(options: &EngineOptions) -> Result<Box<dyn Engine>> {
+    if !(1..=MOST_THREADS).contains(&options.threads) {
+        let threads = options.threads;
+        return Err(Error::Usage(format!("--threads is {threads}; it must be from 1 to {MOST_THREADS}")));
+    }
+    Ok(match options.kind {
+        EngineKind::Tract => Box::new(Tract::new(options.threads)?),
+        EngineKind::Ort => Box::new(OnnxRuntime::new(options.library.as_deref(), options.threads)?),
+    })
+}
+
+/// Refuses an image that does not have the signature's size.
+pub(crate) fn check_image(image: &[u8], signature: Signature) -> Result<()> {
+    let (bytes, expected) = (image.len(), signature.image.bytes());
+    if bytes == expected {
+        return Ok(());
+    }
+    Err(Error::input("image", format!("has {bytes} values; the model takes {expected}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_threads_and_too_many_are_wrong_use() {
+        for threads in [0, 257] {
+            let options = EngineOptions { threads, ..EngineOptions::new(EngineKind::Tract) };
+            let error = open(&options).err().unwrap();
+            assert_eq!(error.exit_code(), mfactor::exit::USAGE);
+            assert!(error.to_string().contains("--threads"), "{error}");
+        }
+    }
+}

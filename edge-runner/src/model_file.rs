@@ -1,0 +1,100 @@
+//! Reading a model file, and refusing what is not ours before an engine sees it.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use mfactor::metadata::ModelMetadata;
+use mfactor::onnx::Model;
+use mfactor::{Error, Result, golden};
+
+use crate::engine::Signature;
+use crate::graph::{self, GraphFacts};
+
+/// Largest model file that is read, in bytes. Checked before anything is read.
+pub const LARGEST_FILE: u64 = 256 << 20;
+
+/// A model file that was inspected: it is safe to hand to an engine.
+#[derive(Debug)]
+pub struct ModelFile {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// The whole file.
+    pub bytes: Vec<u8>,
+    /// SHA-256 of the file.
+    pub sha256: String,
+    /// What it says about itself.
+    pub metadata: ModelMetadata,
+    /// What was counted in it.
+    pub graph: GraphFacts,
+}
+
+impl ModelFile {
+    /// Reads and inspects a model file.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for what [`graph::inspect`] refuses, a file above [`LARGEST_FILE`], and metadata that is
+    /// not ours or says other shapes than the graph has; [`Error::Io`] if it cannot be read.
+    pub fn read(path: &Path) -> Result<Self> {
+        Self::inspect(path, read_limited(path)?)
+    }
+
+    /// Inspects `bytes` as the contents of `path`, which need not exist.
+    ///
+    /// # Errors
+    /// As [`ModelFile::read`].
+    pub fn inspect(path: &Path, bytes: Vec<u8>) -> Result<Self> {
+        let subject = path.display().to_string();
+        let model = Model::parse(&bytes, &subject)?;
+        let graph = graph::inspect(&model, &subject)?;
+        let metadata = ModelMetadata::from_properties(model.properties(), &subject)?;
+        check_metadata(&metadata, graph.signature).map_err(|problem| Error::input(&subject, problem))?;
+        let sha256 = mfactor::files::sha256(&bytes);
+        Ok(Self { path: path.to_owned(), bytes, sha256, metadata, graph })
+    }
+
+    /// Shapes of input and output.
+    pub fn signature(&self) -> Signature {
+        self.graph.signature
+    }
+
+    /// File name, for records and tables.
+    pub fn name(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+}
+
+fn read_limited(path: &Path) -> Result<Vec<u8>> {
+    let read = |error| Error::io("read", path)(error);
+    let facts = std::fs::metadata(path).map_err(read)?;
+    if !facts.is_file() {
+        return Err(Error::file(path, "is not a file; give the path of an ONNX model"));
+    }
+    if facts.len() > LARGEST_FILE {
+        let problem = format!("has {} bytes; a model has at most {LARGEST_FILE}", facts.len());
+        return Err(Error::file(path, problem));
+    }
+    let mut bytes = Vec::with_capacity(facts.len() as usize);
+    File::open(path).and_then(|file| file.take(LARGEST_FILE).read_to_end(&mut bytes)).map_err(read)?;
+    Ok(bytes)
+}
+
+fn check_metadata(metadata: &ModelMetadata, signature: Signature) -> Result<(), String> {
+    let space = &metadata.space;
+    if signature.image != space.image() {
+        return Err(format!("takes images of {:?}; its metadata says {:?}", signature.image, space.image()));
+    }
+    let (classes, names) = (signature.classes, metadata.classes.len());
+    if classes != space.classes() || classes != names {
+        return Err(format!(
+            "answers {classes} classes; its metadata says {} and names {names}",
+            space.classes()
+        ));
+    }
+    space.check(&metadata.architecture).map_err(|error| error.to_string())?;
+    let goldens = metadata.golden_logits.len();
+    if goldens != golden::INPUTS || metadata.golden_logits.iter().any(|logits| logits.len() != classes) {
+        return Err(format!("has {goldens} golden answers; it needs {} of {classes} logits", golden::INPUTS));
+    }
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! ONNX Runtime, loaded at run time: the second engine, and the host's judge of an exported model.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use mfactor::measurement::EngineFacts;
+use mfactor::{Error, Result};
+use ort::environment::Environment;
+use ort::logging::LogLevel;
+use ort::session::builder::GraphOptimizationLevel;
+use ort::value::TensorRef;
+
+use crate::engine::{Engine, Session, Signature, check_image};
+use crate::library;
+
+/// ONNX Runtime allows one environment in a process, for ever, from one library.
+static ENVIRONMENT: Mutex<Option<(PathBuf, Environment)>> = Mutex::new(None);
+
+/// ONNX Runtime from a library on this machine.
+pub struct OnnxRuntime {
+    environment: Environment,
+    version: String,
+    threads: usize,
+}
+
+impl OnnxRuntime {
+    /// Loads the library at `library`, or the one that [`library::find`] finds. A process keeps the first
+    /// library it loads.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] if there is none, or it cannot be loaded here.
+    pub fn new(library: Option<&Path>, threads: usize) -> Result<Self> {
+        let path = library::find(library)?;
+        // A panic while the lock was held leaves either nothing or a whole environment behind it.
+        let mut loaded = ENVIRONMENT.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let (path, environment) = match loaded.as_ref() {
+            Some((path, environment)) => (path.clone(), environment.clone()),
+            None => {
+                let environment = start(&path)?;
+                *loaded = Some((path.clone(), environment.clone()));
+                (path, environment)
+            }
+        };
+        Ok(Self { environment, version: version(&path), threads })
+    }
+}
+
+fn start(path: &Path) -> Result<Environment> {
+    let unusable =
+        |reason: String| library::missing(format!("ONNX Runtime at {} ({reason})", path.display()));
+    let builder = ort::init_from(path).map_err(|error| unusable(error.to_string()))?;
+    builder.with_name("mfactor").with_telemetry(false).build().map_err(|error| unusable(error.to_string()))
+}
+
+/// The version from the library's file name, `libonnxruntime.so.1.32.0`, else what its build says.
+fn version(path: &Path) -> String {
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    match name.split_once(".so.") {
+        Some((_, version)) => version.to_owned(),
+        None => ort::info().to_owned(),
+    }
+}
+
+impl Engine for OnnxRuntime {
+    fn facts(&self) -> EngineFacts {
+        EngineFacts {
+            name: "ort".to_owned(),
+            version: self.version.clone(),
+            threads: self.threads,
+            knobs: Default::default(),
+        }
+    }
+
+    fn load(&self, model: &[u8], signature: Signature, subject: &str) -> Result<Box<dyn Session>> {
+        let session = commit(&self.environment, self.threads, model)
+            .map_err(|error| Error::input(subject, format!("ONNX Runtime refuses this model: {error}")))?;
+        Ok(Box::new(OnnxRuntimeSession { session, signature }))
+    }
+}
+
+fn commit(environment: &Environment, threads: usize, model: &[u8]) -> ort::Result<ort::session::Session> {
+    ort::session::Session::builder(environment)?
+        .with_log_level(LogLevel::Fatal)?
+        .with_intra_threads(threads)?
+        .with_inter_threads(1)?
+        .with_optimization_level(GraphOptimizationLevel::All)?
+        .with_dimension_override("batch", 1)?
+        .commit_from_memory(model)
+}
+
+struct OnnxRuntimeSession {
+    session: ort::session::Session,
+    signature: Signature,
+}
+
+impl Session for OnnxRuntimeSession {
+    fn run(&mut self, image: &[u8]) -> Result<Vec<f32>> {
+        check_image(image, self.signature)?;
+        let shape = self.signature.image;
+        answer(&mut self.session, [1, shape.channels, shape.height, shape.width], image)
+            .map_err(|error| Error::input("model", format!("ONNX Runtime cannot run it: {error}")))
+    }
+}
+
+fn answer(session: &mut ort::session::Session, shape: [usize; 4], image: &[u8]) -> ort::Result<Vec<f32>> {
+    let input = TensorRef::from_array_view((shape, image))?;
+    let outputs = session.run(ort::inputs![input])?;
+    let (_, logits) = outputs[0].try_extract_tensor::<f32>()?;
+    Ok(logits.to_vec())
+}

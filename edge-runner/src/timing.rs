@@ -1,0 +1,154 @@
+//! Warm-up and timed windows. The clock is passed in, so that tests need none.
+
+use mfactor::Result;
+use mfactor::measurement::Preset;
+
+const SECOND: u64 = 1_000_000_000;
+
+/// How long to warm up and to measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    /// Least number of inferences before the first window.
+    pub warm_up_inferences: u64,
+    /// Least time of warm-up, nanoseconds.
+    pub warm_up_ns: u64,
+    /// Number of windows.
+    pub windows: usize,
+    /// Least time of a window, nanoseconds.
+    pub window_ns: u64,
+    /// Least number of samples in a window.
+    pub window_samples: usize,
+}
+
+impl Plan {
+    /// The plan of a preset. `full` is 5 windows of at least 10 s, as in MLPerf Tiny, with at least 1,024 samples
+    /// in all, as in MLPerf's single stream; `quick` is a fiftieth of that time and a tenth of the samples.
+    pub fn of(preset: Preset) -> Self {
+        match preset {
+            Preset::Full => Self {
+                warm_up_inferences: 5,
+                warm_up_ns: SECOND,
+                windows: 5,
+                window_ns: 10 * SECOND,
+                window_samples: 205,
+            },
+            Preset::Quick => Self {
+                warm_up_inferences: 5,
+                warm_up_ns: SECOND / 5,
+                windows: 5,
+                window_ns: SECOND / 5,
+                window_samples: 20,
+            },
+        }
+    }
+}
+
+/// A clock: nanoseconds since some moment.
+pub trait Clock {
+    /// Now.
+    fn now_ns(&mut self) -> u64;
+}
+
+/// The machine's monotonic clock.
+pub struct Monotonic(std::time::Instant);
+
+impl Monotonic {
+    /// A clock that starts now.
+    pub fn start() -> Self {
+        Self(std::time::Instant::now())
+    }
+}
+
+impl Clock for Monotonic {
+    fn now_ns(&mut self) -> u64 {
+        u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Runs until both limits of the warm-up are met; returns the number of inferences.
+pub fn warm_up(plan: &Plan, clock: &mut impl Clock, run: &mut dyn FnMut() -> Result<()>) -> Result<u64> {
+    let start = clock.now_ns();
+    let mut inferences = 0;
+    while inferences < plan.warm_up_inferences || clock.now_ns() - start < plan.warm_up_ns {
+        run()?;
+        inferences += 1;
+    }
+    Ok(inferences)
+}
+
+/// One window: times every inference on its own until both limits of a window are met. Nanoseconds.
+pub fn window(plan: &Plan, clock: &mut impl Clock, run: &mut dyn FnMut() -> Result<()>) -> Result<Vec<u64>> {
+    let mut samples = Vec::new();
+    let start = clock.now_ns();
+    loop {
+        let before = clock.now_ns();
+        run()?;
+        let after = clock.now_ns();
+        samples.push(after - before);
+        if samples.len() >= plan.window_samples && after - start >= plan.window_ns {
+            return Ok(samples);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use mfactor::Error;
+
+    use super::*;
+
+    /// A clock that only moves when an inference "runs".
+    #[derive(Clone)]
+    struct Simulated(Rc<Cell<u64>>);
+
+    impl Clock for Simulated {
+        fn now_ns(&mut self) -> u64 {
+            self.0.get()
+        }
+    }
+
+    fn simulated(inference_ns: u64) -> (Simulated, impl FnMut() -> Result<()>) {
+        let time = Rc::new(Cell::new(7));
+        (Simulated(time.clone()), move || {
+            time.set(time.get() + inference_ns);
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn a_quick_model_runs_for_the_whole_time() {
+        let (mut clock, mut run) = simulated(SECOND / 1000);
+        let plan = Plan::of(Preset::Full);
+        assert_eq!(warm_up(&plan, &mut clock, &mut run).unwrap(), 1000);
+        assert_eq!(window(&plan, &mut clock, &mut run).unwrap(), vec![SECOND / 1000; 10_000]);
+    }
+
+    #[test]
+    fn a_slow_model_runs_for_all_its_samples() {
+        let (mut clock, mut run) = simulated(SECOND);
+        let plan = Plan::of(Preset::Full);
+        assert_eq!(warm_up(&plan, &mut clock, &mut run).unwrap(), 5);
+        assert_eq!(window(&plan, &mut clock, &mut run).unwrap().len(), 205);
+    }
+
+    #[test]
+    fn the_presets_keep_their_promise() {
+        let (full, quick) = (Plan::of(Preset::Full), Plan::of(Preset::Quick));
+        assert!(
+            full.windows >= 5 && full.window_ns >= 10 * SECOND && full.windows * full.window_samples >= 1024
+        );
+        assert!(
+            quick.windows as u64 * quick.window_ns >= SECOND && quick.windows * quick.window_samples >= 100
+        );
+    }
+
+    #[test]
+    fn a_failure_ends_the_window() {
+        let (mut clock, _) = simulated(1);
+        let mut fail = || Err(Error::input("model", "broke"));
+        assert!(window(&Plan::of(Preset::Quick), &mut clock, &mut fail).is_err());
+    }
+}
