@@ -112,6 +112,12 @@ pub fn measure(
     })
 }
 
+/// The file name under which a measurement is filed: one for each model and engine.
+pub fn file_name(measurement: &Measurement) -> String {
+    let model = measurement.model.file.trim_end_matches(".onnx");
+    format!("{model}.{}.json", measurement.engine.name)
+}
+
 fn elapsed_ms(start_ns: u64, clock: &mut Monotonic) -> f64 {
     (clock.now_ns() - start_ns) as f64 / 1e6
 }

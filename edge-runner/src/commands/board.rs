@@ -1,0 +1,59 @@
+//! `edge-runner board`: what this machine is, and the state it is in.
+
+use clap::Args;
+use edge_runner::board;
+use edge_runner::system::SystemTree;
+use mfactor::measurement::{Board, Conditions};
+use mfactor::{Result, exit};
+use serde::Serialize;
+
+use crate::output::Output;
+
+/// Show what this machine is and the state it is in
+#[derive(Args)]
+#[command(after_help = "Example:\n  edge-runner board --json")]
+pub struct Arguments {}
+
+#[derive(Serialize)]
+struct Report {
+    board: Board,
+    conditions: Conditions,
+}
+
+/// Runs the command.
+pub fn run(output: &Output) -> Result<u8> {
+    let tree = SystemTree::live();
+    let report = Report { board: board::facts(&tree), conditions: board::conditions(&tree, None) };
+    output.result(&report, || text(&report))?;
+    Ok(exit::DONE)
+}
+
+fn text(Report { board, conditions }: &Report) -> String {
+    let told = |value: &Option<String>| value.clone().unwrap_or_else(|| "unknown".to_owned());
+    let number = |value: Option<f64>, unit: &str| {
+        value.map_or_else(|| "unknown".to_owned(), |value| format!("{value:.0} {unit}"))
+    };
+    let megahertz = |khz: Option<u64>| number(khz.map(|khz| khz as f64 / 1000.0), "MHz");
+    let lines = [
+        ("board", board.name.clone()),
+        ("processor", format!("{}, {}, {} cores", board.architecture, told(&board.processor), board.cores)),
+        ("kernel", told(&board.kernel)),
+        ("memory", number(board.memory_bytes.map(|bytes| bytes as f64 / f64::from(1 << 20)), "MiB")),
+        ("governor", told(&conditions.governor)),
+        (
+            "frequency",
+            format!(
+                "{}, at most {}",
+                megahertz(conditions.frequency_khz),
+                megahertz(conditions.maximum_frequency_khz)
+            ),
+        ),
+        ("temperature", number(conditions.temperature_celsius, "°C")),
+        (
+            "throttle bits",
+            conditions.throttle_bits.map_or_else(|| "unknown".to_owned(), |bits| format!("{bits:#x}")),
+        ),
+        ("emulated", if board.emulated { "yes: times mean nothing" } else { "no" }.to_owned()),
+    ];
+    lines.map(|(name, value)| format!("{name:<14}{value}\n")).concat()
+}

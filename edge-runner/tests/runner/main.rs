@@ -1,0 +1,7 @@
+//! Tests of the library and the program from outside, in one binary: linking the engines takes long.
+
+mod boards;
+mod command_line;
+mod engines;
+mod hostile_models;
+mod model;

@@ -1,0 +1,208 @@
+//! Models are exported from random weights and compared with a plain f64 walk over the layers, with both engines.
+
+mod trial;
+
+use edge_runner::ModelFile;
+use mfactor::protocol::{CHECK_FILE, DEVIATION_TENSOR, WEIGHTS_FILE};
+use mfactor::{SearchSpace, exit};
+use trial::{Trial, onnx_runtime_is_here};
+
+const PAPER: &str = include_str!("../../spaces/paper.toml");
+
+/// Small, odd and not square: a side of 9 at stride 2 and 3, one colour plane, kernels up to 9.
+fn odd_space() -> SearchSpace {
+    let text = "schema = 1\nname = \"odd\"\nclasses = 4\nimage = { channels = 1, height = 9, width = 14 }\n\
+                stem = { kernel = 5, width = 6 }\n\
+                [[stage]]\nblocks = 2\nwidth = 6\nstride = 2\nkernels = [1, 3, 9]\n\
+                [[stage]]\nblocks = 1\nwidth = 10\nstride = 3\nkernels = [3, 5]\n";
+    SearchSpace::parse(text, "odd").unwrap()
+}
+
+fn export(trial: &Trial) -> mfactor::Result<export::ExportedModel> {
+    export::export(&trial.request, &mut |_| {})
+}
+
+/// Nothing is left where the model would be.
+fn assert_no_file(trial: &Trial) {
+    let models = trial.folder().join("models");
+    assert!(!models.exists() || std::fs::read_dir(models).unwrap().count() == 0);
+}
+
+fn assert_parity(space: &SearchSpace, architecture: &str) {
+    if !onnx_runtime_is_here() {
+        return;
+    }
+    let trial = Trial::new(space, architecture, 3);
+    let exported = export(&trial).unwrap();
+    let [ort, tract] = exported.checks.as_slice() else { panic!("{:?}", exported.checks) };
+    assert_eq!((ort.engine.name.as_str(), tract.engine.name.as_str()), ("ort", "tract"));
+    for check in [ort, tract] {
+        assert_eq!(check.images, 3);
+        // Far below what is allowed: rounding in f32 is all that may differ.
+        assert!(check.largest_difference < 1e-4, "{check:?}");
+    }
+    let file = ModelFile::read(&exported.path).unwrap();
+    let cost = space.cost(&trial.request.architecture);
+    assert_eq!((file.graph.parameters, file.graph.macs), (cost.parameters, cost.macs));
+    assert_eq!((file.sha256, file.metadata), (exported.sha256, exported.metadata));
+}
+
+#[test]
+fn the_smallest_network_of_the_paper() {
+    assert_parity(&SearchSpace::paper(), "333-333-333");
+}
+
+#[test]
+fn the_largest_network_of_the_paper() {
+    assert_parity(&SearchSpace::paper(), "777-777-777");
+}
+
+#[test]
+fn a_mixed_network_of_the_paper() {
+    assert_parity(&SearchSpace::paper(), "357-753-537");
+}
+
+#[test]
+fn odd_images_and_strides() {
+    for architecture in ["11-3", "93-5", "39-5"] {
+        assert_parity(&odd_space(), architecture);
+    }
+}
+
+#[test]
+fn another_image_size_and_number_of_classes() {
+    let text = PAPER.replace("height = 32", "height = 27").replace("width = 32\n\n", "width = 21\n\n");
+    let space = SearchSpace::parse(&text.replace("classes = 10", "classes = 3"), "changed").unwrap();
+    assert_eq!((space.image().height, space.image().width, space.classes()), (27, 21, 3));
+    assert_parity(&space, "375-333-737");
+}
+
+#[test]
+fn metadata_and_test_accuracy_are_in_the_file() {
+    if !onnx_runtime_is_here() {
+        return;
+    }
+    let trial = Trial::new(&odd_space(), "13-5", 4);
+    let mut steps = vec![];
+    let exported = export::export(&trial.request, &mut |step| steps.push(step)).unwrap();
+    let metadata = ModelFile::read(&exported.path).unwrap().metadata;
+    assert_eq!((metadata.alpha, metadata.m_factor, metadata.validation_accuracy), (1.0, 0.8, 0.75));
+    assert_eq!((metadata.study.as_str(), metadata.trial, metadata.seed), ("test", 3, 7));
+    assert_eq!((metadata.data.as_str(), metadata.classes.len()), ("noise", 4));
+    let layers = trial.request.space.lower(&trial.request.architecture);
+    let test = mfactor::dataset::DataSet::open(&trial.request.data).unwrap().test().unwrap();
+    let is_right = |record: &usize| {
+        let logits = trial::forward(&layers, &trial.tensors, test.image(*record));
+        let best = (0..4).max_by(|a, b| logits[*a].total_cmp(&logits[*b])).unwrap();
+        best == usize::from(test.labels()[*record])
+    };
+    let right = (0..test.len()).filter(is_right).count();
+    assert_eq!((metadata.test_accuracy, exported.test_images), (right as f64 / 20.0, 20));
+    let expected = [
+        export::Progress::Checking,
+        export::Progress::Testing { done: 20, of: 20 },
+        export::Progress::Writing,
+    ];
+    assert_eq!(steps, expected);
+    let golden =
+        trial::forward(&layers, &trial.tensors, &mfactor::golden::input(trial.request.space.image(), 0));
+    let golden: Vec<f32> = golden.iter().map(|logit| *logit as f32).collect();
+    assert!(mfactor::golden::difference(&golden, &metadata.golden_logits[0]) < 1e-4);
+}
+
+#[test]
+fn a_wrong_logit_is_refused_and_leaves_the_old_file() {
+    if !onnx_runtime_is_here() {
+        return;
+    }
+    let mut trial = Trial::new(&odd_space(), "13-5", 4);
+    let written = export(&trial).unwrap();
+    trial.logits[2][1] += 0.002;
+    trial.write();
+    let error = export(&trial).unwrap_err();
+    assert_eq!(error.exit_code(), exit::INPUT);
+    let text = error.to_string();
+    assert!(text.contains(CHECK_FILE) && text.contains(&format!("record {}", trial.records[2])), "{text}");
+    assert_eq!(ModelFile::read(&written.path).unwrap().sha256, written.sha256);
+    std::fs::remove_file(&written.path).unwrap();
+    assert!(export(&trial).is_err());
+    assert_no_file(&trial);
+}
+
+#[test]
+fn a_record_that_is_not_there_is_refused() {
+    if !onnx_runtime_is_here() {
+        return;
+    }
+    let mut trial = Trial::new(&odd_space(), "13-5", 4);
+    trial.records[0] = 6;
+    trial.write();
+    assert!(export(&trial).unwrap_err().to_string().contains("only 6 training records"));
+    trial.records[0] = -1;
+    trial.write();
+    assert!(export(&trial).unwrap_err().to_string().contains("below 0"));
+    assert_no_file(&trial);
+}
+
+#[test]
+fn tensors_that_do_not_fit_are_named() {
+    if !onnx_runtime_is_here() {
+        return;
+    }
+    let name = "stage1.block1.conv1.weight";
+    let tamper = |change: &dyn Fn(&mut Trial)| {
+        let mut trial = Trial::new(&odd_space(), "13-5", 2);
+        change(&mut trial);
+        trial.write();
+        let error = export(&trial).unwrap_err();
+        assert_eq!(error.exit_code(), exit::INPUT, "{error}");
+        assert!(error.to_string().contains(WEIGHTS_FILE), "{error}");
+        assert_no_file(&trial);
+        error.to_string()
+    };
+    let text = tamper(&|trial| drop(trial.tensors.remove(name)));
+    assert!(text.contains(name) && text.contains("not there"), "{text}");
+    let text = tamper(&|trial| trial.tensors.get_mut(name).unwrap().0 = vec![6, 1, 1, 6]);
+    assert!(text.contains(name) && text.contains("[6, 1, 1, 6]") && text.contains("[6, 6, 1, 1]"), "{text}");
+    let text = tamper(&|trial| trial.tensors.get_mut(name).unwrap().1[5] = f32::NAN);
+    assert!(text.contains(name) && text.contains("value 5 is NaN"), "{text}");
+    let text = tamper(&|trial| trial.tensors.get_mut(DEVIATION_TENSOR).unwrap().1[0] = 0.0);
+    assert!(text.contains(DEVIATION_TENSOR), "{text}");
+}
+
+#[test]
+fn a_trial_without_weights_says_why() {
+    if !onnx_runtime_is_here() {
+        return;
+    }
+    let trial = Trial::new(&odd_space(), "13-5", 2);
+    std::fs::remove_file(trial.request.trial_folder.join(WEIGHTS_FILE)).unwrap();
+    let error = export(&trial).unwrap_err();
+    assert_eq!(error.exit_code(), exit::INPUT);
+    assert!(error.to_string().contains("--evaluator train"), "{error}");
+    std::fs::write(trial.request.trial_folder.join(WEIGHTS_FILE), b"not tensors").unwrap();
+    assert!(export(&trial).unwrap_err().to_string().contains("not a safetensors file"));
+}
+
+#[test]
+fn another_data_set_is_refused() {
+    if !onnx_runtime_is_here() {
+        return;
+    }
+    let mut trial = Trial::new(&odd_space(), "13-5", 2);
+    let other = Trial::new(&SearchSpace::paper(), "333-333-333", 1);
+    trial.request.data = other.request.data.clone();
+    let error = export(&trial).unwrap_err();
+    assert_eq!(error.exit_code(), exit::INPUT);
+    assert!(error.to_string().contains("3×32×32"), "{error}");
+}
+
+#[test]
+fn a_missing_onnx_runtime_names_the_command() {
+    let mut trial = Trial::new(&odd_space(), "13-5", 2);
+    trial.request.library = Some("no/such/libonnxruntime.so".into());
+    let error = export(&trial).unwrap_err();
+    assert_eq!(error.exit_code(), exit::MISSING);
+    assert!(error.to_string().contains("pip install onnxruntime"), "{error}");
+    assert_no_file(&trial);
+}
