@@ -99,8 +99,8 @@ pub struct ExportedModel {
 /// thread at batch 1.
 ///
 /// # Errors
-/// [`Error::Input`] if there are no weights, a tensor does not fit, the data set is another one, or an engine's
-/// answers differ from the trainer's; [`Error::Missing`] if ONNX Runtime is not there. No file is written then,
+/// [`mfactor::Error::Input`] if there are no weights, a tensor does not fit, the data set is another one, or an engine's
+/// answers differ from the trainer's; [`mfactor::Error::Missing`] if ONNX Runtime is not there. No file is written then,
 /// and one that was there stays.
 pub fn export(request: &Request, on_progress: &mut dyn FnMut(Progress)) -> Result<ExportedModel> {
     request.space.check(&request.architecture)?;

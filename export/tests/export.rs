@@ -1,5 +1,7 @@
 //! Models are exported from random weights and compared with a plain f64 walk over the layers, with both engines.
 
+#![expect(clippy::unwrap_used, reason = "what a test cannot unwrap, it fails by")]
+
 mod trial;
 
 use edge_runner::ModelFile;

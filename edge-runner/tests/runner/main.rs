@@ -1,5 +1,7 @@
 //! Tests of the library and the program from outside, in one binary: linking the engines takes long.
 
+#![expect(clippy::unwrap_used, reason = "what a test cannot unwrap, it fails by")]
+
 mod boards;
 mod command_line;
 mod engines;
