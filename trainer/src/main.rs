@@ -1,2 +1,73 @@
-//! Placeholder.
-fn main() {}
+//! `mfactor-trainer`: the only program that links libtorch. Takes jobs on standard input and answers events on
+//! standard output, one JSON line each, see [`mfactor::protocol`].
+
+mod allocator;
+mod augmentation;
+mod device;
+mod evaluation;
+mod failure;
+mod images;
+mod network;
+mod optimizer;
+mod parameters;
+mod serve;
+mod training;
+mod weights;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser;
+use mfactor::Result;
+
+use crate::device::{Backend, DeviceChoice, Precision};
+
+/// Trains networks for `mfactor search`, which starts this program: jobs on standard input, events on standard
+/// output, one JSON line each. It ends when its input ends.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Example: mfactor-trainer --device cpu --threads 2 < jobs.jsonl > events.jsonl"
+)]
+struct Cli {
+    /// Where to train: auto (a GPU if libtorch sees one, else the CPU), cpu, cuda or cuda:N
+    #[arg(long, default_value = "auto")]
+    device: DeviceChoice,
+    /// Type that convolutions are trained in; evaluation is always in float32
+    #[arg(long, value_enum, default_value = "auto")]
+    precision: Precision,
+    /// Threads of one operation on the CPU [default: one for each core]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+}
+
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            #[expect(clippy::print_stderr, reason = "the one place where this program talks to people")]
+            {
+                eprintln!("mfactor-trainer: {error}");
+            }
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<()> {
+    allocator::keep_freed_memory();
+    let backend = Backend::new(cli.device, cli.precision, cli.threads)?;
+    serve::serve(backend, io::stdin().lock(), io::stdout().lock())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

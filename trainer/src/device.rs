@@ -1,0 +1,167 @@
+//! Where and in which number type training computes.
+
+use std::path::Path;
+use std::process::Command;
+use std::str::FromStr;
+
+use clap::ValueEnum;
+use mfactor::protocol::TrainerFacts;
+use mfactor::{Error, Result};
+use tch::{Cuda, Device, Kind};
+
+/// What `--device` asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// The first GPU that libtorch sees, else the CPU.
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// The GPU with this index, as libtorch counts them.
+    Cuda(usize),
+}
+
+impl FromStr for DeviceChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "cuda" => Ok(Self::Cuda(0)),
+            _ => {
+                let index = text.strip_prefix("cuda:").and_then(|index| index.parse().ok());
+                index.map(Self::Cuda).ok_or_else(|| "a device is auto, cpu, cuda or cuda:N".to_owned())
+            }
+        }
+    }
+}
+
+impl DeviceChoice {
+    fn resolve(self) -> Result<Device> {
+        let gpus = usize::try_from(Cuda::device_count()).unwrap_or(0);
+        match self {
+            Self::Auto if gpus > 0 => Ok(Device::Cuda(0)),
+            Self::Auto | Self::Cpu => Ok(Device::Cpu),
+            Self::Cuda(index) if index < gpus => Ok(Device::Cuda(index)),
+            Self::Cuda(index) => Err(Error::missing(
+                format!("there is no device cuda:{index}: libtorch sees {gpus} GPUs here"),
+                "nvidia-smi (to see which GPUs there are), or mfactor-trainer --device cpu",
+            )),
+        }
+    }
+}
+
+/// What `--precision` asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Precision {
+    /// bfloat16 where the processor or GPU computes with it natively, else float32.
+    Auto,
+    /// Everything in float32.
+    Float32,
+    /// Convolutions in bfloat16, master weights in float32.
+    Bfloat16,
+}
+
+/// A device that was found, and how it computes.
+#[derive(Debug, Clone, Copy)]
+pub struct Backend {
+    /// Where tensors live.
+    pub device: Device,
+    /// Type that training computes in: `Kind::Float` or `Kind::BFloat16`. Evaluation is always in float32.
+    pub kind: Kind,
+}
+
+impl Backend {
+    /// Finds what was asked for and sets up libtorch for it; `threads` of one operation, as libtorch chooses
+    /// where it is not given.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] for a GPU that is not there.
+    pub fn new(device: DeviceChoice, precision: Precision, threads: Option<u16>) -> Result<Self> {
+        forbid_tf32();
+        let device = device.resolve()?;
+        if let Some(threads) = threads {
+            tch::set_num_threads(i32::from(threads));
+        }
+        if device.is_cuda() {
+            Cuda::cudnn_set_benchmark(true);
+        }
+        let bfloat16 = match precision {
+            Precision::Auto if device.is_cuda() => gpus_have_bfloat16(),
+            Precision::Auto => processor_has_bfloat16(),
+            Precision::Float32 => false,
+            Precision::Bfloat16 => true,
+        };
+        Ok(Self { device, kind: if bfloat16 { Kind::BFloat16 } else { Kind::Float } })
+    }
+
+    /// What the trainer says about itself when it is ready.
+    pub fn facts(&self) -> TrainerFacts {
+        TrainerFacts {
+            version: mfactor::version(),
+            libtorch: env!("MFACTOR_LIBTORCH").to_owned(),
+            device: match self.device {
+                Device::Cuda(index) => format!("cuda:{index}"),
+                _ => "cpu".to_owned(),
+            },
+            precision: if self.kind == Kind::Float { "float32" } else { "bfloat16" }.to_owned(),
+            threads: usize::try_from(tch::get_num_threads()).unwrap_or(1),
+        }
+    }
+}
+
+/// GPUs may compute f32 convolutions with 10 bits of mantissa, and then logits differ from those of an exported
+/// model by more than export tolerates. tch has no switch for it; the CUDA libraries heed this variable.
+fn forbid_tf32() {
+    #[expect(unsafe_code, reason = "changing the environment is unsafe where other threads read it")]
+    // SAFETY: called before the first use of libtorch and before any thread is started.
+    unsafe {
+        std::env::set_var("NVIDIA_TF32_OVERRIDE", "0");
+    }
+}
+
+/// Without such instructions oneDNN converts at every step, which is slower than float32.
+fn processor_has_bfloat16() -> bool {
+    let text = std::fs::read_to_string(Path::new("/proc/cpuinfo")).unwrap_or_default();
+    let flags = text.lines().find(|line| line.starts_with("flags") || line.starts_with("Features"));
+    flags.is_some_and(|flags| {
+        flags.split_whitespace().any(|flag| matches!(flag, "avx512_bf16" | "amx_bf16" | "bf16"))
+    })
+}
+
+/// GPUs compute in bfloat16 from compute capability 8.0 on. tch cannot ask for the capability, the driver's own
+/// tool can.
+fn gpus_have_bfloat16() -> bool {
+    let output =
+        Command::new("nvidia-smi").args(["--query-gpu=compute_cap", "--format=csv,noheader"]).output();
+    let Ok(output) = output else { return false };
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let capabilities: Vec<f32> = text.lines().filter_map(|line| line.trim().parse().ok()).collect();
+    !capabilities.is_empty() && capabilities.iter().all(|capability| *capability >= 8.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_parsed() {
+        for (text, expected) in [
+            ("auto", Some(DeviceChoice::Auto)),
+            ("cpu", Some(DeviceChoice::Cpu)),
+            ("cuda", Some(DeviceChoice::Cuda(0))),
+            ("cuda:3", Some(DeviceChoice::Cuda(3))),
+            ("cuda:", None),
+            ("gpu", None),
+        ] {
+            assert_eq!(text.parse().ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_gpu_that_is_not_there_is_missing() {
+        let error = DeviceChoice::Cuda(9_999).resolve().unwrap_err();
+        assert_eq!(error.exit_code(), mfactor::exit::MISSING);
+        assert!(error.to_string().contains("cuda:9999"), "{error}");
+    }
+}

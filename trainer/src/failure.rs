@@ -1,0 +1,34 @@
+//! Why a job failed, as the sentence that the `failed` event carries.
+
+use tch::TchError;
+
+/// Why one job failed. The trainer goes on with the next.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The job itself is wrong: data, architecture, recipe or output folder.
+    #[error(transparent)]
+    Job(#[from] mfactor::Error),
+    /// libtorch refused an operation; out of memory is the usual reason.
+    #[error("libtorch refused: {}", first_line(.0))]
+    Torch(#[from] TchError),
+    /// The loss left the numbers.
+    #[error(
+        "training diverged: the loss was {loss} by step {step} of {steps}; a lower learning rate may help"
+    )]
+    Diverged {
+        /// Mean loss so far: not a number, or infinite.
+        loss: f64,
+        /// The step in which it was noticed, from 1.
+        step: usize,
+        /// Steps of the whole budget.
+        steps: usize,
+    },
+    /// Code panicked; the text is the panic's.
+    #[error("training panicked: {0}")]
+    Panic(String),
+}
+
+/// libtorch appends a C++ stack trace to its messages; only the first line is for people.
+fn first_line(error: &TchError) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
+}

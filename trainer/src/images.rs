@@ -1,0 +1,118 @@
+//! A data set in the memory of the device, and batches of it.
+
+use std::path::Path;
+
+use mfactor::SearchSpace;
+use mfactor::dataset::{DataSet, Normalization, Split};
+use mfactor::space::ImageShape;
+use tch::{Device, Kind, TchError, Tensor};
+
+use crate::augmentation::Variations;
+use crate::failure::Failure;
+
+/// The training records of a data set as one tensor, with the split into training and validation. Test records
+/// are never read here.
+pub struct Images {
+    /// u8 \[records · rows · columns, channels\]: channels last, a row of the tensor is a pixel.
+    pixels: Tensor,
+    /// i64 \[records\].
+    labels: Tensor,
+    shape: ImageShape,
+    classes: usize,
+    /// f32 \[channels\], of pixel values from 0 to 255.
+    mean: Tensor,
+    deviation: Tensor,
+    /// Mean and deviation over the training split, of pixel values divided by 255.
+    pub normalization: Normalization,
+    /// Which records train and which validate.
+    pub split: Split,
+}
+
+impl Images {
+    /// Reads the data set in `folder`, which must fit `space`.
+    pub fn load(folder: &Path, space: &SearchSpace, device: Device) -> Result<Self, Failure> {
+        let set = DataSet::open(folder)?;
+        set.check_fits(space)?;
+        let records = set.train()?;
+        let split = set.split();
+        let normalization = records.normalization(&split.train);
+        let shape = records.image_shape();
+        let [channels, rows, columns] = sides(shape);
+        let count = records.len() as i64;
+        let planes = Tensor::f_from_slice(records.pixels())?.f_view([count, channels, rows * columns])?;
+        let labels: Vec<i64> = records.labels().iter().map(|label| i64::from(*label)).collect();
+        let scaled = |values: &[f32]| Tensor::f_from_slice(values)?.f_mul_scalar(255.0)?.f_to_device(device);
+        Ok(Self {
+            pixels: planes.f_transpose(1, 2)?.f_reshape([-1, channels])?.f_to_device(device)?,
+            labels: Tensor::f_from_slice(&labels)?.f_to_device(device)?,
+            shape,
+            classes: space.classes(),
+            mean: scaled(&normalization.mean)?,
+            deviation: scaled(&normalization.deviation)?,
+            normalization,
+            split,
+        })
+    }
+
+    /// Whether networks of `space` can be trained on these images.
+    pub fn fits(&self, space: &SearchSpace) -> bool {
+        self.shape == space.image() && self.classes == space.classes()
+    }
+
+    /// Record numbers as a tensor on the device that holds the images.
+    pub fn records(&self, numbers: &[usize]) -> Result<Tensor, TchError> {
+        let numbers: Vec<i64> = numbers.iter().map(|number| *number as i64).collect();
+        Tensor::f_from_slice(&numbers)?.f_to_device(self.pixels.device())
+    }
+
+    /// Labels of `records`, i64 \[n\].
+    pub fn labels(&self, records: &Tensor) -> Result<Tensor, TchError> {
+        self.labels.f_index_select(0, records)
+    }
+
+    /// Normalised images of `records` as they are, f32 \[n, channels, rows, columns\] in channels-last memory.
+    pub fn plain(&self, records: &Tensor) -> Result<Tensor, TchError> {
+        let [_, rows, columns] = sides(self.shape);
+        let device = self.pixels.device();
+        let line = |length: i64| Tensor::f_arange(length, (Kind::Int64, device));
+        self.gather(records, &line(rows)?.f_unsqueeze(0)?, &line(columns)?.f_unsqueeze(0)?)
+    }
+
+    /// Normalised images of `records`, each shifted and mirrored as `variations` says; what a shift uncovers is
+    /// filled by reflection. Shape and memory as in [`Images::plain`].
+    pub fn varied(&self, records: &Tensor, variations: &Variations) -> Result<Tensor, TchError> {
+        let [_, rows, columns] = sides(self.shape);
+        let device = self.pixels.device();
+        let line = |length: i64| Tensor::f_arange(length, (Kind::Int64, device));
+        let from_rows = line(rows)?.f_add(&variations.down.f_unsqueeze(1)?)?;
+        let straight = line(columns)?;
+        let mirrored = straight.f_flip([0i64].as_slice())?;
+        let looked_at =
+            straight.f_where_self(&variations.mirrored.f_unsqueeze(1)?.f_logical_not()?, &mirrored)?;
+        let from_columns = looked_at.f_add(&variations.right.f_unsqueeze(1)?)?;
+        self.gather(records, &reflect(&from_rows, rows)?, &reflect(&from_columns, columns)?)
+    }
+
+    /// For each of n records the pixels at the given rows, i64 \[n or 1, rows\], and columns, i64 \[n or 1, columns\].
+    fn gather(&self, records: &Tensor, rows: &Tensor, columns: &Tensor) -> Result<Tensor, TchError> {
+        let [channels, height, width] = sides(self.shape);
+        let first_rows = records.f_mul_scalar(height)?.f_unsqueeze(1)?;
+        let lines = rows.f_add(&first_rows)?.f_mul_scalar(width)?.f_unsqueeze(2)?;
+        let positions = lines.f_add(&columns.f_unsqueeze(1)?)?.f_reshape([-1])?;
+        let pixels = self.pixels.f_index_select(0, &positions)?.f_to_kind(Kind::Float)?;
+        let normalised = pixels.f_sub(&self.mean)?.f_div_(&self.deviation)?;
+        normalised.f_view([-1, height, width, channels])?.f_permute([0, 3, 1, 2])
+    }
+}
+
+/// Channels, rows and columns as libtorch counts.
+fn sides(shape: ImageShape) -> [i64; 3] {
+    [shape.channels as i64, shape.height as i64, shape.width as i64]
+}
+
+/// Positions outside `0..length` come back in, mirrored at the first and the last position, which are not
+/// repeated. They must be less than `length` away.
+fn reflect(positions: &Tensor, length: i64) -> Result<Tensor, TchError> {
+    let from_last = positions.f_abs()?.f_neg()?.f_add_scalar(length - 1)?;
+    from_last.f_abs()?.f_neg()?.f_add_scalar(length - 1)
+}

@@ -1,0 +1,111 @@
+//! The values of a network, in three flat tensors: an optimizer step is then a handful of operations, however
+//! many layers there are.
+
+use mfactor::Layer;
+use mfactor::layers::TensorSpec;
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use tch::{Device, Kind, TchError, Tensor};
+
+/// All tensors of a network. Convolution weights lie in memory as output × rows × columns × input, which is
+/// what channels-last convolutions want.
+pub struct Parameters {
+    /// Weights of convolutions and linear layers, the ones that decay; f32, with gradient.
+    pub weights: Tensor,
+    /// Scales and shifts of batch norms and biases of linear layers; f32, with gradient.
+    pub offsets: Tensor,
+    /// Running means and variances; f32, without gradient.
+    pub statistics: Tensor,
+    specs: Vec<Vec<TensorSpec>>,
+}
+
+/// Which of the flat tensors holds a tensor.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Group {
+    Weights,
+    Offsets,
+    Statistics,
+}
+
+fn group(spec: &TensorSpec) -> Group {
+    match (spec.trainable, spec.shape.len()) {
+        (false, _) => Group::Statistics,
+        (true, 1) => Group::Offsets,
+        (true, _) => Group::Weights,
+    }
+}
+
+impl Parameters {
+    /// Initial values drawn from `rng`: weights uniform with the variance 2 / inputs (He et al. 2015), scales and
+    /// running variances 1, everything else 0.
+    pub fn new(layers: &[Layer], rng: &mut ChaCha8Rng, device: Device) -> Result<Self, TchError> {
+        let specs: Vec<Vec<TensorSpec>> = layers.iter().map(Layer::tensors).collect();
+        let flat = |wanted: Group, rng: &mut ChaCha8Rng| {
+            let of_group = specs.iter().flatten().filter(|spec| group(spec) == wanted);
+            let values: Vec<f32> = of_group.flat_map(|spec| initial(spec, rng)).collect();
+            Tensor::f_from_slice(&values)?.f_to_device(device)
+        };
+        Ok(Self {
+            weights: flat(Group::Weights, rng)?.f_set_requires_grad(true)?,
+            offsets: flat(Group::Offsets, rng)?.f_set_requires_grad(true)?,
+            statistics: flat(Group::Statistics, rng)?,
+            specs,
+        })
+    }
+
+    /// Views of all tensors, layer by layer in the order of [`Layer::tensors`]; weights converted to `kind`.
+    /// Gradients flow back into the flat tensors.
+    pub fn views(&self, kind: Kind) -> Result<Vec<Vec<Tensor>>, TchError> {
+        let weights = self.weights.f_to_kind(kind)?;
+        let [mut weights, mut offsets, mut statistics] = [
+            self.split(&weights, Group::Weights)?,
+            self.split(&self.offsets, Group::Offsets)?,
+            self.split(&self.statistics, Group::Statistics)?,
+        ];
+        let mut view = |spec: &TensorSpec| {
+            let pieces = match group(spec) {
+                Group::Weights => &mut weights,
+                Group::Offsets => &mut offsets,
+                Group::Statistics => &mut statistics,
+            };
+            shaped(&pieces.next().expect("there is a piece for every tensor of the group"), spec)
+        };
+        self.specs.iter().map(|specs| specs.iter().map(&mut view).collect()).collect()
+    }
+
+    fn split(&self, flat: &Tensor, wanted: Group) -> Result<std::vec::IntoIter<Tensor>, TchError> {
+        let of_group = self.specs.iter().flatten().filter(|spec| group(spec) == wanted);
+        let sizes: Vec<i64> = of_group.map(|spec| spec.len() as i64).collect();
+        Ok(flat.f_split_with_sizes(&sizes, 0)?.into_iter())
+    }
+
+    /// All tensors under their names, in f32 on the CPU, contiguous.
+    pub fn named(&self) -> Result<Vec<(TensorSpec, Tensor)>, TchError> {
+        let views = self.views(Kind::Float)?.into_iter().flatten();
+        let specs = self.specs.iter().flatten().cloned();
+        specs
+            .zip(views)
+            .map(|(spec, view)| Ok((spec, view.f_detach()?.f_to_device(Device::Cpu)?.f_contiguous()?)))
+            .collect()
+    }
+}
+
+fn initial(spec: &TensorSpec, rng: &mut ChaCha8Rng) -> Vec<f32> {
+    if group(spec) == Group::Weights {
+        let inputs: usize = spec.shape[1..].iter().product();
+        let bound = (6.0 / inputs as f32).sqrt();
+        return (0..spec.len()).map(|_| rng.random_range(-bound..bound)).collect();
+    }
+    let one = spec.name.ends_with(".weight") || spec.name.ends_with(".running_var");
+    vec![if one { 1.0 } else { 0.0 }; spec.len()]
+}
+
+fn shaped(piece: &Tensor, spec: &TensorSpec) -> Result<Tensor, TchError> {
+    let shape: Vec<i64> = spec.shape.iter().map(|size| *size as i64).collect();
+    match shape[..] {
+        [output, input, rows, columns] => {
+            piece.f_view([output, rows, columns, input])?.f_permute([0, 3, 1, 2])
+        }
+        _ => piece.f_view(&shape[..]),
+    }
+}

@@ -1,0 +1,165 @@
+//! One job: train an architecture, report each epoch, leave its weights behind.
+
+use std::time::Instant;
+
+use mfactor::Error;
+use mfactor::protocol::{Epoch, Evaluation, Event, Job};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use tch::{Kind, Reduction, TchError, Tensor};
+
+use crate::augmentation::{Augmentation, Sequence};
+use crate::device::Backend;
+use crate::evaluation;
+use crate::failure::Failure;
+use crate::images::Images;
+use crate::network::{Mode, Network};
+use crate::optimizer::{OneCycle, Sgd};
+use crate::weights;
+
+/// Steps between two looks at the loss. Each look waits for a GPU to catch up.
+const WATCH_EVERY: usize = 32;
+
+/// Streams of a job's generator, so that what one part draws changes nothing for another.
+#[derive(Clone, Copy)]
+enum Stream {
+    Weights = 1,
+    Augmentation = 2,
+}
+
+/// Checks everything about a job that can be wrong before any training.
+pub fn check(job: &Job) -> Result<(), Error> {
+    job.recipe.check("the job")?;
+    job.space.check(&job.architecture)?;
+    let image = job.space.image();
+    let smallest = image.height.min(image.width);
+    if job.recipe.translate >= smallest {
+        let problem = format!("is {}; images have only {smallest} pixels", job.recipe.translate);
+        return Err(Error::input("the job, recipe.translate", problem));
+    }
+    Ok(())
+}
+
+/// Trains a job that passed [`check`] on images that fit its space, and writes its files. `on_event` receives
+/// `epoch` events only.
+pub fn train(
+    job: &Job,
+    images: &Images,
+    backend: Backend,
+    on_event: &mut dyn FnMut(Event),
+) -> Result<Evaluation, Failure> {
+    let begin = Instant::now();
+    let mut training = Training::new(job, images, backend)?;
+    let mut accuracy = f64::NAN;
+    for epoch in 0..job.recipe.epochs {
+        let epoch_begin = Instant::now();
+        let loss = training.epoch(epoch)?;
+        let seconds = epoch_begin.elapsed().as_secs_f64();
+        accuracy = evaluation::accuracy(&training.network, images)?;
+        let done = f64::from(epoch + 1);
+        on_event(Event::Epoch(Epoch {
+            trial: job.trial,
+            epoch: epoch + 1,
+            epochs: job.recipe.epochs,
+            loss,
+            accuracy,
+            images_per_second: training.images_an_epoch() as f64 / seconds,
+            seconds_left: begin.elapsed().as_secs_f64() / done * (f64::from(job.recipe.epochs) - done),
+        }));
+    }
+    weights::write(&job.output, &training.network, images)?;
+    Ok(Evaluation {
+        accuracy,
+        seconds: begin.elapsed().as_secs_f64(),
+        images: training.images_an_epoch() * u64::from(job.recipe.epochs),
+    })
+}
+
+/// A training under way.
+struct Training<'a> {
+    job: &'a Job,
+    images: &'a Images,
+    backend: Backend,
+    network: Network,
+    augmentation: Augmentation,
+    weights: Sgd,
+    offsets: Sgd,
+    schedule: OneCycle,
+    /// Images a step; the few that are left over at the end of an epoch wait for the next.
+    batch: usize,
+    steps_an_epoch: usize,
+}
+
+impl<'a> Training<'a> {
+    fn new(job: &'a Job, images: &'a Images, backend: Backend) -> Result<Self, Failure> {
+        let recipe = &job.recipe;
+        let rng = |stream: Stream| {
+            let mut rng = ChaCha8Rng::seed_from_u64(job.seed);
+            rng.set_stream(stream as u64);
+            rng
+        };
+        let layers = job.space.lower(&job.architecture);
+        let network = Network::new(layers, &mut rng(Stream::Weights), backend.device)?;
+        let batch = recipe.batch_size.min(images.split.train.len());
+        let steps_an_epoch = images.split.train.len() / batch;
+        Ok(Self {
+            job,
+            images,
+            backend,
+            augmentation: Augmentation::new(&images.split.train, recipe, rng(Stream::Augmentation)),
+            weights: Sgd::new(&network.parameters.weights, recipe.momentum, recipe.weight_decay)?,
+            offsets: Sgd::new(&network.parameters.offsets, recipe.momentum, 0.0)?,
+            schedule: OneCycle::new(recipe, steps_an_epoch * recipe.epochs as usize),
+            network,
+            batch,
+            steps_an_epoch,
+        })
+    }
+
+    fn images_an_epoch(&self) -> u64 {
+        (self.steps_an_epoch * self.batch) as u64
+    }
+
+    /// Trains one epoch, from 0, and returns the mean loss.
+    fn epoch(&mut self, epoch: u32) -> Result<f64, Failure> {
+        let sequence = self.augmentation.epoch(epoch, self.backend.device)?;
+        let mut total = Tensor::f_zeros([], (Kind::Float, self.backend.device))?;
+        for number in 0..self.steps_an_epoch {
+            let step = epoch as usize * self.steps_an_epoch + number;
+            let loss = self.step(step, &sequence.slice((number * self.batch) as i64, self.batch as i64)?)?;
+            let _ = total.f_add_(&loss)?;
+            if (number + 1) % WATCH_EVERY == 0 || number + 1 == self.steps_an_epoch {
+                self.watch(f64::try_from(&total)? / (number + 1) as f64, step + 1)?;
+            }
+        }
+        Ok(f64::try_from(&total)? / self.steps_an_epoch as f64)
+    }
+
+    /// One step on the images of `batch`; returns its loss without waiting for it.
+    fn step(&mut self, step: usize, batch: &Sequence) -> Result<Tensor, TchError> {
+        let inputs = self.images.varied(&batch.records, &batch.variations)?;
+        let labels = self.images.labels(&batch.records)?;
+        let logits = self.network.forward(&inputs, Mode::Train(self.backend.kind))?;
+        let smoothing = self.job.recipe.label_smoothing;
+        let no_ignored_label = -100;
+        let loss = logits.f_cross_entropy_loss(
+            &labels,
+            None::<Tensor>,
+            Reduction::Mean,
+            no_ignored_label,
+            smoothing,
+        )?;
+        let parameters = &self.network.parameters;
+        let gradients =
+            Tensor::f_run_backward(&[&loss], &[&parameters.weights, &parameters.offsets], false, false)?;
+        let learning_rate = self.schedule.learning_rate(step);
+        self.weights.step(&gradients[0], learning_rate)?;
+        self.offsets.step(&gradients[1], learning_rate)?;
+        loss.f_detach()
+    }
+
+    fn watch(&self, loss: f64, step: usize) -> Result<(), Failure> {
+        let steps = self.steps_an_epoch * self.job.recipe.epochs as usize;
+        if loss.is_finite() { Ok(()) } else { Err(Failure::Diverged { loss, step, steps }) }
+    }
+}
