@@ -1,1 +1,35 @@
-//! Placeholder.
+//! Finds architectures: strategies propose, evaluators answer, and the one study loop writes it all down.
+//!
+//! A study is a folder that can be copied, resumed, and read without this program. Libraries never print: a
+//! running study sends [`StudyEvent`]s, and whoever runs it draws them.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`strategies`] | who proposes: random search, regularized evolution, TPE, policy-based RL |
+//! | [`evaluators`] | who answers: a trainer process, a table, a constant |
+//! | [`study`] | the loop, and what is known of a study afterwards |
+//! | [`config`] | `study.toml`: all that decides a study's result |
+//! | [`events`] | what a running study tells its observer |
+//! | [`simulation`] | a strategy against a function, for judging strategies |
+//! | `journal` | Optuna's journal format, appended as things happen |
+//! | `track`, `tell` | ask and tell of one strategy, and the gate every result passes |
+//! | `lock`, `seeding` | one writer at a time; generators derived from the study's seed |
+
+pub mod config;
+pub mod evaluators;
+pub mod events;
+pub mod simulation;
+pub mod strategies;
+pub mod study;
+
+mod journal;
+mod lock;
+mod seeding;
+mod tell;
+mod track;
+
+pub use config::StudyConfig;
+pub use evaluators::{Evaluator, Failure};
+pub use events::{Place, StudyEvent};
+pub use strategies::{Strategy, StrategyKind};
+pub use study::{Baselines, Outcome, RandomBaseline, Study, StudyRecord};

@@ -1,0 +1,322 @@
+//! The configuration of a study, `study.toml`: all that decides its result, seed and versions included.
+
+mod differences;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mfactor::dataset::DataSet;
+use mfactor::objective::check_alpha;
+use mfactor::{Error, Recipe, Result, SearchSpace, files};
+use serde::{Deserialize, Serialize};
+
+use crate::evaluators::{Constant, Evaluator, Table, TrainerCommand, TrainerProcess};
+use crate::strategies::StrategyKind;
+
+/// Version of the file's form.
+pub const SCHEMA: u32 = 1;
+
+/// The configuration of a study. A file may leave out everything but `schema` and `name`; the file in a study's
+/// folder is complete.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StudyConfig {
+    /// Version of this form, [`SCHEMA`].
+    pub schema: u32,
+    /// Version of the tool that made the study, as [`mfactor::version`] gives it.
+    #[serde(default = "mfactor::version")]
+    pub tool: String,
+    /// Name: 1 to 64 letters, digits, '-', '_' or '.'. Optuna's studies are called `<name>-<strategy>`.
+    pub name: String,
+    /// Strategies, which run one after another.
+    #[serde(default = "default_strategies")]
+    pub strategies: Vec<StrategyKind>,
+    /// Trials of each strategy.
+    #[serde(default = "default_trials")]
+    pub trials: u64,
+    /// The seed that all randomness derives from. At most `i64::MAX`, for TOML knows no larger number.
+    #[serde(default)]
+    pub seed: u64,
+    /// Weight of the M-factor: above 1 favours small architectures, below 1 accurate ones.
+    #[serde(default = "default_alpha")]
+    pub alpha: f64,
+    /// Whether the smallest architecture is measured too, before all strategies.
+    #[serde(default = "default_baseline")]
+    pub baseline: bool,
+    /// Seconds after which a trial fails; unlimited if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial_timeout_seconds: Option<u64>,
+    /// Where accuracies come from.
+    #[serde(default)]
+    pub evaluator: EvaluatorConfig,
+    /// What is trained on; may be absent where nothing is trained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<DataSource>,
+    /// How architectures are trained.
+    #[serde(default)]
+    pub recipe: Recipe,
+    /// The search space.
+    #[serde(default = "SearchSpace::paper")]
+    pub space: SearchSpace,
+}
+
+fn default_strategies() -> Vec<StrategyKind> {
+    StrategyKind::ALL.to_vec()
+}
+
+fn default_trials() -> u64 {
+    50
+}
+
+fn default_alpha() -> f64 {
+    1.0
+}
+
+fn default_baseline() -> bool {
+    true
+}
+
+/// Where accuracies come from.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum EvaluatorConfig {
+    /// Every architecture is trained.
+    #[default]
+    Train,
+    /// Every architecture has this accuracy: a dry run.
+    Constant {
+        /// From 0 to 1.
+        accuracy: f64,
+    },
+    /// Accuracies are looked up.
+    Table {
+        /// The table's file.
+        file: PathBuf,
+        /// SHA-256 of the file, in lower-case hexadecimal.
+        sha256: String,
+    },
+}
+
+impl EvaluatorConfig {
+    /// An evaluator from its short form: `train`, `constant:ACCURACY` or `table:FILE`. The table is read.
+    pub fn parse(text: &str) -> Result<Self> {
+        let refuse = |problem: &str| Err(Error::input(format!("evaluator {text:?}"), problem));
+        match text.split_once(':') {
+            None if text == "train" => Ok(Self::Train),
+            Some(("constant", accuracy)) => match accuracy.parse::<f64>() {
+                Ok(accuracy) => Constant::new(accuracy).map(|_| Self::Constant { accuracy }),
+                Err(_) => refuse("the accuracy is not a number"),
+            },
+            Some(("table", file)) => {
+                let sha256 = files::sha256(&files::read(Path::new(file))?);
+                let path = std::fs::canonicalize(file).map_err(Error::io("find", Path::new(file)))?;
+                Ok(Self::Table { file: path, sha256 })
+            }
+            _ => refuse("is not known; there are train, constant:ACCURACY and table:FILE"),
+        }
+    }
+}
+
+/// A data set, and what identifies it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataSource {
+    /// Name from the data set's manifest.
+    pub name: String,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// [`DataSet::fingerprint`]: two folders with one fingerprint hold one data set.
+    pub fingerprint: String,
+}
+
+impl DataSource {
+    /// Opens a data-set folder, checks that it fits the space, and reads all of it for its fingerprint.
+    pub fn open(folder: &Path, space: &SearchSpace) -> Result<Self> {
+        let data = DataSet::open(folder)?;
+        data.check_fits(space)?;
+        let folder = std::fs::canonicalize(data.folder()).map_err(Error::io("find", data.folder()))?;
+        Ok(Self { name: data.manifest().name.clone(), folder, fingerprint: data.fingerprint()? })
+    }
+}
+
+impl StudyConfig {
+    /// The default configuration: all strategies, 50 trials each, trained in the paper's space. It still lacks
+    /// data.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            schema: SCHEMA,
+            tool: mfactor::version(),
+            name: name.into(),
+            strategies: default_strategies(),
+            trials: default_trials(),
+            seed: 0,
+            alpha: default_alpha(),
+            baseline: default_baseline(),
+            trial_timeout_seconds: None,
+            evaluator: EvaluatorConfig::default(),
+            data: None,
+            recipe: Recipe::default(),
+            space: SearchSpace::paper(),
+        }
+    }
+
+    /// Reads a study file and checks it; errors name the file and the key.
+    pub fn load(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+        check_schema(&text, path)?;
+        let config: Self =
+            toml::from_str(&text).map_err(|error| Error::file(path, error.to_string().trim_end()))?;
+        config.check(&path.display().to_string())?;
+        Ok(config)
+    }
+
+    /// Writes the file in the study's folder.
+    pub(crate) fn save(&self, path: &Path) -> Result<()> {
+        let text = toml::to_string(self)
+            .map_err(|error| Error::Defect(format!("a study cannot be written as TOML: {error}")))?;
+        files::write(path, text.as_bytes())
+    }
+
+    /// Checks every value; the error names `subject` and the key. That a training study has data is checked
+    /// when it is made.
+    pub fn check(&self, subject: &str) -> Result<()> {
+        let check = |key: &str, holds: bool, must: &str| {
+            if holds { Ok(()) } else { Err(Error::input(format!("{subject}, {key}"), must)) }
+        };
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        let is_name = (1..=64).contains(&self.name.len()) && self.name.chars().all(allowed);
+        check("schema", self.schema == SCHEMA, &format!("is {}; this version reads {SCHEMA}", self.schema))?;
+        check("name", is_name, "must have 1 to 64 letters, digits, '-', '_' or '.'")?;
+        check("strategies", !self.strategies.is_empty(), "must name a strategy")?;
+        let is_twice = |(position, kind)| self.strategies[..position].contains(kind);
+        let twice = self.strategies.iter().enumerate().any(is_twice);
+        check("strategies", !twice, "must not name a strategy twice")?;
+        check("trials", (1..=1_000_000).contains(&self.trials), "must be from 1 to 1000000")?;
+        check("seed", i64::try_from(self.seed).is_ok(), "must be below 2^63")?;
+        check("alpha", check_alpha(self.alpha).is_ok(), "must be a finite number above 0")?;
+        check("trial_timeout_seconds", self.trial_timeout_seconds != Some(0), "must be above 0")?;
+        if let EvaluatorConfig::Constant { accuracy } = self.evaluator {
+            check("evaluator.accuracy", Constant::new(accuracy).is_ok(), "must be from 0 to 1")?;
+        }
+        self.recipe.check(subject)
+    }
+
+    /// Refuses a study that trains and has no data.
+    pub(crate) fn check_data(&self, subject: &str) -> Result<()> {
+        match (&self.evaluator, &self.data) {
+            (EvaluatorConfig::Train, None) => Err(Error::input(
+                format!("{subject}, data"),
+                "is missing; a study that trains needs a data set",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// The evaluator that this configuration asks for. `trainer` is started when the first job comes, and only
+    /// where there is something to train.
+    pub fn evaluator(&self, trainer: TrainerCommand) -> Result<Box<dyn Evaluator>> {
+        Ok(match &self.evaluator {
+            EvaluatorConfig::Train => {
+                let timeout = self.trial_timeout_seconds.map(Duration::from_secs);
+                Box::new(TrainerProcess::new(trainer, timeout))
+            }
+            EvaluatorConfig::Constant { accuracy } => Box::new(Constant::new(*accuracy)?),
+            EvaluatorConfig::Table { file, sha256 } => {
+                if files::sha256(&files::read(file)?) != *sha256 {
+                    let problem =
+                        "the table has changed since the study began; restore it, or start a new study";
+                    return Err(Error::file(file, problem));
+                }
+                Box::new(Table::load(file, &self.space)?)
+            }
+        })
+    }
+}
+
+/// The schema is judged before all else: a file of another version has other keys.
+fn check_schema(text: &str, path: &Path) -> Result<()> {
+    #[derive(Deserialize)]
+    struct Header {
+        schema: u32,
+    }
+    let header: Header =
+        toml::from_str(text).map_err(|error| Error::file(path, error.to_string().trim_end()))?;
+    if header.schema == SCHEMA {
+        return Ok(());
+    }
+    let problem = format!("is {}; this version reads {SCHEMA}", header.schema);
+    Err(Error::input(format!("{}, schema", path.display()), problem))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<StudyConfig> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("study.toml");
+        std::fs::write(&path, text).unwrap();
+        StudyConfig::load(&path)
+    }
+
+    #[test]
+    fn a_short_file_has_the_defaults_and_a_saved_one_reads_back() {
+        let config = load("schema = 1\nname = \"short\"\n").unwrap();
+        assert_eq!(config, StudyConfig::new("short"));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("study.toml");
+        for evaluator in [
+            EvaluatorConfig::Constant { accuracy: 0.1 + 0.2 },
+            EvaluatorConfig::Table { file: "t.csv".into(), sha256: "0".to_owned() },
+        ] {
+            let config = StudyConfig {
+                evaluator,
+                trial_timeout_seconds: Some(60),
+                alpha: 1.0 / 3.0,
+                ..config.clone()
+            };
+            config.save(&path).unwrap();
+            assert_eq!(StudyConfig::load(&path).unwrap(), config);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_by_file_and_key() {
+        for (line, key) in [
+            ("trails = 5", "trails"),
+            ("trials = 0", "trials"),
+            ("trials = \"many\"", "trials"),
+            ("seed = -1", "seed"),
+            ("alpha = 0", "alpha"),
+            ("alpha = nan", "alpha"),
+            ("strategies = [\"annealing\"]", "random, evolution, tpe, rl"),
+            ("strategies = [\"tpe\", \"tpe\"]", "strategies"),
+            ("strategies = []", "strategies"),
+            ("trial_timeout_seconds = 0", "trial_timeout_seconds"),
+            ("evaluator = { kind = \"constant\", accuracy = 2.0 }", "evaluator.accuracy"),
+            ("evaluator = { kind = \"constant\", acuracy = 0.5 }", "acuracy"),
+            ("evaluator = { kind = \"guess\" }", "guess"),
+            ("recipe = { momentum = 2.0 }", "recipe.momentum"),
+            ("recipe = { epoch = 2 }", "epoch"),
+        ] {
+            let error = load(&format!("schema = 1\nname = \"s\"\n{line}\n")).unwrap_err();
+            assert_eq!(error.exit_code(), mfactor::exit::INPUT, "{error}");
+            let text = error.to_string();
+            assert!(text.contains("study.toml") && text.contains(key), "{line}: {text}");
+        }
+        let text = load("schema = 2\nname = \"s\"\nnew = true\n").unwrap_err().to_string();
+        assert!(text.contains("schema") && text.contains("is 2"), "{text}");
+        assert!(load("name = \"s\"\n").unwrap_err().to_string().contains("schema"));
+        assert!(load("schema = 1\n").unwrap_err().to_string().contains("name"));
+    }
+
+    #[test]
+    fn short_forms_of_evaluators() {
+        let parse = EvaluatorConfig::parse;
+        assert_eq!(parse("train").unwrap(), EvaluatorConfig::Train);
+        assert_eq!(parse("constant:0.75").unwrap(), EvaluatorConfig::Constant { accuracy: 0.75 });
+        for wrong in ["constant:1.5", "constant:x", "constant", "guess", "train:now", "table:/nowhere.csv"] {
+            assert_eq!(parse(wrong).unwrap_err().exit_code(), mfactor::exit::INPUT, "{wrong}");
+        }
+    }
+}

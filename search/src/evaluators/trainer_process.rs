@@ -1,0 +1,179 @@
+//! Training in a process of its own: what happens to one training, a crash in C++ or the end of memory, costs
+//! one trial and not the study.
+
+mod child;
+mod ending;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use mfactor::protocol::{Evaluation, Event, Job};
+use mfactor::{Error, Result};
+
+use self::child::{Output, Trainer};
+use super::{Evaluator, Failure};
+
+/// How long a trainer may take to come up. Loading libtorch with CUDA from a cold disk takes a while.
+const START_TIMEOUT: Duration = Duration::from_secs(180);
+/// How often the stop flag and the clock are looked at while the trainer is silent.
+const POLL: Duration = Duration::from_millis(50);
+
+/// How to start a trainer.
+#[derive(Debug, Clone, Default)]
+pub struct TrainerCommand {
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments, such as `--device cpu`.
+    pub arguments: Vec<OsString>,
+    /// Variables to set beside the inherited ones, such as `LD_LIBRARY_PATH`.
+    pub environment: Vec<(OsString, OsString)>,
+}
+
+/// Trains by `mfactor-trainer`, which is started with the first job, kept for the next, and started afresh after
+/// it crashed or was killed. It runs in a process group of its own: a Ctrl-C in the terminal reaches the study,
+/// which ends it, and not the trainer itself.
+pub struct TrainerProcess {
+    command: TrainerCommand,
+    timeout: Option<Duration>,
+    idle: Option<Trainer>,
+}
+
+impl TrainerProcess {
+    /// An evaluator that kills a trial which takes longer than `timeout`.
+    pub fn new(command: TrainerCommand, timeout: Option<Duration>) -> Self {
+        Self { command, timeout, idle: None }
+    }
+
+    /// Starts a trainer and waits until it is ready. A trainer that does not come up ends the study.
+    fn start(&self, on_event: &mut dyn FnMut(Event) -> Result<()>, stop: &AtomicBool) -> Result<Trainer> {
+        let trainer = Trainer::start(&self.command)?;
+        let deadline = Instant::now() + START_TIMEOUT;
+        loop {
+            check_stop(stop)?;
+            let line = match trainer.next(POLL) {
+                Output::Line(line) => line,
+                Output::Silence if Instant::now() < deadline => continue,
+                Output::Silence => {
+                    let seconds = START_TIMEOUT.as_secs();
+                    return Err(trainer
+                        .kill()
+                        .not_ready(&format!("it was not ready within {seconds} seconds")));
+                }
+                Output::End => return Err(trainer.end().not_ready("")),
+            };
+            match understand(&line) {
+                Ok(Some(event @ Event::Ready(_))) => {
+                    on_event(event)?;
+                    return Ok(trainer);
+                }
+                Ok(None) => trainer.note(&line),
+                Ok(Some(_)) | Err(_) => {
+                    let problem = format!("it said {} before it was ready", quote(&line));
+                    return Err(trainer.kill().not_ready(&problem));
+                }
+            }
+        }
+    }
+}
+
+impl Evaluator for TrainerProcess {
+    fn evaluate(
+        &mut self,
+        job: &Job,
+        on_event: &mut dyn FnMut(Event) -> Result<()>,
+        stop: &AtomicBool,
+    ) -> Result<Evaluation, Failure> {
+        std::fs::create_dir_all(&job.output).map_err(Error::io("create", &job.output))?;
+        // Whoever returns early from here drops the trainer, and that kills it: its state is unknown.
+        let mut trainer = match self.idle.take().and_then(Trainer::if_alive) {
+            Some(trainer) => trainer,
+            None => self.start(on_event, stop)?,
+        };
+        let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
+        if trainer.send(job).is_err() {
+            return Err(Failure::Trial(trainer.end().to_string()));
+        }
+        loop {
+            check_stop(stop)?;
+            if let (Some(deadline), Some(timeout)) = (deadline, self.timeout)
+                && Instant::now() >= deadline
+            {
+                let seconds = timeout.as_secs_f64();
+                return Err(Failure::Trial(format!("ran past the trial timeout of {seconds} seconds")));
+            }
+            let line = match trainer.next(POLL) {
+                Output::Line(line) => line,
+                Output::Silence => continue,
+                Output::End => return Err(Failure::Trial(trainer.end().to_string())),
+            };
+            match answer(&line, job)? {
+                Answer::Epoch(event) => on_event(event)?,
+                Answer::Done(evaluation) => {
+                    self.idle = Some(trainer);
+                    return Ok(evaluation);
+                }
+                Answer::Failed(reason) => {
+                    self.idle = Some(trainer);
+                    return Err(Failure::Trial(reason));
+                }
+                Answer::Stray => trainer.note(&line),
+            }
+        }
+    }
+}
+
+/// What a line means to the job that is running.
+enum Answer {
+    Epoch(Event),
+    Done(Evaluation),
+    Failed(String),
+    /// Nothing: libraries print where they should not.
+    Stray,
+}
+
+/// Reads a line of a running job. A line that breaks the protocol fails the trial: what was meant may have
+/// been the end of the job, and waiting for another would be for ever.
+fn answer(line: &str, job: &Job) -> Result<Answer, Failure> {
+    let broken = |problem: String| Failure::Trial(format!("the trainer broke the protocol: {problem}"));
+    let event = understand(line).map_err(broken)?;
+    let (trial, answer) = match event {
+        None => return Ok(Answer::Stray),
+        Some(Event::Ready(_)) => {
+            return Err(broken("it said that it is ready in the middle of a job".to_owned()));
+        }
+        Some(Event::Epoch(epoch)) => (epoch.trial, Answer::Epoch(Event::Epoch(epoch))),
+        Some(Event::Done { trial, evaluation }) => (trial, Answer::Done(evaluation)),
+        Some(Event::Failed { trial, reason }) => (trial, Answer::Failed(reason)),
+    };
+    if trial != job.trial {
+        return Err(broken(format!("it spoke of trial {trial} and not of {}", job.trial)));
+    }
+    Ok(answer)
+}
+
+/// The event on a line; `None` for a line that was not meant as one.
+fn understand(line: &str) -> Result<Option<Event>, String> {
+    if !line.trim_start().starts_with('{') {
+        return Ok(None);
+    }
+    serde_json::from_str(line).map(Some).map_err(|error| format!("{} is not an event ({error})", quote(line)))
+}
+
+/// The beginning of a line, in quotes.
+fn quote(line: &str) -> String {
+    const LONGEST: usize = 120;
+    let mut text: String = line.chars().take(LONGEST).collect();
+    if text.len() < line.len() {
+        text.push('…');
+    }
+    format!("{text:?}")
+}
+
+fn check_stop(stop: &AtomicBool) -> Result<()> {
+    if stop.load(Ordering::Relaxed) {
+        return Err(Error::Interrupted("stopped in the middle of a trial".to_owned()));
+    }
+    Ok(())
+}

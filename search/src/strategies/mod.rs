@@ -1,0 +1,190 @@
+//! Strategies: who proposes the next architecture. They know neither evaluators nor the study.
+
+mod history;
+mod policy_rl;
+mod random;
+mod regularized_evolution;
+mod smallest;
+mod tpe;
+
+use std::fmt;
+use std::str::FromStr;
+
+use mfactor::{Architecture, Error, Result, SearchSpace, Trial};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+pub use policy_rl::PolicyRl;
+pub use random::Random;
+pub use regularized_evolution::RegularizedEvolution;
+pub use smallest::Smallest;
+pub use tpe::Tpe;
+
+/// Proposes architectures.
+///
+/// A proposal is a function of the space, the history and the generator alone: what an implementation keeps
+/// between calls is a cache, and a fresh object given the same arguments proposes the same.
+pub trait Strategy {
+    /// The next architecture to try, or `None` once every architecture of the space was tried. `trials` is
+    /// the history of this strategy by trial number, running trials included; none of its architectures is
+    /// proposed again.
+    fn propose(
+        &mut self,
+        space: &SearchSpace,
+        trials: &[Trial],
+        rng: &mut ChaCha8Rng,
+    ) -> Option<Architecture>;
+}
+
+/// The strategies there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum StrategyKind {
+    /// [`Random`].
+    Random,
+    /// [`RegularizedEvolution`].
+    Evolution,
+    /// [`Tpe`].
+    Tpe,
+    /// [`PolicyRl`].
+    Rl,
+}
+
+/// One line of the list of strategies.
+struct Registered {
+    kind: StrategyKind,
+    name: &'static str,
+    title: &'static str,
+    build: fn() -> Box<dyn Strategy>,
+}
+
+/// The one list: a new strategy is a file, a variant of [`StrategyKind`] and a line here.
+const REGISTRY: [Registered; 4] = [
+    Registered {
+        kind: StrategyKind::Random,
+        name: "random",
+        title: "multi-trial random search",
+        build: || Box::new(Random::default()),
+    },
+    Registered {
+        kind: StrategyKind::Evolution,
+        name: "evolution",
+        title: "regularized evolution",
+        build: || Box::new(RegularizedEvolution::default()),
+    },
+    Registered {
+        kind: StrategyKind::Tpe,
+        name: "tpe",
+        title: "tree-structured Parzen estimator",
+        build: || Box::new(Tpe::default()),
+    },
+    Registered {
+        kind: StrategyKind::Rl,
+        name: "rl",
+        title: "policy-based reinforcement learning",
+        build: || Box::new(PolicyRl::default()),
+    },
+];
+
+impl StrategyKind {
+    /// All strategies, in the order in which a study runs them.
+    pub const ALL: [Self; 4] = [Self::Random, Self::Evolution, Self::Tpe, Self::Rl];
+
+    fn registered(self) -> &'static Registered {
+        REGISTRY.iter().find(|entry| entry.kind == self).expect("a test finds every strategy in the registry")
+    }
+
+    /// The name in files and on the command line.
+    pub fn name(self) -> &'static str {
+        self.registered().name
+    }
+
+    /// The name in the literature.
+    pub fn title(self) -> &'static str {
+        self.registered().title
+    }
+
+    /// A strategy that has seen nothing yet.
+    pub fn build(self) -> Box<dyn Strategy> {
+        (self.registered().build)()
+    }
+
+    /// Strategies from a list such as `random,tpe`, or `all`; in the order given.
+    pub fn parse_list(list: &str) -> Result<Vec<Self>> {
+        if list == "all" {
+            return Ok(Self::ALL.to_vec());
+        }
+        let kinds = list.split(',').map(|name| name.trim().parse()).collect::<Result<Vec<Self>>>()?;
+        match kinds.iter().enumerate().find(|(position, kind)| kinds[..*position].contains(kind)) {
+            Some((_, twice)) => {
+                Err(Error::input(format!("strategies {list:?}"), format!("{twice} is named twice")))
+            }
+            None => Ok(kinds),
+        }
+    }
+}
+
+impl fmt::Display for StrategyKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for StrategyKind {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        REGISTRY.iter().find(|entry| entry.name == name).map(|entry| entry.kind).ok_or_else(|| {
+            let known: Vec<&str> = REGISTRY.iter().map(|entry| entry.name).collect();
+            Error::input(
+                format!("strategy {name:?}"),
+                format!("is not known; there are {}", known.join(", ")),
+            )
+        })
+    }
+}
+
+impl TryFrom<String> for StrategyKind {
+    type Error = Error;
+
+    fn try_from(name: String) -> Result<Self> {
+        name.parse()
+    }
+}
+
+impl From<StrategyKind> for String {
+    fn from(kind: StrategyKind) -> Self {
+        kind.name().to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_strategy_is_registered_once_and_its_name_parses_back() {
+        assert_eq!(REGISTRY.map(|entry| entry.kind), StrategyKind::ALL);
+        for kind in StrategyKind::ALL {
+            assert_eq!(kind.to_string().parse::<StrategyKind>().unwrap(), kind);
+            assert!(!kind.title().is_empty());
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_is_answered_with_the_known_ones() {
+        let error = "annealing".parse::<StrategyKind>().unwrap_err();
+        assert_eq!(error.exit_code(), mfactor::exit::INPUT);
+        let text = error.to_string();
+        assert!(text.contains("annealing") && text.contains("random, evolution, tpe, rl"), "{text}");
+    }
+
+    #[test]
+    fn lists_of_strategies() {
+        let parse = StrategyKind::parse_list;
+        assert_eq!(parse("all").unwrap(), StrategyKind::ALL);
+        assert_eq!(parse("tpe, random").unwrap(), [StrategyKind::Tpe, StrategyKind::Random]);
+        assert!(parse("tpe,tpe").unwrap_err().to_string().contains("twice"));
+        assert!(parse("").is_err());
+    }
+}

@@ -1,0 +1,108 @@
+//! Policy-based reinforcement learning: proximal policy optimisation (Schulman et al., arXiv:1707.06347)
+//! with generalised advantage estimation (arXiv:1506.02438).
+//!
+//! An architecture is an episode of one step a decision, and its M-factor is known at the end alone. In studies
+//! of some fifty trials a recurrent network has nothing to learn from, so the policy is a softmax for each decision
+//! and the critic is additive over the choices made so far: few enough numbers for so few trials.
+
+mod critic;
+mod policy;
+
+use mfactor::{Architecture, SearchSpace, Trial};
+use rand_chacha::ChaCha8Rng;
+
+use self::critic::Critic;
+use self::policy::Policy;
+use super::Strategy;
+use super::history::{History, Row};
+
+/// Complete trials before the first update; until then the policy is uniform.
+const FIRST_UPDATE: usize = 15;
+/// Complete trials between two updates.
+const UPDATE_EVERY: usize = 5;
+/// Episodes of one update: the youngest ones.
+const EPISODES: usize = 20;
+/// How much warmer each draw that was tried already makes the next one.
+const WARMING: f64 = 0.02;
+
+/// One episode: the choices and the M-factor they led to.
+type Episode = (Row, f64);
+
+/// Samples new architectures from a policy that learns from the complete trials. The policy is a function of
+/// the history: it is kept between calls, and learned again from the start when the history is another one.
+#[derive(Default)]
+pub struct PolicyRl {
+    history: History,
+    policy: Policy,
+    learned: Vec<Episode>,
+}
+
+impl Strategy for PolicyRl {
+    fn propose(
+        &mut self,
+        space: &SearchSpace,
+        trials: &[Trial],
+        rng: &mut ChaCha8Rng,
+    ) -> Option<Architecture> {
+        self.history.follow(space, trials);
+        self.learn(trials);
+        if self.history.is_exhausted() {
+            return None;
+        }
+        // A policy that is sure of itself repeats what was tried; a warmer one looks around it.
+        let mut temperature = 1.0;
+        let draw = || {
+            let row = self.policy.sample(temperature, rng);
+            temperature += WARMING;
+            row
+        };
+        let row = self.history.first_new(draw);
+        let row = row.or_else(|| self.history.sample_new(rng))?;
+        Some(self.history.architecture(&row))
+    }
+}
+
+impl PolicyRl {
+    /// Makes every update that the history allows and that was not made yet.
+    fn learn(&mut self, trials: &[Trial]) {
+        let episodes: Vec<Episode> =
+            self.history.scored(trials).into_iter().map(|(row, m_factor)| (row.clone(), m_factor)).collect();
+        let continues = self.policy.fits(self.history.choices()) && episodes.starts_with(&self.learned);
+        if !continues {
+            self.policy = Policy::uniform(self.history.choices());
+            self.learned.clear();
+        }
+        loop {
+            let until = FIRST_UPDATE.max(self.learned.len() + UPDATE_EVERY);
+            if until > episodes.len() {
+                break;
+            }
+            self.update(&episodes[..until]);
+            self.learned.extend_from_slice(&episodes[self.learned.len()..until]);
+        }
+    }
+
+    /// One update from `episodes`: the critic learns from all of them, the policy from the youngest.
+    fn update(&mut self, episodes: &[Episode]) {
+        let critic = Critic::fit(self.history.choices(), episodes);
+        let youngest = episodes.len().saturating_sub(EPISODES);
+        let probabilities = self.policy.probabilities(1.0);
+        let mut steps: Vec<Vec<f64>> = (youngest..episodes.len())
+            .map(|episode| critic.advantages(&probabilities, &episodes[episode].0, episode))
+            .collect();
+        if standardise(&mut steps) {
+            let rows: Vec<&Row> = episodes[youngest..].iter().map(|(row, _)| row).collect();
+            self.policy.improve(&rows, &steps);
+        }
+    }
+}
+
+/// Shifts and scales all values to mean 0 and deviation 1; `false` if they do not differ.
+fn standardise(values: &mut [Vec<f64>]) -> bool {
+    let count = values.iter().map(Vec::len).sum::<usize>() as f64;
+    let mean = values.iter().flatten().sum::<f64>() / count;
+    let square = values.iter().flatten().map(|value| (value - mean).powi(2)).sum::<f64>();
+    let deviation = (square / count).sqrt();
+    values.iter_mut().flatten().for_each(|value| *value = (*value - mean) / deviation);
+    deviation > 1e-12
+}

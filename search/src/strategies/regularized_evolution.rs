@@ -1,0 +1,62 @@
+//! Regularized (ageing) evolution, Real et al., arXiv:1802.01548, with one mutated decision a child.
+
+use mfactor::{Architecture, SearchSpace, Trial};
+use rand::RngExt;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use super::Strategy;
+use super::history::{History, Row};
+
+/// Architectures that may have children: the youngest ones that were evaluated.
+const POPULATION: usize = 20;
+/// Members that meet in a tournament; the best of them is the parent.
+const SAMPLE: usize = 10;
+
+/// Fills its population with random architectures; then each proposal is the winner of a tournament with
+/// one decision changed to another value. Whoever is too old to be among the youngest [`POPULATION`]
+/// evaluated architectures has no more children, however good it is. Failed trials never join.
+#[derive(Default)]
+pub struct RegularizedEvolution {
+    history: History,
+}
+
+impl Strategy for RegularizedEvolution {
+    fn propose(
+        &mut self,
+        space: &SearchSpace,
+        trials: &[Trial],
+        rng: &mut ChaCha8Rng,
+    ) -> Option<Architecture> {
+        self.history.follow(space, trials);
+        let history = &self.history;
+        let evaluated = history.scored(trials);
+        let child = if evaluated.len() < POPULATION || history.is_exhausted() {
+            None
+        } else {
+            let population = &evaluated[evaluated.len() - POPULATION..];
+            history.first_new(|| mutate(tournament(population, rng), history.choices(), rng))
+        };
+        child.or_else(|| history.sample_new(rng)).map(|row| history.architecture(&row))
+    }
+}
+
+/// The best of [`SAMPLE`] different members.
+fn tournament<'a>(population: &[(&'a Row, f64)], rng: &mut ChaCha8Rng) -> &'a Row {
+    let mut members = population.to_vec();
+    let (sample, _) = members.partial_shuffle(rng, SAMPLE);
+    let best = sample.iter().max_by(|(_, a), (_, b)| a.total_cmp(b));
+    best.expect("a sample has members").0
+}
+
+/// The parent with one decision, of those that leave a choice, changed to another value.
+fn mutate(parent: &Row, choices: &[u8], rng: &mut ChaCha8Rng) -> Row {
+    let open: Vec<usize> = (0..choices.len()).filter(|decision| choices[*decision] > 1).collect();
+    let mut child = parent.clone();
+    if !open.is_empty() {
+        let decision = open[rng.random_range(0..open.len())];
+        let step = rng.random_range(1..choices[decision]);
+        child[decision] = (child[decision] + step) % choices[decision];
+    }
+    child
+}

@@ -1,0 +1,60 @@
+//! Where a running study stands: how much is done, and how long the rest may take.
+
+use super::run::Next;
+use super::{BASELINE, Study};
+use crate::events::Place;
+use crate::track::Track;
+
+/// Seconds of the running trial that have gone by, and that its trainer expects to need yet.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock {
+    pub elapsed: f64,
+    pub left: f64,
+}
+
+impl Study {
+    /// Trials that a track was asked for.
+    pub(super) fn asked_of(&self, track: &Track) -> u64 {
+        if track.name() == BASELINE { 1 } else { self.config.trials }
+    }
+
+    /// The place of a trial, with the time left if the trial is running and its clock known, or has ended.
+    pub(super) fn place(&self, next: Next, clock: Option<Clock>) -> Place {
+        let track = &self.tracks[next.track];
+        let trial = &track.trials()[next.number];
+        let finished = self.tracks.iter().map(|track| track.finished()).sum();
+        let planned = self.tracks.iter().map(|track| self.planned(track)).sum();
+        Place {
+            strategy: track.name().to_owned(),
+            id: trial.id,
+            number: trial.number,
+            total: self.planned(track),
+            architecture: trial.architecture.clone(),
+            resumed: next.resumed,
+            best: track.best(),
+            finished,
+            planned,
+            seconds_left: self.seconds_left(planned - finished, clock),
+        }
+    }
+
+    /// Trials that a track can make: a small space may have fewer architectures than are asked for.
+    fn planned(&self, track: &Track) -> u64 {
+        self.asked_of(track).min(self.terms.space.size()).max(track.trials().len() as u64)
+    }
+
+    /// Estimate for the `trials` that have not ended.
+    fn seconds_left(&self, trials: u64, clock: Option<Clock>) -> Option<f64> {
+        let clock = clock.filter(|clock| clock.left.is_finite());
+        let of_tracks = self.tracks.iter().map(Track::seconds);
+        let (seconds, count) = of_tracks.fold((0.0, 0), |sum, of| (sum.0 + of.0, sum.1 + of.1));
+        let mean = match (count, clock) {
+            (0, clock) => clock.map(|clock| clock.elapsed + clock.left)?,
+            (count, _) => seconds / count as f64,
+        };
+        Some(match clock {
+            Some(clock) => clock.left + mean * trials.saturating_sub(1) as f64,
+            None => mean * trials as f64,
+        })
+    }
+}

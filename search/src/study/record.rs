@@ -1,0 +1,68 @@
+//! What is known of a study, for readers.
+
+use mfactor::Trial;
+use serde::Serialize;
+
+use super::BASELINE;
+use crate::config::StudyConfig;
+use crate::strategies::StrategyKind;
+
+/// A study's configuration and its trials so far.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StudyRecord {
+    /// The configuration.
+    pub config: StudyConfig,
+    /// Trials of the baseline and of all strategies, by id.
+    pub trials: Vec<Trial>,
+}
+
+/// What a winner has to be held against: at α = 1 the smallest architecture is hard to beat, whoever searched.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Baselines {
+    /// A complete trial of the smallest architecture, that of the baseline if there is one. `None` if it was
+    /// never measured.
+    pub smallest: Option<Trial>,
+    /// The average of random architectures. `None` if no random search has a complete trial.
+    pub random: Option<RandomBaseline>,
+}
+
+/// The average of the complete trials of random search.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct RandomBaseline {
+    /// Number of trials.
+    pub trials: usize,
+    /// Mean of their M-factors.
+    pub mean_m_factor: f64,
+    /// Mean of their accuracies, 0 to 1.
+    pub mean_accuracy: f64,
+}
+
+impl StudyRecord {
+    /// The trials of one strategy, or of [`BASELINE`], by number.
+    pub fn of(&self, strategy: &str) -> Vec<&Trial> {
+        self.trials.iter().filter(|trial| trial.strategy == strategy).collect()
+    }
+
+    /// The two baselines.
+    pub fn baselines(&self) -> Baselines {
+        let smallest = self.config.space.smallest();
+        let measured =
+            self.trials.iter().filter(|trial| trial.m_factor.is_some() && trial.architecture == smallest);
+        // `false` sorts first: the baseline's own trial, then the earliest.
+        let smallest = measured.min_by_key(|trial| (trial.strategy != BASELINE, trial.id)).cloned();
+        Baselines { smallest, random: self.random_baseline() }
+    }
+
+    fn random_baseline(&self) -> Option<RandomBaseline> {
+        let random = self.of(StrategyKind::Random.name());
+        let scores: Vec<(f64, f64)> =
+            random.iter().filter_map(|trial| trial.m_factor.zip(trial.accuracy)).collect();
+        let mean =
+            |value: fn(&(f64, f64)) -> f64| scores.iter().map(value).sum::<f64>() / scores.len() as f64;
+        (!scores.is_empty()).then(|| RandomBaseline {
+            trials: scores.len(),
+            mean_m_factor: mean(|(m_factor, _)| *m_factor),
+            mean_accuracy: mean(|(_, accuracy)| *accuracy),
+        })
+    }
+}
