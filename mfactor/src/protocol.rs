@@ -3,10 +3,12 @@
 //!
 //! The legal order of events is `ready` once after the start, then for each job `epoch` zero or more times and
 //! one of `done` and `failed`.
+//!
+//! JSON has no word for what is not a finite number: such a value travels as `null` and arrives as NaN.
 
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::architecture::Architecture;
 use crate::recipe::Recipe;
@@ -97,12 +99,16 @@ pub struct Epoch {
     /// Epochs of the budget.
     pub epochs: u32,
     /// Mean training loss in this epoch, in nats.
+    #[serde(deserialize_with = "number_or_nan")]
     pub loss: f64,
     /// Accuracy on the validation split, 0 to 1.
+    #[serde(deserialize_with = "number_or_nan")]
     pub accuracy: f64,
     /// Training speed in this epoch, validation excluded.
+    #[serde(deserialize_with = "number_or_nan")]
     pub images_per_second: f64,
     /// Estimate of the time to the end of this job.
+    #[serde(deserialize_with = "number_or_nan")]
     pub seconds_left: f64,
 }
 
@@ -111,11 +117,17 @@ pub struct Epoch {
 pub struct Evaluation {
     /// Accuracy on the validation split after the whole budget, 0 to 1, computed in f32. Not a number where
     /// training diverged; the study judges that.
+    #[serde(deserialize_with = "number_or_nan")]
     pub accuracy: f64,
     /// Wall-clock seconds of the job.
+    #[serde(deserialize_with = "number_or_nan")]
     pub seconds: f64,
     /// Training images that were seen.
     pub images: u64,
+}
+
+fn number_or_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
 #[cfg(test)]
@@ -132,5 +144,13 @@ mod tests {
             r#"{"event":"done","trial":4,"evaluation":{"accuracy":0.5,"seconds":2.0,"images":10}}"#
         );
         assert_eq!(serde_json::from_str::<Event>(&line).unwrap(), event);
+    }
+
+    #[test]
+    fn what_is_not_a_number_arrives_as_such() {
+        let line = serde_json::to_string(&Evaluation { accuracy: f64::NAN, seconds: 2.0, images: 10 }).unwrap();
+        let arrived: Evaluation = serde_json::from_str(&line).unwrap();
+        assert!(arrived.accuracy.is_nan() && arrived.seconds == 2.0);
+        assert!(serde_json::from_str::<Evaluation>(r#"{"seconds":2.0,"images":10}"#).is_err());
     }
 }
