@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::{EngineOptions, Session};
 use crate::model_file::ModelFile;
 use crate::system::SystemTree;
-use crate::timing::{Clock, Monotonic, Plan};
+use crate::timing::{Clock, Monotonic, Plan, ProcessorTime};
 use crate::{accuracy, affinity, board, engine, memory, timing, verdict};
 
 /// What to measure, and how.
@@ -106,6 +106,7 @@ pub fn measure(
         first_inference_ms,
         warm_up_inferences: timed.warm_up_inferences,
         latency: timed.latency,
+        processor_share: timed.processor_share,
         baseline_rss_bytes: baseline.resident,
         peak_rss_bytes: timed.memory.peak_resident,
         private_dirty_bytes: timed.memory.private_dirty,
@@ -138,6 +139,7 @@ struct Timed {
     warm_up_inferences: u64,
     memory: memory::Memory,
     latency: Latency,
+    processor_share: f64,
     /// Before the first window, then after each.
     conditions: Vec<mfactor::measurement::Conditions>,
 }
@@ -163,14 +165,19 @@ fn time(
     let memory = memory::now(tree);
     let mut conditions = vec![board::conditions(tree, core)];
     let mut windows = vec![];
+    let (mut processor_ns, mut wall_ns) = (0, 0);
     for number in 1..=plan.windows {
         on_progress(Progress::Window { number, of: plan.windows });
+        let start = (ProcessorTime.now_ns(), clock.now_ns());
         windows.push(timing::window(&plan, &mut clock, &mut run)?);
+        processor_ns += ProcessorTime.now_ns() - start.0;
+        wall_ns += clock.now_ns() - start.1;
         conditions.push(board::conditions(tree, core));
     }
     let latency = Latency::from_windows(&windows)
         .ok_or_else(|| Error::Defect("a window ended without a sample".to_owned()))?;
-    Ok(Timed { warm_up_inferences, memory, latency, conditions })
+    let processor_share = processor_ns as f64 / wall_ns as f64;
+    Ok(Timed { warm_up_inferences, memory, latency, processor_share, conditions })
 }
 
 fn measure_accuracy(

@@ -2,6 +2,7 @@
 
 use mfactor::Result;
 use mfactor::measurement::Preset;
+use rustix::time::{ClockId, clock_gettime};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -62,6 +63,16 @@ impl Monotonic {
 impl Clock for Monotonic {
     fn now_ns(&mut self) -> u64 {
         u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Processor time that this process has used, all threads together.
+pub struct ProcessorTime;
+
+impl Clock for ProcessorTime {
+    fn now_ns(&mut self) -> u64 {
+        let time = clock_gettime(ClockId::ProcessCPUTime);
+        time.tv_sec as u64 * SECOND + time.tv_nsec as u64
     }
 }
 

@@ -46,11 +46,15 @@ pub struct Measurement {
     pub warm_up_inferences: u64,
     /// Latency of one image at batch 1.
     pub latency: Latency,
+    /// Processor time of this process in the timed windows / their length. Below 1 on one thread, other processes had
+    /// the core in between, and the upper percentiles are theirs too.
+    pub processor_share: f64,
     /// Resident memory of the process before the model was read, in bytes (VmRSS).
     pub baseline_rss_bytes: Option<u64>,
-    /// Peak resident memory of the whole process in bytes (VmHWM), measured before test records are read.
+    /// Peak resident memory of the whole process in bytes (VmHWM), read after the warm-up: before samples and test
+    /// records take memory of their own.
     pub peak_rss_bytes: Option<u64>,
-    /// Private dirty memory of the process after the timed inferences, in bytes (smaps_rollup).
+    /// Private dirty memory of the process at the same moment, in bytes (smaps_rollup).
     pub private_dirty_bytes: Option<u64>,
     /// Whether the figures may be believed.
     pub verdict: Verdict,

@@ -12,6 +12,9 @@ use mfactor::{Error, Result, exit, files};
 use crate::commands::EngineArguments;
 use crate::output::Output;
 
+/// A process that has less of its core than this was disturbed by others.
+const UNDISTURBED_SHARE: f64 = 0.97;
+
 /// Measure accuracy, latency and memory of models
 ///
 /// Each model is measured in a process of its own, one image at a time, on one core where that is allowed.
@@ -117,6 +120,12 @@ fn warn(output: &Output, measurement: &Measurement) {
     }
     if measurement.board.emulated {
         output.say(format!("{name}: the processor is emulated, so the times mean nothing"));
+    }
+    if measurement.engine.threads == 1 && measurement.processor_share < UNDISTURBED_SHARE {
+        let share = 100.0 * measurement.processor_share;
+        output.say(format!(
+            "{name}: had only {share:.0} % of its core, so upper percentiles are too high; stop what else runs here"
+        ));
     }
     if measurement.preset == Preset::Quick {
         output.say(format!(

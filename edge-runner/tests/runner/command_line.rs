@@ -55,6 +55,7 @@ fn a_measurement_is_printed_and_filed() {
     assert_eq!(measured.golden_difference, Some(0.0));
     assert!(measured.latency.samples_ns.len() >= 100 && measured.latency.windows.len() == 5);
     assert!(measured.warm_up_inferences >= 5 && measured.pinned_core.is_some());
+    assert!(measured.processor_share > 0.0 && measured.processor_share < 1.1);
     assert!(measured.peak_rss_bytes > measured.baseline_rss_bytes && measured.private_dirty_bytes.is_some());
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test cannot unwrap, it fails by")]
 
 mod boards;
+mod children;
 mod command_line;
 mod engines;
 mod hostile_models;

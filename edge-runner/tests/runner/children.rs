@@ -1,0 +1,59 @@
+//! What becomes of a measurement whose process breaks.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use edge_runner::child::{measure_in_child, serve};
+use edge_runner::measure::Request;
+use edge_runner::{EngineKind, EngineOptions};
+use mfactor::measurement::Preset;
+use mfactor::{Error, exit};
+
+fn request() -> Request {
+    Request {
+        model: "some.onnx".into(),
+        data: vec![],
+        engine: EngineOptions::new(EngineKind::Tract),
+        preset: Preset::Quick,
+    }
+}
+
+/// The error of a child that does what `script` says.
+fn failure(script: &str) -> Error {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("child");
+    fs::write(&program, format!("#!/bin/sh\ncat > /dev/null\n{script}\n")).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    measure_in_child(&program, &request(), &mut |_| {}).unwrap_err()
+}
+
+#[test]
+fn a_child_that_is_killed_is_the_boards_failure() {
+    let error = failure("echo '{\"progress\":\"loading\"}'; kill -9 $$");
+    assert_eq!(error.exit_code(), exit::BOARD);
+    let text = error.to_string();
+    assert!(text.contains("some.onnx") && text.contains("signal: 9"), "{text}");
+}
+
+#[test]
+fn a_child_that_talks_nonsense_is_a_defect() {
+    assert_eq!(failure("echo hello").exit_code(), exit::DEFECT);
+}
+
+#[test]
+fn a_program_that_is_not_there_is_named() {
+    let error = measure_in_child(Path::new("no/such/runner"), &request(), &mut |_| {}).unwrap_err();
+    assert!(error.to_string().contains("no/such/runner"), "{error}");
+}
+
+#[test]
+fn errors_cross_the_pipe_with_their_class() {
+    let mut answer = vec![];
+    let line = serde_json::to_vec(&request()).unwrap();
+    serve(line.as_slice(), &mut answer).unwrap();
+    let last = String::from_utf8(answer).unwrap().lines().last().unwrap().to_owned();
+    let error = failure(&format!("echo '{last}'"));
+    assert_eq!(error.exit_code(), exit::INPUT);
+    assert!(error.to_string().starts_with("some.onnx: cannot read it"), "{error}");
+}
