@@ -1,1 +1,87 @@
-//! Placeholder.
+//! Fetches and checks data sets. Every set ends up as a folder in the layout of [`mfactor::dataset`], which the
+//! trainer, export and the edge-runner read by themselves.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `digits` | 1,797 handwritten digits that are embedded in the program |
+//! | `cifar10` | CIFAR-10, downloaded and checked against its published MD5 sum |
+//! | `places` | where a named set is kept on this machine |
+//! | `summary` | what a set holds |
+
+mod cifar10;
+mod digits;
+mod places;
+mod summary;
+
+use std::fs;
+use std::path::Path;
+
+use mfactor::dataset::DataSet;
+use mfactor::{Error, Result};
+
+pub use places::{folder, resolve};
+pub use summary::{Summary, check};
+
+/// The names that [`fetch`] and [`resolve`] know.
+pub const NAMES: [&str; 2] = [digits::NAME, cifar10::NAME];
+
+/// Where a download comes from, if not from its publisher.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FetchOptions {
+    /// Address of the archive at a mirror.
+    pub url: Option<String>,
+    /// MD5 sum that the archive must have, in hexadecimal; the published one where it is not given.
+    pub md5: Option<String>,
+}
+
+/// How far a fetch is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// Bytes arrive. Reported every megabyte or so, and once at the end.
+    Downloading {
+        /// Bytes so far.
+        bytes: u64,
+        /// Bytes of the whole archive, where the server says it.
+        total: Option<u64>,
+    },
+    /// A file of the archive is being unpacked.
+    Unpacking {
+        /// Its name.
+        file: String,
+    },
+}
+
+/// Puts the data set `name` into `folder` and opens it. Returns at once where it is there already, whole. What
+/// fails leaves nothing behind.
+///
+/// # Errors
+/// [`Error::Input`] for an unknown name and for a download that is not what was published; [`Error::Board`] where
+/// the network or the server fails; [`Error::Io`] where the folder cannot be written.
+pub fn fetch(
+    name: &str,
+    folder: &Path,
+    options: &FetchOptions,
+    on_progress: &mut dyn FnMut(Progress),
+) -> Result<DataSet> {
+    match name {
+        digits::NAME => digits::fetch(folder),
+        cifar10::NAME => {
+            let existed = folder.is_dir();
+            let fetched = cifar10::fetch(folder, options, on_progress);
+            if fetched.is_err() && !existed {
+                // Succeeds only for an empty folder, which is the only one that may go.
+                let _ = fs::remove_dir(folder);
+            }
+            fetched
+        }
+        _ => Err(unknown(name)),
+    }
+}
+
+fn unknown(name: &str) -> Error {
+    let names = NAMES.join(", ");
+    Error::input(
+        format!("data set {name:?}"),
+        format!("is neither a folder nor a set that mfactor can fetch ({names})"),
+    )
+}

@@ -1,0 +1,139 @@
+//! `digits`: the 1,797 handwritten digits of 8×8 pixels of the UCI machine learning repository ("Optical
+//! Recognition of Handwritten Digits", Alpaydin and Kaynak 1998), enlarged to 32×32 and three equal channels.
+
+use std::path::Path;
+
+use mfactor::dataset::{DataSet, MANIFEST_FILE, Manifest, RecordFile, SCHEMA};
+use mfactor::space::ImageShape;
+use mfactor::{Error, Result, files};
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+/// Name of the set.
+pub const NAME: &str = "digits";
+
+/// Side of an original image.
+const SIDE: usize = 8;
+/// Largest value of an original pixel.
+const FULL: f32 = 16.0;
+const ENLARGED: usize = 32;
+const CHANNELS: usize = 3;
+const TEST_RECORDS: usize = 300;
+const VALIDATION_RECORDS: usize = 300;
+/// The originals are ordered by writer; shuffled, every part has digits of all of them.
+const ORDER_SEED: u64 = 8;
+
+/// Writes the set into `folder`, unless it is there.
+pub fn fetch(folder: &Path) -> Result<DataSet> {
+    let originals = smartcore::dataset::digits::load_dataset();
+    let records = originals.target.len();
+    let manifest = manifest(records - TEST_RECORDS);
+    if let Ok(set) = DataSet::open(folder)
+        && *set.manifest() == manifest
+    {
+        return Ok(set);
+    }
+    let mut order: Vec<usize> = (0..records).collect();
+    order.shuffle(&mut ChaCha8Rng::seed_from_u64(ORDER_SEED));
+    let (train, test) = order.split_at(records - TEST_RECORDS);
+    for (file, numbers) in [(&manifest.train[0], train), (&manifest.test[0], test)] {
+        let record = |number: &usize| {
+            record(&originals.data[number * SIDE * SIDE..][..SIDE * SIDE], originals.target[*number])
+        };
+        let bytes: Vec<u8> = numbers.iter().flat_map(record).collect();
+        files::write(&folder.join(&file.file), &bytes)?;
+    }
+    let text = toml::to_string(&manifest)
+        .map_err(|error| Error::Defect(format!("the manifest of {NAME} cannot be written: {error}")))?;
+    // Last, so that an interrupted fetch is seen as one and made again.
+    files::write(&folder.join(MANIFEST_FILE), text.as_bytes())?;
+    DataSet::open(folder)
+}
+
+fn manifest(train_records: usize) -> Manifest {
+    let file = |file: &str, records| RecordFile { file: file.to_owned(), records };
+    Manifest {
+        schema: SCHEMA,
+        name: NAME.to_owned(),
+        classes: (0..10).map(|digit| digit.to_string()).collect(),
+        validation: VALIDATION_RECORDS,
+        image: ImageShape { channels: CHANNELS, height: ENLARGED, width: ENLARGED },
+        train: vec![file("train.bin", train_records)],
+        test: vec![file("test.bin", TEST_RECORDS)],
+    }
+}
+
+/// Label byte and three equal planes.
+fn record(image: &[f32], label: f32) -> Vec<u8> {
+    let plane: Vec<u8> = (0..ENLARGED * ENLARGED)
+        .map(|position| {
+            let value = enlarged(image, position / ENLARGED, position % ENLARGED);
+            (value / FULL * 255.0).round() as u8
+        })
+        .collect();
+    let mut record = vec![label as u8];
+    (0..CHANNELS).for_each(|_| record.extend_from_slice(&plane));
+    record
+}
+
+/// Value of an enlarged pixel: bilinear between the centres of the four original pixels around it; beyond the
+/// outermost centres the border pixel holds.
+fn enlarged(image: &[f32], row: usize, column: usize) -> f32 {
+    let (top, bottom, down) = neighbours(row);
+    let (left, right, across) = neighbours(column);
+    let mix = |from: f32, to: f32, fraction: f32| from + (to - from) * fraction;
+    let line = |row: usize| mix(image[row * SIDE + left], image[row * SIDE + right], across);
+    mix(line(top), line(bottom), down)
+}
+
+/// The original positions on both sides of an enlarged one, and how far it lies from the first to the second.
+fn neighbours(position: usize) -> (usize, usize, f32) {
+    let scale = SIDE as f32 / ENLARGED as f32;
+    let original = ((position as f32 + 0.5) * scale - 0.5).clamp(0.0, (SIDE - 1) as f32);
+    let first = original.floor() as usize;
+    (first, (first + 1).min(SIDE - 1), original - original.floor())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_set_has_its_parts_and_all_classes_in_each() {
+        let folder = tempfile::tempdir().unwrap();
+        let set = fetch(folder.path()).unwrap();
+        let (train, test) = (set.train().unwrap(), set.test().unwrap());
+        assert_eq!((train.len(), test.len(), set.split().validation.len()), (1_497, 300, 300));
+        for labels in [train.labels(), test.labels()] {
+            for digit in 0..10 {
+                let share =
+                    labels.iter().filter(|label| **label == digit).count() as f64 / labels.len() as f64;
+                assert!((0.05..0.15).contains(&share), "{digit}: {share}");
+            }
+        }
+        set.check_fits(&mfactor::SearchSpace::paper()).unwrap();
+    }
+
+    #[test]
+    fn the_same_bytes_every_time_and_mended_where_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = fetch(folder.path()).unwrap().fingerprint().unwrap();
+        std::fs::remove_file(folder.path().join(MANIFEST_FILE)).unwrap();
+        std::fs::write(folder.path().join("train.bin"), b"short").unwrap();
+        assert_eq!(fetch(folder.path()).unwrap().fingerprint().unwrap(), first);
+    }
+
+    #[test]
+    fn enlarging_is_bilinear() {
+        let mut image = [0.0; SIDE * SIDE];
+        image[0] = 16.0;
+        assert_eq!(enlarged(&image, 0, 0), 16.0, "the corner keeps its value");
+        assert_eq!(enlarged(&image, 31, 31), 0.0);
+        // Enlarged centres 2 and 5 lie 1/8 and 7/8 of the way from original centre 0 to 1.
+        assert_eq!(enlarged(&image, 0, 2), 16.0 * 7.0 / 8.0);
+        assert_eq!(enlarged(&image, 5, 0), 16.0 / 8.0);
+        assert_eq!(enlarged(&image, 2, 2), 16.0 * 49.0 / 64.0);
+        assert_eq!(record(&image, 7.0)[..3], [7, 255, 255]);
+    }
+}
