@@ -6,6 +6,8 @@
 mod commands;
 mod output;
 mod programs;
+mod progress;
+mod summary;
 
 use std::process::ExitCode;
 

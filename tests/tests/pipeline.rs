@@ -45,7 +45,7 @@ fn exported(place: &Workplace, best: &Value) {
 }
 
 fn measured(place: &Workplace, best: &Value) {
-    let measurements = place.json("measure study");
+    let measurements = place.json("measure study --preset quick");
     let first = &measurements.as_array().unwrap()[0];
     assert_eq!(first["model"]["parameters"], best["parameters"], "recounted from the file");
     let samples = first["latency"]["samples_ns"].as_array().map_or(0, Vec::len);

@@ -1,8 +1,16 @@
 //! The subcommands, one file each.
 
+mod compare;
+mod completions;
+mod data;
+mod doctor;
+mod export;
+mod measure;
 mod paper;
 mod score;
+mod search;
 mod space;
+mod trials;
 
 use clap::Subcommand;
 
@@ -14,6 +22,15 @@ pub enum Command {
     Space(space::Space),
     Score(score::Score),
     Paper(paper::Paper),
+    Data(data::Data),
+    Search(search::Search),
+    Trials(trials::Trials),
+    Export(export::Export),
+    Measure(measure::Measure),
+    Compare(compare::Compare),
+    Doctor(doctor::Doctor),
+    Completions(completions::Completions),
+    Man(completions::Man),
 }
 
 impl Command {
@@ -23,6 +40,15 @@ impl Command {
             Self::Space(command) => command.run(output),
             Self::Score(command) => command.run(output),
             Self::Paper(command) => command.run(output),
+            Self::Data(command) => command.run(output),
+            Self::Search(command) => command.run(output),
+            Self::Trials(command) => command.run(output),
+            Self::Export(command) => command.run(output),
+            Self::Measure(command) => command.run(output),
+            Self::Compare(command) => command.run(output),
+            Self::Doctor(command) => command.run(output),
+            Self::Completions(command) => command.run(output),
+            Self::Man(command) => command.run(output),
         }
     }
 }

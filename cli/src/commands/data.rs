@@ -1,0 +1,94 @@
+//! `mfactor data`: fetch and check data sets.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use datasets::{FetchOptions, Progress, Summary};
+
+use crate::output::{Output, table, thousands};
+use crate::progress::Line;
+
+/// Fetch or check a data set
+#[derive(Args)]
+pub struct Data {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    Fetch(Fetch),
+    Check(Check),
+}
+
+/// Put a data set where the other commands find it, checked against its published sum
+#[derive(Args)]
+#[command(after_help = "Example:\n  mfactor data fetch cifar10")]
+struct Fetch {
+    /// digits or cifar10
+    name: String,
+    /// Folder to put it in; ~/.cache/mfactor/NAME if not given, or $MFACTOR_DATA/NAME
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Address of the archive at a mirror; what comes from there must have the published sum
+    #[arg(long)]
+    url: Option<String>,
+}
+
+/// Read every record of a data set and say what is in it
+#[derive(Args)]
+#[command(after_help = "Example:\n  mfactor data check digits")]
+struct Check {
+    /// digits, cifar10, or a folder
+    name: String,
+}
+
+impl Data {
+    pub fn run(self, output: &Output) -> anyhow::Result<()> {
+        let summary = match self.action {
+            Action::Fetch(fetch) => fetch.run(output)?,
+            Action::Check(check) => datasets::check(&check.name)?,
+        };
+        output.result(&summary, || text(&summary))
+    }
+}
+
+impl Fetch {
+    fn run(self, output: &Output) -> anyhow::Result<Summary> {
+        let folder = match self.out {
+            Some(folder) => folder,
+            None => datasets::folder(&self.name)?,
+        };
+        let line = Line::new(output);
+        let options = FetchOptions { url: self.url, md5: None };
+        let set = datasets::fetch(&self.name, &folder, &options, &mut |progress| line.show(&text_of(&progress)))?;
+        line.finish();
+        Ok(datasets::check(&set.folder().to_string_lossy())?)
+    }
+}
+
+fn text_of(progress: &Progress) -> String {
+    let megabytes = |bytes: u64| bytes as f64 / 1e6;
+    match progress {
+        Progress::Downloading { bytes, total: Some(total) } => {
+            format!("downloading, {:.0} of {:.0} MB", megabytes(*bytes), megabytes(*total))
+        }
+        Progress::Downloading { bytes, total: None } => format!("downloading, {:.0} MB", megabytes(*bytes)),
+        Progress::Unpacking { file } => format!("unpacking {file}"),
+    }
+}
+
+fn text(summary: &Summary) -> String {
+    let image = summary.image;
+    let rows = [
+        ("name", summary.name.clone()),
+        ("folder", summary.folder.display().to_string()),
+        ("images", format!("{}×{}×{}", image.channels, image.height, image.width)),
+        ("classes", summary.classes.join(", ")),
+        ("training records", thousands(summary.train as u64)),
+        ("validation records", thousands(summary.validation as u64)),
+        ("test records", thousands(summary.test as u64)),
+        ("fingerprint", summary.fingerprint.clone()),
+    ];
+    table(&["data set", ""], rows.map(|(name, value)| [name.to_owned(), value]))
+}

@@ -1,0 +1,131 @@
+//! `mfactor doctor`: what is installed, what is missing, and the command that mends it.
+
+use std::process::{Command, Stdio};
+
+use clap::Args;
+use mfactor::protocol::Event;
+use mfactor::{Error, Result};
+use serde::Serialize;
+
+use crate::output::{Output, table};
+use crate::programs::{Program, RUNNER, TRAINER};
+
+/// Say what is installed, what is missing, and how to mend it
+#[derive(Args)]
+#[command(after_help = "Example:\n  mfactor doctor")]
+pub struct Doctor {}
+
+/// One thing that was looked at.
+#[derive(Serialize)]
+struct Finding {
+    part: &'static str,
+    /// What for.
+    needed_for: &'static str,
+    /// Whether a search, an export and a measurement here need it.
+    required: bool,
+    found: bool,
+    /// What was found, or what is wrong and how to mend it.
+    detail: String,
+}
+
+impl Doctor {
+    pub fn run(self, output: &Output) -> anyhow::Result<()> {
+        let findings = vec![
+            finding("mfactor-trainer", "training", true, trainer()),
+            finding("edge-runner", "measuring here", true, runner()),
+            finding("ONNX Runtime", "checking exports", true, onnx_runtime()),
+            finding("cifar10", "training on CIFAR-10", false, data_set("cifar10")),
+            finding("ssh", "flashing boards", false, version("ssh", "-V", "sudo apt-get install openssh-client")),
+            finding("optuna-dashboard", "watching a study", false, dashboard()),
+        ];
+        output.result(&findings, || text(&findings))?;
+        let missing: Vec<&str> =
+            findings.iter().filter(|f| f.required && !f.found).map(|finding| finding.part).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(Error::missing(format!("{} not usable", missing.join(", ")), "scripts/setup").into())
+    }
+}
+
+fn finding(
+    part: &'static str,
+    needed_for: &'static str,
+    required: bool,
+    outcome: Result<String>,
+) -> Finding {
+    let found = outcome.is_ok();
+    let detail = outcome.unwrap_or_else(|error| error.to_string());
+    Finding { part, needed_for, required, found, detail }
+}
+
+/// Starts the trainer with nothing to do: its first line says what it would train on.
+fn trainer() -> Result<String> {
+    let said = said(&TRAINER, &[])?;
+    match serde_json::from_str(said.lines().next().unwrap_or_default()) {
+        Ok(Event::Ready(facts)) => Ok(format!(
+            "{} in {} with {} threads, libtorch {}",
+            facts.device, facts.precision, facts.threads, facts.libtorch
+        )),
+        _ => Err(Error::missing("the trainer does not say what it is", "scripts/setup")),
+    }
+}
+
+fn runner() -> Result<String> {
+    said(&RUNNER, &["--version"]).map(|text| text.trim().to_owned())
+}
+
+fn said(program: &Program, arguments: &[&str]) -> Result<String> {
+    let path = program.find()?;
+    let output = Command::new(&path)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(Error::io("start", &path))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    let last = complaint.lines().last().unwrap_or("it says nothing").to_owned();
+    Err(Error::missing(format!("{} does not start: {last}", program.name()), "scripts/setup"))
+}
+
+fn onnx_runtime() -> Result<String> {
+    let options = edge_runner::EngineOptions::new(edge_runner::EngineKind::Ort);
+    let facts = edge_runner::engine::open(&options)?.facts();
+    Ok(format!("{} in {}", facts.version, edge_runner::library::find(None)?.display()))
+}
+
+fn data_set(name: &str) -> Result<String> {
+    datasets::resolve(name).map(|folder| folder.display().to_string())
+}
+
+fn dashboard() -> Result<String> {
+    version("optuna-dashboard", "--version", "pip install optuna-dashboard")
+}
+
+/// What a program on PATH says about its version.
+fn version(program: &'static str, option: &str, install: &str) -> Result<String> {
+    let output = Command::new(program).arg(option).stdin(Stdio::null()).output();
+    let output = output.map_err(|_| Error::missing(format!("{program} is not on PATH"), install))?;
+    let said = [output.stdout, output.stderr].concat();
+    Ok(String::from_utf8_lossy(&said).lines().next().unwrap_or("installed").to_owned())
+}
+
+fn text(findings: &[Finding]) -> String {
+    let rows = findings.iter().map(|finding| {
+        let state = match (finding.found, finding.required) {
+            (true, _) => "found",
+            (false, true) => "MISSING",
+            (false, false) => "not here",
+        };
+        [state.to_owned(), finding.part.to_owned(), finding.needed_for.to_owned()]
+    });
+    let headers = ["", "part", "needed for"];
+    let mut text = table(&headers, rows);
+    text.push('\n');
+    for finding in findings {
+        text.push_str(&format!("{}: {}\n", finding.part, finding.detail));
+    }
+    text
+}

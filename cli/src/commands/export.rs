@@ -1,0 +1,142 @@
+//! `mfactor export`: ONNX models of the best trials.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use export::{ExportedModel, Progress, Request};
+use mfactor::trial::ranked;
+use mfactor::{Architecture, Error, Trial};
+use search::study::trial_folder;
+use search::{Study, StudyRecord};
+
+use crate::output::{Output, table, thousands};
+use crate::progress::Line;
+
+/// Export trained networks as ONNX models, each checked against the trainer's answers
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  mfactor export runs/first --top 3
+  mfactor export runs/first --architecture 333-333-333
+
+A model is handed out only after ONNX Runtime and tract gave the trainer's answers on 64 validation images. Its accuracy on the test
+images is measured here, once, and written into the file.")]
+pub struct Export {
+    /// Folder of the study
+    dir: PathBuf,
+    /// Export the best K architectures
+    #[arg(long, value_name = "K", default_value_t = 1, conflicts_with_all = ["trial", "architecture"])]
+    top: usize,
+    /// Export the trial with this id
+    #[arg(long, value_name = "ID", conflicts_with = "architecture")]
+    trial: Option<u64>,
+    /// Export the best trial of this architecture
+    #[arg(long, value_name = "ID")]
+    architecture: Option<String>,
+    /// ONNX Runtime's library; looked for in the Python environment if not given
+    #[arg(long, value_name = "FILE", env = "ORT_DYLIB_PATH")]
+    ort_library: Option<PathBuf>,
+}
+
+impl Export {
+    pub fn run(self, output: &Output) -> anyhow::Result<()> {
+        let record = Study::read(&self.dir)?;
+        let line = Line::new(output);
+        let mut models = vec![];
+        for trial in self.chosen(&record)? {
+            let request = self.request(&record, trial)?;
+            models.push(export::export(&request, &mut |progress| line.show(&text_of(trial, progress)))?);
+        }
+        line.finish();
+        output.result(&models, || text(&models))
+    }
+
+    /// The trials to export: complete ones, one an architecture, best first.
+    fn chosen<'a>(&self, record: &'a StudyRecord) -> anyhow::Result<Vec<&'a Trial>> {
+        let refuse = |problem: String| Err(Error::file(&self.dir, problem).into());
+        let ranked = ranked(&record.trials);
+        if let Some(id) = self.trial {
+            return match ranked.iter().find(|trial| trial.id == id) {
+                Some(trial) => Ok(vec![trial]),
+                None => refuse(format!("has no complete trial {id}; `mfactor trials` lists them")),
+            };
+        }
+        if let Some(id) = &self.architecture {
+            let architecture: Architecture = id.parse()?;
+            return match ranked.iter().find(|trial| trial.architecture == architecture) {
+                Some(trial) => Ok(vec![trial]),
+                None => refuse(format!("has no complete trial of {architecture}")),
+            };
+        }
+        let mut seen = BTreeSet::new();
+        let distinct = ranked.into_iter().filter(|trial| seen.insert(&trial.architecture));
+        let chosen: Vec<&Trial> = distinct.take(self.top).collect();
+        if chosen.is_empty() {
+            return refuse("has no complete trial yet".to_owned());
+        }
+        Ok(chosen)
+    }
+
+    fn request(&self, record: &StudyRecord, trial: &Trial) -> mfactor::Result<Request> {
+        let config = &record.config;
+        let Some(data) = &config.data else {
+            let problem = "was searched without training, so there are no weights to export";
+            return Err(Error::file(&self.dir, problem));
+        };
+        let incomplete = || Error::Defect(format!("trial {} is complete without a result", trial.id));
+        Ok(Request {
+            trial_folder: trial_folder(&self.dir, trial.id),
+            data: data.folder.clone(),
+            output: models_folder(&self.dir).join(format!("{}.onnx", trial.architecture)),
+            library: self.ort_library.clone(),
+            space: config.space.clone(),
+            architecture: trial.architecture.clone(),
+            alpha: config.alpha,
+            m_factor: trial.m_factor.ok_or_else(incomplete)?,
+            accuracy: trial.accuracy.ok_or_else(incomplete)?,
+            recipe: config.recipe.clone(),
+            seed: trial.seed,
+            study: config.name.clone(),
+            trial: trial.id,
+            strategy: trial.strategy.clone(),
+        })
+    }
+}
+
+/// Where the models of a study lie.
+pub fn models_folder(study: &Path) -> PathBuf {
+    study.join("models")
+}
+
+fn text_of(trial: &Trial, progress: Progress) -> String {
+    let architecture = &trial.architecture;
+    match progress {
+        Progress::Checking => format!("{architecture}: checking the answers of both engines"),
+        Progress::Testing { done, of } => format!("{architecture}: test image {done} of {of}"),
+        Progress::Writing => format!("{architecture}: writing"),
+    }
+}
+
+fn text(models: &[ExportedModel]) -> String {
+    let headers = ["model", ">M", ">validation", ">test", ">parameters", ">bytes", ">difference"];
+    let rows = models.iter().map(|model| {
+        let metadata = &model.metadata;
+        let difference = model.checks.iter().map(|check| check.largest_difference).fold(0.0, f64::max);
+        [
+            metadata.architecture.to_string(),
+            format!("{:.4}", metadata.m_factor),
+            format!("{:.4}", metadata.validation_accuracy),
+            format!("{:.4}", metadata.test_accuracy),
+            thousands(metadata.parameters),
+            thousands(model.model_bytes),
+            format!("{difference:.1e}"),
+        ]
+    });
+    let mut text = table(&headers, rows);
+    text.push_str("\nDifference is the largest from the trainer's logits, over both engines.\n");
+    for model in models {
+        text.push_str(&format!("{}\n", model.path.display()));
+    }
+    text
+}

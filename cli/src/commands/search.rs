@@ -1,0 +1,184 @@
+//! `mfactor search`: run or resume a study.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context;
+use clap::Args;
+use mfactor::{Error, exit};
+use search::config::{DataSource, EvaluatorConfig};
+use search::evaluators::TrainerCommand;
+use search::{Outcome, StrategyKind, Study, StudyConfig, StudyRecord};
+use serde::Serialize;
+
+use crate::output::Output;
+use crate::programs::TRAINER;
+use crate::progress::SearchProgress;
+use crate::summary::{self, Summary};
+
+/// Run or resume a study: propose architectures, train them, keep a journal
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  mfactor search --data digits --epochs 3 --trials 12 --out runs/first
+  mfactor search --evaluator constant:0.75 --trials 50     a dry run, without libtorch
+  mfactor search --resume --out runs/first")]
+pub struct Search {
+    /// Strategies: random, evolution, tpe, rl, several with commas between, or all
+    #[arg(long, value_name = "NAME")]
+    strategy: Option<String>,
+    /// Trials of each strategy [default: 50]
+    #[arg(long, value_name = "N")]
+    trials: Option<u64>,
+    /// Seed from which all randomness derives [default: 0]
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Weight of the M-factor: above 1 favours small models, below 1 accurate ones [default: 1]
+    #[arg(long, allow_negative_numbers = true)]
+    alpha: Option<f64>,
+    /// Data set: digits, cifar10, or a folder
+    #[arg(long, value_name = "NAME|DIR")]
+    data: Option<String>,
+    /// Epochs of each training [default: 3]
+    #[arg(long, value_name = "E")]
+    epochs: Option<u32>,
+    /// Search space, a TOML file; the paper's if not given
+    #[arg(long, value_name = "FILE")]
+    space: Option<PathBuf>,
+    /// train; or without training: constant:A, or table:FILE with a line ARCHITECTURE,ACCURACY each
+    #[arg(long, value_name = "KIND")]
+    evaluator: Option<String>,
+    /// A trial that takes longer fails, and the search goes on
+    #[arg(long, value_name = "SECONDS")]
+    trial_timeout: Option<u64>,
+    /// Where to train: cpu, cuda or cuda:N; what libtorch sees if not given
+    #[arg(long)]
+    device: Option<String>,
+    /// A study as a file, study.toml of another study say; options given beside it win
+    #[arg(long, value_name = "FILE")]
+    study: Option<PathBuf>,
+    /// Folder of the study [default: runs/NAME with the name in --study, else runs/study]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Go on with the study in --out
+    #[arg(long)]
+    resume: bool,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct SearchResult<'a> {
+    study: &'a Path,
+    finished: bool,
+    #[serde(flatten)]
+    summary: Summary,
+}
+
+impl Search {
+    pub fn run(self, output: &Output) -> anyhow::Result<()> {
+        let mut study = if self.resume { self.resumed()? } else { self.created()? };
+        let folder = study.folder().to_owned();
+        output.say(format!("Study {}", folder.display()));
+        let stop = stop_on_ctrl_c()?;
+        let mut evaluator = study.config().evaluator(self.trainer(study.config())?)?;
+        let mut progress = SearchProgress::new(output);
+        let outcome = study.run(&mut *evaluator, &mut |event| progress.show(event), &stop);
+        progress.finish();
+        let record = study.record();
+        let finished = matches!(outcome.with_context(|| go_on(&folder))?, Outcome::Finished);
+        show(output, &folder, finished, &record)?;
+        if finished {
+            return Ok(());
+        }
+        Err(Error::Interrupted(format!("stopped, and everything known is written; {}", go_on(&folder))).into())
+    }
+
+    fn created(&self) -> anyhow::Result<Study> {
+        let mut config = match &self.study {
+            Some(path) => StudyConfig::load(path)?,
+            None => StudyConfig::new(self.name_of_folder()),
+        };
+        let folder = self.out.clone().unwrap_or_else(|| Path::new("runs").join(&config.name));
+        self.lay_over(&mut config)?;
+        if let (EvaluatorConfig::Train, None) = (&config.evaluator, &config.data) {
+            let problem = "is needed to train: digits, cifar10 or a folder (or pass --evaluator constant:A)";
+            return Err(Error::input("--data", problem).into());
+        }
+        Ok(Study::create(&folder, config)?)
+    }
+
+    fn resumed(&self) -> anyhow::Result<Study> {
+        let folder = self.out.as_ref().ok_or_else(|| Error::Usage("--resume needs --out DIR".to_owned()))?;
+        let mut study = Study::resume(folder)?;
+        let mut asked = match &self.study {
+            Some(path) => StudyConfig::load(path)?,
+            None => study.config().clone(),
+        };
+        self.lay_over(&mut asked)?;
+        study.reconcile(&asked)?;
+        Ok(study)
+    }
+
+    /// Lays the options that were given over a configuration.
+    fn lay_over(&self, config: &mut StudyConfig) -> anyhow::Result<()> {
+        if let Some(strategy) = &self.strategy {
+            config.strategies = StrategyKind::parse_list(strategy)?;
+        }
+        if let Some(path) = &self.space {
+            config.space = mfactor::SearchSpace::load(path)?;
+        }
+        if let Some(evaluator) = &self.evaluator {
+            config.evaluator = EvaluatorConfig::parse(evaluator)?;
+        }
+        if let Some(data) = &self.data {
+            config.data = Some(DataSource::open(&datasets::resolve(data)?, &config.space)?);
+        }
+        config.trials = self.trials.unwrap_or(config.trials);
+        config.seed = self.seed.unwrap_or(config.seed);
+        config.alpha = self.alpha.unwrap_or(config.alpha);
+        config.recipe.epochs = self.epochs.unwrap_or(config.recipe.epochs);
+        config.trial_timeout_seconds = self.trial_timeout.or(config.trial_timeout_seconds);
+        config.check("the options")?;
+        Ok(())
+    }
+
+    fn name_of_folder(&self) -> String {
+        let name = self.out.as_ref().and_then(|folder| folder.file_name());
+        name.map_or_else(|| "study".to_owned(), |name| name.to_string_lossy().into_owned())
+    }
+
+    /// The trainer to start; not looked for where nothing is trained.
+    fn trainer(&self, config: &StudyConfig) -> mfactor::Result<TrainerCommand> {
+        let program = match config.evaluator {
+            EvaluatorConfig::Train => TRAINER.find()?,
+            _ => PathBuf::from(TRAINER.name()),
+        };
+        let arguments = match &self.device {
+            Some(device) => vec!["--device".into(), device.into()],
+            None => vec![],
+        };
+        Ok(TrainerCommand { program, arguments, environment: vec![] })
+    }
+}
+
+fn go_on(folder: &Path) -> String {
+    format!("to go on, run: mfactor search --resume --out {}", folder.display())
+}
+
+fn show(output: &Output, folder: &Path, finished: bool, record: &StudyRecord) -> anyhow::Result<()> {
+    let result = SearchResult { study: folder, finished, summary: Summary::of(record) };
+    output.result(&result, || summary::text(&result.summary, record))
+}
+
+/// A flag that the first Ctrl-C sets; the second one ends the program at once.
+fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::SeqCst) {
+            std::process::exit(i32::from(exit::INTERRUPTED));
+        }
+    })?;
+    Ok(stop)
+}

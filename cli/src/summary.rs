@@ -1,0 +1,80 @@
+//! A study in a few lines: the best of each strategy, and the two baselines that it has to be held against.
+
+use mfactor::Trial;
+use mfactor::trial::best;
+use search::study::BASELINE;
+use search::{Baselines, StudyRecord};
+use serde::Serialize;
+
+use crate::output::{table, thousands};
+
+/// The outcome of a study.
+#[derive(Serialize)]
+pub struct Summary {
+    strategies: Vec<StrategySummary>,
+    baselines: Baselines,
+}
+
+/// The outcome of one strategy.
+#[derive(Serialize)]
+struct StrategySummary {
+    strategy: String,
+    trials: usize,
+    failed: usize,
+    best: Option<Trial>,
+}
+
+impl Summary {
+    /// Summarises a study.
+    pub fn of(record: &StudyRecord) -> Self {
+        let strategies = record.config.strategies.iter().map(|kind| {
+            let trials = record.of(&kind.to_string());
+            StrategySummary {
+                strategy: kind.to_string(),
+                trials: trials.iter().filter(|trial| trial.is_finished()).count(),
+                failed: trials.iter().filter(|trial| trial.failure.is_some()).count(),
+                best: best(trials).cloned(),
+            }
+        });
+        Self { strategies: strategies.collect(), baselines: record.baselines() }
+    }
+}
+
+/// The summary as a table.
+pub fn text(summary: &Summary, record: &StudyRecord) -> String {
+    let row = |name: &str, count: String, trial: Option<&Trial>| {
+        let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
+        [
+            name.to_owned(),
+            count,
+            trial.map_or("-".to_owned(), |trial| trial.architecture.to_string()),
+            number(trial.and_then(|trial| trial.m_factor)),
+            number(trial.and_then(|trial| trial.accuracy)),
+            trial.map_or("-".to_owned(), |trial| thousands(trial.cost.parameters)),
+        ]
+    };
+    let mut rows: Vec<[String; 6]> = summary
+        .strategies
+        .iter()
+        .map(|strategy| {
+            let failed = strategy.failed;
+            let count = if failed == 0 { String::new() } else { format!(" ({failed} failed)") };
+            row(&strategy.strategy, format!("{}{count}", strategy.trials), strategy.best.as_ref())
+        })
+        .collect();
+    if let Some(smallest) = &summary.baselines.smallest {
+        rows.push(row(&format!("{BASELINE}: smallest"), "1".to_owned(), Some(smallest)));
+    }
+    if let Some(random) = &summary.baselines.random {
+        rows.push([
+            format!("{BASELINE}: average of random"),
+            random.trials.to_string(),
+            "-".to_owned(),
+            format!("{:.4}", random.mean_m_factor),
+            format!("{:.4}", random.mean_accuracy),
+            "-".to_owned(),
+        ]);
+    }
+    let headers = ["strategy", ">trials", "best architecture", ">M", ">accuracy", ">parameters"];
+    format!("α = {}\n\n{}", record.config.alpha, table(&headers, rows))
+}
