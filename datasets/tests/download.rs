@@ -1,5 +1,7 @@
 //! Fetches CIFAR-10 from a server on this machine: good, wrong and broken archives.
 
+#![expect(clippy::unwrap_used, reason = "what a test cannot unwrap, it fails by")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::Path;

@@ -89,3 +89,62 @@ impl Sequence {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use rand_chacha::rand_core::SeedableRng;
+
+    use super::*;
+
+    fn augmentation(flip: bool, translate: usize) -> Augmentation {
+        let records: Vec<usize> = (0..1_000).map(|number| 2 * number).collect();
+        let recipe = Recipe { flip, translate, ..Recipe::default() };
+        Augmentation::new(&records, &recipe, ChaCha8Rng::seed_from_u64(4))
+    }
+
+    fn list(tensor: &Tensor) -> Vec<i64> {
+        Vec::try_from(tensor.to_kind(tch::Kind::Int64)).unwrap()
+    }
+
+    #[test]
+    fn every_record_comes_once_an_epoch_in_ever_new_order() {
+        let mut augmentation = augmentation(true, 2);
+        let [first, second] =
+            [0, 1].map(|epoch| list(&augmentation.epoch(epoch, Device::Cpu).unwrap().records));
+        assert_ne!(first, second);
+        for records in [first, second] {
+            assert_eq!(records.iter().copied().collect::<BTreeSet<_>>(), (0..1_000).map(|n| 2 * n).collect());
+        }
+    }
+
+    #[test]
+    fn mirroring_alternates_for_each_image() {
+        let mut augmentation = augmentation(true, 0);
+        let mut mirrored = |epoch| {
+            let sequence = augmentation.epoch(epoch, Device::Cpu).unwrap();
+            let mut pairs: Vec<_> =
+                list(&sequence.records).into_iter().zip(list(&sequence.variations.mirrored)).collect();
+            pairs.sort_unstable();
+            pairs.into_iter().map(|(_, mirrored)| mirrored).collect::<Vec<_>>()
+        };
+        let [first, second, third] = [0, 1, 2].map(&mut mirrored);
+        assert!((400..600).contains(&first.iter().sum::<i64>()));
+        assert!(first.iter().zip(&second).all(|(one, other)| one != other));
+        assert_eq!(first, third);
+        let sequence = super::tests::augmentation(false, 0).epoch(0, Device::Cpu).unwrap();
+        assert_eq!(list(&sequence.variations.mirrored).iter().sum::<i64>(), 0);
+    }
+
+    #[test]
+    fn shifts_cover_the_whole_range_and_no_more() {
+        let sequence = augmentation(true, 2).epoch(0, Device::Cpu).unwrap();
+        for shifts in [&sequence.variations.down, &sequence.variations.right] {
+            assert_eq!(list(shifts).into_iter().collect::<BTreeSet<_>>(), (-2..=2).collect());
+        }
+        let slice = sequence.slice(10, 5).unwrap();
+        assert_eq!(list(&slice.records), list(&sequence.records)[10..15]);
+        assert_eq!(list(&slice.variations.down), list(&sequence.variations.down)[10..15]);
+    }
+}

@@ -116,3 +116,66 @@ fn reflect(positions: &Tensor, length: i64) -> Result<Tensor, TchError> {
     let from_last = positions.f_abs()?.f_neg()?.f_add_scalar(length - 1)?;
     from_last.f_abs()?.f_neg()?.f_add_scalar(length - 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::toy;
+
+    fn images() -> Images {
+        let folder = tempfile::tempdir().unwrap();
+        toy::write_data(folder.path());
+        Images::load(folder.path(), &toy::space(), Device::Cpu).unwrap()
+    }
+
+    fn varied(images: &Images, down: i64, right: i64, mirrored: bool) -> Tensor {
+        let variations = Variations {
+            down: Tensor::from_slice(&[0, down]),
+            right: Tensor::from_slice(&[0, right]),
+            mirrored: Tensor::from_slice(&[false, mirrored]),
+        };
+        images.varied(&images.records(&[4, 9]).unwrap(), &variations).unwrap()
+    }
+
+    #[test]
+    fn plain_images_are_the_records_normalised() {
+        let folder = tempfile::tempdir().unwrap();
+        toy::write_data(folder.path());
+        let images = Images::load(folder.path(), &toy::space(), Device::Cpu).unwrap();
+        let records = DataSet::open(folder.path()).unwrap().train().unwrap();
+        let batch = images.plain(&images.records(&[4, 9]).unwrap()).unwrap();
+        assert_eq!((batch.size(), batch.stride()), (vec![2, 3, 12, 12], vec![432, 1, 36, 3]));
+        let Normalization { mean, deviation } = records.normalization(&images.split.train);
+        let pixel = f32::from(records.image(9)[144 + 5 * 12 + 7]) / 255.0;
+        let expected = f64::from((pixel - mean[1]) / deviation[1]);
+        assert!((batch.double_value(&[1, 1, 5, 7]) - expected).abs() < 1e-5);
+        let labels = images.labels(&images.records(&[4, 9]).unwrap()).unwrap();
+        assert_eq!(Vec::<i64>::try_from(labels).unwrap(), [0, 1]);
+    }
+
+    #[test]
+    fn variations_move_one_image_and_leave_the_other() {
+        let images = images();
+        let plain = images.plain(&images.records(&[4, 9]).unwrap()).unwrap();
+        assert_eq!(varied(&images, 0, 0, false), plain);
+        let moved = varied(&images, 2, -1, true);
+        assert_eq!(moved.get(0), plain.get(0));
+        let at = |tensor: &Tensor, row, column| tensor.double_value(&[1, 2, row, column]);
+        // Row 3 shows row 5; column 4 is column 7 mirrored, which shows column 6.
+        assert_eq!(at(&moved, 3, 4), at(&plain, 5, 6));
+        // Row 11 would show row 13, which is row 9 by reflection at row 11.
+        assert_eq!(at(&moved, 11, 4), at(&plain, 9, 6));
+        // Column 11 is column 0 mirrored, which would show column -1: column 1 by reflection at column 0.
+        assert_eq!(at(&moved, 3, 11), at(&plain, 5, 1));
+    }
+
+    #[test]
+    fn a_data_set_of_another_shape_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        toy::write_data(folder.path());
+        let Err(failure) = Images::load(folder.path(), &SearchSpace::paper(), Device::Cpu) else {
+            panic!("12×12 images are none of the paper's");
+        };
+        assert!(failure.to_string().contains("3×12×12"), "{failure}");
+    }
+}

@@ -11,6 +11,9 @@ mod network;
 mod optimizer;
 mod parameters;
 mod serve;
+#[cfg(test)]
+#[path = "../tests/toy/mod.rs"]
+mod toy;
 mod training;
 mod weights;
 

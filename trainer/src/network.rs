@@ -122,3 +122,74 @@ fn apply(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mfactor::SearchSpace;
+    use rand_chacha::rand_core::SeedableRng;
+
+    use super::*;
+
+    fn network(id: &str) -> Network {
+        let layers = SearchSpace::paper().lower(&id.parse().unwrap());
+        Network::new(layers, &mut ChaCha8Rng::seed_from_u64(1), Device::Cpu).unwrap()
+    }
+
+    fn images() -> Tensor {
+        tch::manual_seed(1);
+        Tensor::randn([4, 3, 32, 32], (Kind::Float, Device::Cpu))
+    }
+
+    #[test]
+    fn logits_have_a_row_for_each_image() {
+        let logits = network("357-333-377").forward(&images(), Mode::Evaluate).unwrap();
+        assert_eq!((logits.size(), logits.kind()), (vec![4, 10], Kind::Float));
+        assert_eq!(i64::try_from(logits.isfinite().all()).unwrap(), 1);
+    }
+
+    #[test]
+    fn only_training_reads_the_batch_and_updates_statistics() {
+        let network = network("333-333-333");
+        let images = images();
+        let before = network.parameters.statistics.copy();
+        let together = network.forward(&images, Mode::Evaluate).unwrap();
+        let alone = network.forward(&images.narrow(0, 0, 1), Mode::Evaluate).unwrap();
+        assert!(together.narrow(0, 0, 1).allclose(&alone, 1e-4, 1e-4, false));
+        assert_eq!(network.parameters.statistics, before);
+        let _ = network.forward(&images, Mode::Train(Kind::Float)).unwrap();
+        assert_ne!(network.parameters.statistics, before);
+    }
+
+    #[test]
+    fn bfloat16_answers_nearly_as_float32() {
+        let network = network("353-333-733");
+        let exact = network.forward(&images(), Mode::Train(Kind::Float)).unwrap();
+        let rough = network.forward(&images(), Mode::Train(Kind::BFloat16)).unwrap();
+        let difference = f64::try_from((&exact - &rough).abs().max()).unwrap();
+        assert!(difference > 0.0, "bfloat16 was not used");
+        assert!(difference < 0.1 * f64::try_from(exact.abs().max()).unwrap(), "{difference}");
+    }
+
+    /// The gradient of a sum of logits, against the slope along a random direction.
+    #[test]
+    fn gradients_are_the_slope_of_the_function() {
+        let network = network("373-335-533");
+        let (images, targets) = (images(), Tensor::from_slice(&[1i64, 7, 3, 3]));
+        let loss = || {
+            let logits = network.forward(&images, Mode::Train(Kind::Float)).unwrap();
+            logits.cross_entropy_for_logits(&targets)
+        };
+        let weights = &network.parameters.weights;
+        let gradient = &Tensor::run_backward(&[loss()], &[weights], false, false)[0];
+        let expected = f64::try_from(gradient.norm()).unwrap();
+        let step = 1e-3;
+        let direction = gradient / expected;
+        let at = |distance: f64| {
+            let _guard = tch::no_grad_guard();
+            let _ = weights.shallow_clone().g_add_(&(&direction * distance));
+            f64::try_from(loss()).unwrap()
+        };
+        let slope = (at(step) - at(-2.0 * step)) / (2.0 * step);
+        assert!((slope / expected - 1.0).abs() < 0.05, "{slope} {expected}");
+    }
+}

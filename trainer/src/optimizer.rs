@@ -57,3 +57,35 @@ impl Sgd {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cycle_rises_to_its_peak_and_falls_to_nothing() {
+        let recipe = Recipe { learning_rate: 0.4, warm_up: 0.25, ..Recipe::default() };
+        let cycle = OneCycle::new(&recipe, 100);
+        let rates: Vec<f64> = (0..100).map(|step| cycle.learning_rate(step)).collect();
+        assert!(rates[..25].is_sorted() && rates[25..].iter().rev().is_sorted());
+        assert!((rates[24] - 0.4 * 24.5 / 25.0).abs() < 1e-12 && rates[99] < 0.003 && rates[0] > 0.0);
+        let flat_out = OneCycle::new(&Recipe { warm_up: 0.0, ..recipe }, 10);
+        assert!((flat_out.learning_rate(0) - 0.4 * 0.95).abs() < 1e-12);
+    }
+
+    /// Two steps with momentum 0.5 and decay 0.1, by hand.
+    #[test]
+    fn nesterov_by_hand() {
+        let values = Tensor::from_slice(&[1.0f64]);
+        let mut sgd = Sgd::new(&values, 0.5, 0.1).unwrap();
+        let gradient = Tensor::from_slice(&[2.0f64]);
+        // g = 2.1, v = 2.1, step 0.1 · (2.1 + 1.05).
+        sgd.step(&gradient, 0.1).unwrap();
+        let first = 1.0 - 0.315;
+        assert!((values.double_value(&[0]) - first).abs() < 1e-12);
+        let g = 2.0 + 0.1 * first;
+        let v = 0.5 * 2.1 + g;
+        sgd.step(&gradient, 0.1).unwrap();
+        assert!((values.double_value(&[0]) - (first - 0.1 * (g + 0.5 * v))).abs() < 1e-12);
+    }
+}

@@ -109,3 +109,41 @@ fn shaped(piece: &Tensor, spec: &TensorSpec) -> Result<Tensor, TchError> {
         _ => piece.f_view(&shape[..]),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mfactor::{SearchSpace, cost};
+    use rand_chacha::rand_core::SeedableRng;
+
+    use super::*;
+
+    #[test]
+    fn there_are_as_many_values_as_the_cost_says() {
+        let space = SearchSpace::paper();
+        for id in ["333-333-333", "777-777-777", "357-753-375"] {
+            let layers = space.lower(&id.parse().unwrap());
+            let parameters =
+                Parameters::new(&layers, &mut ChaCha8Rng::seed_from_u64(1), Device::Cpu).unwrap();
+            let trainable = parameters.weights.numel() + parameters.offsets.numel();
+            assert_eq!(trainable as u64, cost::cost(&layers).parameters, "{id}");
+        }
+    }
+
+    #[test]
+    fn tensors_have_their_names_shapes_and_initial_values() {
+        let layers = SearchSpace::paper().lower(&"733-333-333".parse().unwrap());
+        let parameters = Parameters::new(&layers, &mut ChaCha8Rng::seed_from_u64(1), Device::Cpu).unwrap();
+        let named = parameters.named().unwrap();
+        let expected: Vec<TensorSpec> = layers.iter().flat_map(Layer::tensors).collect();
+        assert_eq!(named.iter().map(|(spec, _)| spec.clone()).collect::<Vec<_>>(), expected);
+        for (spec, tensor) in &named {
+            let shape: Vec<usize> = tensor.size().iter().map(|size| *size as usize).collect();
+            assert_eq!((&shape, tensor.is_contiguous()), (&spec.shape, true), "{}", spec.name);
+        }
+        let of = |name: &str| &named.iter().find(|(spec, _)| spec.name == name).unwrap().1;
+        assert_eq!(f64::try_from(of("stem.bn.running_var").sum(Kind::Float)).unwrap(), 16.0);
+        assert_eq!(f64::try_from(of("stem.bn.bias").abs().sum(Kind::Float)).unwrap(), 0.0);
+        let deviation = f64::try_from(of("stage1.block1.conv1.weight").std(false)).unwrap();
+        assert!((deviation / (2.0f64 / (16.0 * 49.0)).sqrt() - 1.0).abs() < 0.03, "{deviation}");
+    }
+}

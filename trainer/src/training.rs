@@ -163,3 +163,83 @@ impl<'a> Training<'a> {
         if loss.is_finite() { Ok(()) } else { Err(Failure::Diverged { loss, step, steps }) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mfactor::Recipe;
+    use tch::Device;
+
+    use super::*;
+    use crate::toy;
+
+    const CPU: Backend = Backend { device: Device::Cpu, kind: Kind::Float };
+
+    /// Trains the toy job after `change`; returns what came of it and the epochs.
+    fn trained(backend: Backend, change: impl FnOnce(&mut Job)) -> (Result<Evaluation, Failure>, Vec<Epoch>) {
+        let (data, output) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        toy::write_data(data.path());
+        let mut job = toy::job(data.path(), output.path());
+        change(&mut job);
+        let images = Images::load(&job.data, &job.space, backend.device).unwrap();
+        let mut epochs = vec![];
+        let result = train(&job, &images, backend, &mut |event| match event {
+            Event::Epoch(epoch) => epochs.push(epoch),
+            other => panic!("{other:?}"),
+        });
+        (result, epochs)
+    }
+
+    #[test]
+    fn the_loss_falls_and_the_network_learns() {
+        let (result, epochs) = trained(CPU, |job| job.recipe.epochs = 4);
+        let evaluation = result.unwrap();
+        assert_eq!(epochs.iter().map(|epoch| epoch.epoch).collect::<Vec<_>>(), [1, 2, 3, 4]);
+        assert!(epochs[3].loss < 0.7 * epochs[0].loss, "{epochs:?}");
+        assert!(evaluation.accuracy > 0.9, "{evaluation:?}");
+        assert_eq!(evaluation.accuracy, epochs[3].accuracy);
+        assert_eq!(evaluation.images, 4 * 9 * 32, "300 records are 9 whole batches of 32");
+        assert_eq!((epochs[0].epochs, epochs[3].seconds_left), (4, 0.0));
+    }
+
+    #[test]
+    fn bfloat16_learns_too() {
+        let (result, epochs) = trained(Backend { kind: Kind::BFloat16, ..CPU }, |job| job.recipe.epochs = 4);
+        assert!(epochs.iter().all(|epoch| epoch.loss.is_finite()), "{epochs:?}");
+        assert!(result.unwrap().accuracy > 0.9, "{epochs:?}");
+    }
+
+    #[test]
+    fn the_seed_decides_everything() {
+        let losses = |seed| {
+            let (result, epochs) = trained(CPU, |job| job.seed = seed);
+            (result.unwrap().accuracy, epochs.into_iter().map(|epoch| epoch.loss).collect::<Vec<_>>())
+        };
+        let first = losses(11);
+        assert_eq!(first, losses(11));
+        assert_ne!(first.1, losses(12).1);
+    }
+
+    #[test]
+    fn a_diverging_training_stops_early_and_says_so() {
+        let (result, epochs) = trained(CPU, |job| job.recipe.learning_rate = 1e30);
+        let failure = result.unwrap_err();
+        assert!(matches!(failure, Failure::Diverged { .. }), "{failure}");
+        assert!(failure.to_string().starts_with("training diverged: the loss was"), "{failure}");
+        assert!(epochs.is_empty());
+    }
+
+    #[test]
+    fn wrong_jobs_are_refused_before_training() {
+        let job = toy::job("data".as_ref(), "output".as_ref());
+        check(&job).unwrap();
+        let recipe = |recipe: Recipe| Job { recipe, ..job.clone() };
+        for (job, expected) in [
+            (recipe(Recipe { epochs: 0, ..job.recipe.clone() }), "recipe.epochs"),
+            (recipe(Recipe { translate: 12, ..job.recipe.clone() }), "recipe.translate"),
+            (Job { architecture: "7-37".parse().unwrap(), ..job.clone() }, "stage1.block1.kernel"),
+        ] {
+            let error = check(&job).unwrap_err();
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+    }
+}

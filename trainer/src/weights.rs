@@ -67,3 +67,62 @@ fn write_file(path: &Path, tensors: &[Stored]) -> Result<(), Failure> {
     let bytes = safetensors::serialize(views.map_err(refused)?, None).map_err(refused)?;
     Ok(files::write(path, &bytes)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::ChaCha8Rng;
+    use rand_chacha::rand_core::SeedableRng;
+    use safetensors::SafeTensors;
+    use tch::{Device, Kind};
+
+    use super::*;
+    use crate::network::Mode;
+    use crate::toy;
+
+    fn floats(bytes: &[u8]) -> Vec<f32> {
+        bytes.as_chunks().0.iter().map(|chunk| f32::from_le_bytes(*chunk)).collect()
+    }
+
+    #[test]
+    fn a_network_with_the_written_weights_gives_the_written_logits() {
+        let (data, output) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        toy::write_data(data.path());
+        let images = Images::load(data.path(), &toy::space(), Device::Cpu).unwrap();
+        let network = |seed| {
+            let layers = toy::space().lower(&"5-37".parse().unwrap());
+            Network::new(layers, &mut ChaCha8Rng::seed_from_u64(seed), Device::Cpu).unwrap()
+        };
+        let written = network(1);
+        // Statistics that are not the initial ones.
+        let batch = images.plain(&images.records(&[0, 1, 2, 3]).unwrap()).unwrap();
+        let _ = written.forward(&batch, Mode::Train(Kind::Float)).unwrap();
+        write(output.path(), &written, &images).unwrap();
+
+        let read = network(2);
+        let bytes = std::fs::read(output.path().join(WEIGHTS_FILE)).unwrap();
+        let weights = SafeTensors::deserialize(&bytes).unwrap();
+        let guard = tch::no_grad_guard();
+        for (mut view, spec) in read
+            .parameters
+            .views(Kind::Float)
+            .unwrap()
+            .into_iter()
+            .flatten()
+            .zip(toy::space().lower(&"5-37".parse().unwrap()).iter().flat_map(mfactor::Layer::tensors))
+        {
+            let values = floats(weights.tensor(&spec.name).unwrap().data());
+            view.copy_(&Tensor::from_slice(&values).view_as(&view));
+        }
+        drop(guard);
+        let bytes = std::fs::read(output.path().join(CHECK_FILE)).unwrap();
+        let check = SafeTensors::deserialize(&bytes).unwrap();
+        let records = check.tensor(CHECK_RECORDS_TENSOR).unwrap();
+        let records: Vec<usize> =
+            records.data().as_chunks().0.iter().map(|chunk| i64::from_le_bytes(*chunk) as usize).collect();
+        assert_eq!(records, images.split.validation[..64]);
+        let (_, again) = evaluation::check_logits(&read, &images).unwrap();
+        let logits = floats(check.tensor(CHECK_LOGITS_TENSOR).unwrap().data());
+        assert_eq!(logits, values(&again).unwrap());
+        assert_ne!(logits, values(&evaluation::check_logits(&network(2), &images).unwrap().1).unwrap());
+    }
+}

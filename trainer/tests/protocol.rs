@@ -1,0 +1,135 @@
+//! Runs the real program on a small data set: jobs in, events and files out.
+
+#![expect(clippy::unwrap_used, reason = "what a test cannot unwrap, it fails by")]
+
+mod toy;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use mfactor::Layer;
+use mfactor::protocol::{
+    CHECK_FILE, CHECK_LOGITS_TENSOR, CHECK_RECORDS, CHECK_RECORDS_TENSOR, DEVIATION_TENSOR, Event, Job,
+    MEAN_TENSOR, WEIGHTS_FILE,
+};
+use safetensors::{Dtype, SafeTensors};
+
+/// Runs the program with `arguments` and `input`, without any hint where libtorch lies.
+fn run(arguments: &[&str], input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_mfactor-trainer"))
+        .args(["--device", "cpu"])
+        .args(arguments)
+        .env_remove("LD_LIBRARY_PATH")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A program that refuses its arguments reads nothing.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+/// The events on standard output, which must hold nothing else.
+fn events(output: &Output) -> Vec<Event> {
+    let text = std::str::from_utf8(&output.stdout).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect()
+}
+
+fn line(job: &Job) -> String {
+    serde_json::to_string(job).unwrap() + "\n"
+}
+
+fn shapes(file: &SafeTensors<'_>) -> BTreeMap<String, (Dtype, Vec<usize>)> {
+    file.iter().map(|(name, view)| (name.to_owned(), (view.dtype(), view.shape().to_vec()))).collect()
+}
+
+fn check_files(job: &Job, folder: &Path) {
+    let bytes = std::fs::read(folder.join(WEIGHTS_FILE)).unwrap();
+    let layers = job.space.lower(&job.architecture);
+    let mut expected: BTreeMap<String, (Dtype, Vec<usize>)> =
+        layers.iter().flat_map(Layer::tensors).map(|spec| (spec.name, (Dtype::F32, spec.shape))).collect();
+    expected.insert(MEAN_TENSOR.to_owned(), (Dtype::F32, vec![3]));
+    expected.insert(DEVIATION_TENSOR.to_owned(), (Dtype::F32, vec![3]));
+    assert_eq!(shapes(&SafeTensors::deserialize(&bytes).unwrap()), expected);
+    let bytes = std::fs::read(folder.join(CHECK_FILE)).unwrap();
+    let shapes = shapes(&SafeTensors::deserialize(&bytes).unwrap());
+    assert_eq!(shapes[CHECK_RECORDS_TENSOR], (Dtype::I64, vec![CHECK_RECORDS]));
+    assert_eq!(shapes[CHECK_LOGITS_TENSOR], (Dtype::F32, vec![CHECK_RECORDS, 4]));
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), 2, "no temporary file is left");
+}
+
+#[test]
+fn good_and_bad_jobs_in_one_conversation() {
+    let (data, output) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    toy::write_data(data.path());
+    let folder = output.path().join("trials/7");
+    let good = toy::job(data.path(), &folder);
+    let mut nowhere = Job { trial: 8, data: data.path().join("none"), ..good.clone() };
+    nowhere.output = output.path().join("trials/8");
+    let mut diverging = Job { trial: 9, output: output.path().join("trials/9"), ..good.clone() };
+    diverging.recipe.learning_rate = 1e30;
+    let unwritable = Job { trial: 11, output: data.path().join("train.bin/below"), ..good.clone() };
+    let foreign = line(&good).replace("\"seed\"", "\"sead\"").replace("\"trial\":7", "\"trial\":10");
+    let input = [line(&nowhere), line(&diverging), foreign, line(&unwritable), "\n".to_owned(), line(&good)];
+    let ran = run(&["--threads", "1"], &input.concat());
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let events = events(&ran);
+    let Event::Ready(facts) = &events[0] else { panic!("{events:?}") };
+    assert_eq!((facts.device.as_str(), facts.threads), ("cpu", 1));
+    assert!(facts.libtorch.starts_with("2.13"), "{facts:?}");
+    let reason = |wanted: u64| {
+        let of = |event: &Event| match event {
+            Event::Failed { trial, reason } if *trial == wanted => Some(reason.clone()),
+            _ => None,
+        };
+        events.iter().find_map(of).unwrap_or_else(|| panic!("trial {wanted} did not fail: {events:?}"))
+    };
+    assert!(reason(8).contains("none"), "{}", reason(8));
+    assert!(reason(9).contains("diverged"), "{}", reason(9));
+    assert!(reason(10).contains("line 3") && reason(10).contains("sead"), "{}", reason(10));
+    assert!(reason(11).contains("train.bin"), "{}", reason(11));
+    let Some(Event::Done { trial: 7, evaluation }) = events.last() else { panic!("{events:?}") };
+    assert!((0.25..=1.0).contains(&evaluation.accuracy) && evaluation.images == 2 * 9 * 32, "{evaluation:?}");
+    check_files(&good, &folder);
+    assert!(!output.path().join("trials/9").exists(), "a training that failed leaves nothing");
+}
+
+#[test]
+fn the_same_job_gives_the_same_files() {
+    let (data, output) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    toy::write_data(data.path());
+    let files = ["one", "two"].map(|name| {
+        let folder = output.path().join(name);
+        let ran = run(&["--threads", "2"], &line(&toy::job(data.path(), &folder)));
+        assert!(matches!(events(&ran).last(), Some(Event::Done { .. })), "{:?}", events(&ran));
+        [WEIGHTS_FILE, CHECK_FILE].map(|file| std::fs::read(folder.join(file)).unwrap())
+    });
+    assert!(files[0] == files[1]);
+}
+
+#[test]
+fn an_input_that_ends_at_once_is_fine() {
+    let ran = run(&[], "");
+    assert!(ran.status.success());
+    assert!(matches!(events(&ran)[..], [Event::Ready(_)]));
+}
+
+#[test]
+fn a_line_that_is_no_job_ends_in_code_3() {
+    let ran = run(&[], "{\"job\": 1}\n");
+    assert_eq!(ran.status.code(), Some(i32::from(mfactor::exit::INPUT)));
+    let text = String::from_utf8(ran.stderr).unwrap();
+    assert!(text.contains("standard input: line 1 is not a job"), "{text}");
+}
+
+#[test]
+fn a_wrong_use_ends_in_code_2() {
+    for arguments in [["--threads", "0"], ["--precision", "float8"], ["--threads", "many"]] {
+        assert_eq!(run(&arguments, "").status.code(), Some(i32::from(mfactor::exit::USAGE)), "{arguments:?}");
+    }
+}
