@@ -137,6 +137,15 @@ impl DataSource {
         let folder = std::fs::canonicalize(data.folder()).map_err(Error::io("find", data.folder()))?;
         Ok(Self { name: data.manifest().name.clone(), folder, fingerprint: data.fingerprint()? })
     }
+
+    /// Refuses a folder whose records are not those that the study began with.
+    fn check(&self, space: &SearchSpace) -> Result<()> {
+        if Self::open(&self.folder, space)?.fingerprint == self.fingerprint {
+            return Ok(());
+        }
+        let problem = "the data set has changed since the study began; restore it, or start a new study";
+        Err(Error::file(&self.folder, problem))
+    }
 }
 
 impl StudyConfig {
@@ -194,7 +203,12 @@ impl StudyConfig {
         check("trials", (1..=1_000_000).contains(&self.trials), "must be from 1 to 1000000")?;
         check("seed", i64::try_from(self.seed).is_ok(), "must be below 2^63")?;
         check("alpha", check_alpha(self.alpha).is_ok(), "must be a finite number above 0")?;
-        check("trial_timeout_seconds", self.trial_timeout_seconds != Some(0), "must be above 0")?;
+        let timeout = self.trial_timeout_seconds.unwrap_or(1);
+        check(
+            "trial_timeout_seconds",
+            (1..=1_000_000_000).contains(&timeout),
+            "must be from 1 to 1000000000",
+        )?;
         if let EvaluatorConfig::Constant { accuracy } = self.evaluator {
             check("evaluator.accuracy", Constant::new(accuracy).is_ok(), "must be from 0 to 1")?;
         }
@@ -212,11 +226,14 @@ impl StudyConfig {
         }
     }
 
-    /// The evaluator that this configuration asks for. `trainer` is started when the first job comes, and only
-    /// where there is something to train.
+    /// The evaluator that this configuration asks for, after a look at what it reads: a table or data set
+    /// that has changed is refused. `trainer` is started when the first job comes, and only where there is
+    /// something to train.
     pub fn evaluator(&self, trainer: TrainerCommand) -> Result<Box<dyn Evaluator>> {
         Ok(match &self.evaluator {
             EvaluatorConfig::Train => {
+                self.check_data("the study")?;
+                self.data.as_ref().map_or(Ok(()), |data| data.check(&self.space))?;
                 let timeout = self.trial_timeout_seconds.map(Duration::from_secs);
                 Box::new(TrainerProcess::new(trainer, timeout))
             }

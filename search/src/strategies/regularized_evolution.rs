@@ -14,7 +14,7 @@ const POPULATION: usize = 20;
 const SAMPLE: usize = 10;
 
 /// Fills its population with random architectures; then each proposal is the winner of a tournament with
-/// one decision changed to another value. Whoever is too old to be among the youngest [`POPULATION`]
+/// one decision changed to another value. Whoever is too old to be among the youngest 20
 /// evaluated architectures has no more children, however good it is. Failed trials never join.
 #[derive(Default)]
 pub struct RegularizedEvolution {
@@ -59,4 +59,45 @@ fn mutate(parent: &Row, choices: &[u8], rng: &mut ChaCha8Rng) -> Row {
         child[decision] = (child[decision] + step) % choices[decision];
     }
     child
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulation::simulate;
+    use crate::strategies::StrategyKind;
+
+    #[test]
+    fn a_child_is_one_decision_away_from_a_living_evaluated_member() {
+        let space = SearchSpace::paper();
+        // The failed ones are as good as they come, and still nobody's parents.
+        let mut answer = |trial: &Trial| if trial.number % 3 == 1 { Err(String::new()) } else { Ok(0.75) };
+        let trials = simulate(StrategyKind::Evolution, &space, 1.0, 7, 120, &mut answer).unwrap().trials;
+        let distance = |a: &Trial, b: &Trial| {
+            a.architecture.kernels().zip(b.architecture.kernels()).filter(|(a, b)| a != b).count()
+        };
+        for (number, child) in trials.iter().enumerate().skip(30) {
+            let evaluated: Vec<&Trial> = trials[..number].iter().filter(|t| t.m_factor.is_some()).collect();
+            assert!(evaluated.len() >= POPULATION);
+            let population = &evaluated[evaluated.len() - POPULATION..];
+            let parents: Vec<&&Trial> =
+                population.iter().filter(|member| distance(member, child) == 1).collect();
+            assert!(!parents.is_empty(), "trial {number} has no parent");
+            let better =
+                |parent: &Trial| population.iter().filter(|member| member.m_factor > parent.m_factor).count();
+            // The winner among 10 of 20 has at most 10 betters.
+            assert!(parents.iter().any(|parent| better(parent) <= POPULATION - SAMPLE), "trial {number}");
+        }
+    }
+
+    #[test]
+    fn a_mutation_changes_one_open_decision_to_any_other_value() {
+        use rand_chacha::rand_core::SeedableRng;
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let parent = vec![0, 1, 0];
+        let mut children: Vec<Row> = (0..200).map(|_| mutate(&parent, &[1, 3, 2], &mut rng)).collect();
+        children.sort();
+        children.dedup();
+        assert_eq!(children, [vec![0, 0, 0], vec![0, 1, 1], vec![0, 2, 0]]);
+    }
 }

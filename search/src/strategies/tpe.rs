@@ -169,3 +169,63 @@ fn age_weights(count: usize) -> Vec<f64> {
     };
     (0..count).map(weight).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Expected values are those of Optuna 5.0.0: `_ParzenEstimator(…).log_pdf(…)` with multivariate=True.
+    #[test]
+    fn likelihoods_are_optunas() {
+        let choices = [3, 2, 4];
+        let rows: Vec<Row> =
+            (0..30u32).map(|i| [i % 3, i / 3 % 2, i * i % 4].map(|c| c as u8).to_vec()).collect();
+        let asked: [Row; 3] = [vec![0, 0, 0], vec![2, 1, 1], vec![1, 1, 3]];
+        for (count, expected) in
+            [(30, [-2.08967694, -1.88282564, -5.04727957]), (2, [-2.10516643, -3.824681, -3.824681])]
+        {
+            let mixture = Mixture::new(rows[..count].iter().collect(), &choices);
+            for (row, expected) in asked.iter().zip(expected) {
+                let found = mixture.log_likelihood(row);
+                assert!((found - expected).abs() < 1e-7, "{count} observations, {row:?}: {found} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn draws_follow_the_likelihood() {
+        use rand_chacha::rand_core::SeedableRng;
+        let rows: [Row; 2] = [vec![0, 1], vec![2, 0]];
+        let mixture = Mixture::new(rows.iter().collect(), &[3, 2]);
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let mut counts = [0.0; 6];
+        for _ in 0..60_000 {
+            let row = mixture.sample(&[3, 2], &mut rng);
+            counts[usize::from(row[0] * 2 + row[1])] += 1.0 / 60_000.0;
+        }
+        for (index, frequency) in counts.iter().enumerate() {
+            let row = vec![(index / 2) as u8, (index % 2) as u8];
+            let expected = mixture.log_likelihood(&row).exp();
+            assert!((frequency - expected).abs() < 0.01, "{row:?}: {frequency} {expected}");
+        }
+    }
+
+    #[test]
+    fn weights_by_age_are_optunas() {
+        assert_eq!(age_weights(3), [1.0; 3]);
+        assert_eq!(age_weights(26)[..2], [1.0 / 26.0, 1.0]);
+        let weights = age_weights(28);
+        assert_eq!(weights[0], 1.0 / 28.0);
+        assert!((weights[1] - 0.51785714).abs() < 1e-8);
+        assert_eq!(weights[2..], [1.0; 26]);
+    }
+
+    #[test]
+    fn the_best_tenth_is_good() {
+        let rows: Vec<Row> = (0..21).map(|n| vec![n]).collect();
+        let observed: Vec<(&Row, f64)> = rows.iter().map(|row| (row, f64::from(row[0] % 7))).collect();
+        let (good, other) = split(&observed);
+        assert_eq!(good, [&vec![6], &vec![13], &vec![20]]);
+        assert_eq!(other.len(), 18);
+    }
+}

@@ -135,7 +135,8 @@ impl Study {
 
     fn note_epoch(&mut self, next: Next, epoch: &Epoch) -> Result<()> {
         if is_accuracy(epoch.accuracy) {
-            self.journal.report(epoch.trial, epoch.epoch, epoch.accuracy)?;
+            let id = self.tracks[next.track].trials()[next.number].id;
+            self.journal.report(id, epoch.epoch, epoch.accuracy)?;
             self.tracks[next.track].report(next.number, epoch.accuracy);
         }
         Ok(())

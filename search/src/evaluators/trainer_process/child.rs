@@ -90,8 +90,10 @@ impl Trainer {
         matches!(self.child.try_wait(), Ok(None)).then_some(self)
     }
 
-    /// Sends a job. An error means that the trainer does not listen any more.
+    /// Sends a job. An error means that the trainer does not listen any more. What it said before has nothing
+    /// to do with the job and is forgotten.
     pub fn send(&mut self, job: &Job) -> std::io::Result<()> {
+        self.tail.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let mut line = serde_json::to_vec(job)?;
         line.push(b'\n');
         self.jobs.write_all(&line)

@@ -1,0 +1,132 @@
+//! Optuna itself opens our journals and finds what we find.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use mfactor::{SearchSpace, Trial, TrialState};
+use search::study::JOURNAL_FILE;
+use search::{Outcome, Study, StudyEvent, StudyRecord};
+use serde_json::{Value, json};
+
+use crate::pretend::Pretend;
+use crate::study::{config, finish};
+
+/// A Python that may have Optuna: `$MFACTOR_PYTHON`, or that of the project's own environment.
+fn python() -> Option<PathBuf> {
+    let own = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/python");
+    let python = std::env::var_os("MFACTOR_PYTHON").map_or_else(own, PathBuf::from);
+    python.exists().then_some(python)
+}
+
+/// All studies as Optuna sees them, by name; `None` without a Python.
+fn optuna(folder: &Path) -> Option<Value> {
+    let Some(python) = python() else {
+        eprintln!("skipped: no Python with Optuna; make one with scripts/setup, or set MFACTOR_PYTHON");
+        return None;
+    };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/search/optuna_view.py");
+    let output = Command::new(python).arg(script).arg(folder.join(JOURNAL_FILE)).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(serde_json::from_slice(&output.stdout).unwrap())
+}
+
+/// A trial as Optuna should see it.
+fn expected(trial: &Trial, space: &SearchSpace) -> Value {
+    let mut attributes = json!({
+        "architecture": trial.architecture,
+        "parameters": trial.cost.parameters,
+        "macs": trial.cost.macs,
+        "model_bytes": trial.cost.model_bytes,
+        "size_score": trial.size_score,
+        "seed": trial.seed,
+        "strategy": trial.strategy,
+    });
+    let found = [
+        ("accuracy", json!(trial.accuracy)),
+        ("seconds", json!(trial.seconds)),
+        ("images", json!(trial.images)),
+        ("failure", json!(trial.failure)),
+    ];
+    for (key, value) in found.into_iter().filter(|(_, value)| !value.is_null()) {
+        attributes[key] = value;
+    }
+    let params: Value = space
+        .decisions()
+        .zip(trial.architecture.kernels())
+        .map(|(decision, kernel)| (decision.name(), json!({"value": kernel, "choices": decision.choices})))
+        .collect();
+    let epochs: Value = (1..)
+        .zip(&trial.epoch_accuracies)
+        .map(|(epoch, a): (u32, _)| (epoch.to_string(), json!(a)))
+        .collect();
+    let state = match trial.state {
+        TrialState::Running => "RUNNING",
+        TrialState::Complete => "COMPLETE",
+        TrialState::Pruned => "PRUNED",
+        TrialState::Failed => "FAIL",
+    };
+    json!({
+        "number": trial.number,
+        "state": state,
+        "value": trial.m_factor,
+        "params": params,
+        "intermediate_values": epochs,
+        "user_attrs": attributes,
+        "ended": trial.is_finished(),
+    })
+}
+
+/// Compares Optuna's view of every study with the record.
+fn check(seen: &Value, record: &StudyRecord, strategies: &[&str]) {
+    let names: Vec<String> = strategies.iter().map(|strategy| format!("test-{strategy}")).collect();
+    let mut seen_names: Vec<&String> = seen.as_object().unwrap().keys().collect();
+    seen_names.sort_by_key(|name| names.iter().position(|known| known == *name));
+    assert_eq!(seen_names, names.iter().collect::<Vec<_>>());
+    for (name, strategy) in names.iter().zip(strategies) {
+        let study = &seen[name];
+        let trials = record.of(strategy);
+        assert_eq!(study["direction"], "MAXIMIZE");
+        assert_eq!(study["metric_names"], json!(["M-factor"]));
+        assert_eq!(study["user_attrs"]["seed"], json!(record.config.seed));
+        assert_eq!(study["user_attrs"]["versions"], json!([mfactor::version()]));
+        let best = mfactor::trial::best(trials.iter().copied());
+        assert_eq!(study["best_value"], json!(best.and_then(|trial| trial.m_factor)), "{name}");
+        let expected: Vec<Value> = trials.iter().map(|trial| expected(trial, &record.config.space)).collect();
+        assert_eq!(study["trials"], json!(expected), "{name}");
+    }
+}
+
+const ALL: [&str; 5] = ["baseline", "random", "evolution", "tpe", "rl"];
+
+#[test]
+fn optuna_finds_what_a_study_of_all_strategies_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut study = Study::create(folder.path(), config("all", 7)).unwrap();
+    finish(&mut study, &mut Pretend { failing: 5, diverging: 7, ..Pretend::default() });
+    let record = study.record();
+    assert!(record.trials.iter().any(|trial| trial.state == TrialState::Failed));
+    let Some(seen) = optuna(folder.path()) else { return };
+    check(&seen, &record, &ALL);
+}
+
+#[test]
+fn optuna_opens_a_study_that_was_cut_off_and_the_same_one_resumed() {
+    let folder = tempfile::tempdir().unwrap();
+    let stop = AtomicBool::new(false);
+    let mut observer = |event: &StudyEvent| {
+        let now = matches!(event, StudyEvent::Epoch { place, epoch } if place.id == 4 && epoch.epoch == 2);
+        stop.fetch_or(now, Ordering::Relaxed);
+    };
+    let mut study = Study::create(folder.path(), config("tpe", 7)).unwrap();
+    assert_eq!(study.run(&mut Pretend::default(), &mut observer, &stop).unwrap(), Outcome::Stopped);
+    let record = study.record();
+    drop(study);
+    assert_eq!(record.trials[4].state, TrialState::Running);
+    let Some(seen) = optuna(folder.path()) else { return };
+    check(&seen, &record, &["baseline", "tpe"]);
+
+    let mut study = Study::resume(folder.path()).unwrap();
+    finish(&mut study, &mut Pretend::default());
+    check(&optuna(folder.path()).unwrap(), &study.record(), &["baseline", "tpe"]);
+}

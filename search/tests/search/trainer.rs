@@ -1,0 +1,253 @@
+//! The trainer process, with small shell scripts that speak the protocol and die in every way.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use mfactor::protocol::{Evaluation, Event, Job};
+use mfactor::{Error, Recipe, SearchSpace, exit};
+use search::evaluators::{TrainerCommand, TrainerProcess};
+use search::{Evaluator, Failure};
+use tempfile::TempDir;
+
+/// Says that it is ready, counts its jobs in `$n`, and calls `job` with the trial's number.
+const TALK: &str = r#"
+echo 'a library prints where it should not'
+echo '{"event":"ready","version":"1","libtorch":"2","device":"cpu","precision":"float32","threads":1}'
+epoch() { echo '{"event":"epoch","trial":'$1',"epoch":1,"epochs":1,"loss":null,"accuracy":0.5,"images_per_second":9.0,"seconds_left":0.0}'; }
+done_() { echo '{"event":"done","trial":'$1',"evaluation":{"accuracy":'$2',"seconds":1.0,"images":'$n'}}'; }
+n=0
+while read -r line; do
+    n=$((n + 1))
+    trial=${line#*\"trial\":}
+    trial=${trial%%,*}
+    job "$trial"
+done
+"#;
+
+struct Fake {
+    folder: TempDir,
+    trainer: TrainerProcess,
+    /// Epochs and announcements seen.
+    events: Vec<Event>,
+}
+
+impl Fake {
+    /// A trainer that does `job` with each job: shell code in which `$1` is the trial.
+    fn new(job: &str, timeout: Option<Duration>) -> Self {
+        Self::script(&format!("job() {{ {job}; }}\n{TALK}"), timeout)
+    }
+
+    fn script(text: &str, timeout: Option<Duration>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let script = folder.path().join("trainer.sh");
+        fs::write(&script, text).unwrap();
+        let command = TrainerCommand {
+            program: "/bin/sh".into(),
+            arguments: vec![script.into()],
+            environment: vec![("FOLDER".into(), folder.path().into())],
+        };
+        Self { trainer: TrainerProcess::new(command, timeout), folder, events: Vec::new() }
+    }
+
+    fn evaluate(&mut self, trial: u64, stop: &AtomicBool) -> Result<Evaluation, Failure> {
+        let space = SearchSpace::paper();
+        let job = Job {
+            trial,
+            architecture: space.smallest(),
+            space,
+            recipe: Recipe::default(),
+            seed: 1,
+            data: PathBuf::from("data"),
+            output: self.folder.path().join("trials").join(trial.to_string()),
+        };
+        let mut on_event = |event| {
+            self.events.push(event);
+            Ok(())
+        };
+        let result = self.trainer.evaluate(&job, &mut on_event, stop);
+        assert!(
+            job.output.is_dir() || matches!(result, Err(Failure::Study(_))),
+            "the trainer may write to it"
+        );
+        result
+    }
+
+    fn done(&mut self, trial: u64) -> Evaluation {
+        self.evaluate(trial, &AtomicBool::new(false)).unwrap()
+    }
+
+    /// Why a trial failed.
+    fn failed(&mut self, trial: u64) -> String {
+        match self.evaluate(trial, &AtomicBool::new(false)) {
+            Err(Failure::Trial(reason)) => reason,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Why the study ended.
+    fn ended(&mut self) -> Error {
+        match self.evaluate(0, &AtomicBool::new(false)) {
+            Err(Failure::Study(error)) => error,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// Whether a process ends soon; a killed one needs a moment to be gone.
+fn is_gone(process: &Path) -> bool {
+    let id = fs::read_to_string(process).unwrap();
+    (0..500).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        !Command::new("kill").args(["-0", id.trim()]).output().unwrap().status.success()
+    })
+}
+
+#[test]
+fn one_process_serves_many_jobs_and_fails_single_ones() {
+    let job = r#"case $1 in
+        2) echo '{"event":"failed","trial":2,"reason":"the loss is NaN"}' ;;
+        3) epoch 3; done_ 3 null ;;
+        *) epoch $1; echo 'a warning'; done_ $1 0.75 ;;
+    esac"#;
+    let mut fake = Fake::new(job, None);
+    assert_eq!(fake.done(1), Evaluation { accuracy: 0.75, seconds: 1.0, images: 1 });
+    assert_eq!(fake.failed(2), "the loss is NaN");
+    assert!(fake.done(3).accuracy.is_nan(), "the study judges that");
+    assert_eq!(fake.done(4).images, 4, "it is the same process");
+    let epochs: Vec<u64> = fake
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Epoch(epoch) => Some(epoch.trial),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(epochs, [1, 3, 4]);
+    assert!(matches!(&fake.events[0], Event::Ready(facts) if facts.device == "cpu"));
+}
+
+#[test]
+fn a_crash_costs_one_trial_and_says_how_it_came() {
+    for (death, reason) in [
+        ("kill -9 $$", "killed by signal 9 (SIGKILL: the system does this when memory runs out)"),
+        ("kill -SEGV $$", "signal 11 (SIGSEGV"),
+        ("echo 'one'; echo 'what(): std::bad_alloc' >&2; kill -ABRT $$", "ran out of memory"),
+        ("echo 'CUDA out of memory. Tried to allocate' >&2; exit 1", "ran out of memory"),
+        ("echo 'first' >&2; echo 'last' >&2; exit 3", "exit code 3; its last words: first | last"),
+        ("i=0; while [ $i -lt 9999 ]; do echo line $i >&2; i=$((i + 1)); done; exit 3", "line 9998"),
+    ] {
+        let mut fake = Fake::new(&format!("[ $1 = 1 ] && {{ {death}; }}; done_ $1 0.5"), None);
+        assert_eq!(fake.done(0).images, 1);
+        let found = fake.failed(1);
+        assert!(found.contains(reason) && found.len() < 2500, "{death}: {found}");
+        assert_eq!(fake.done(2).images, 1, "another process serves the next");
+    }
+}
+
+#[test]
+fn a_trainer_that_ended_between_two_jobs_costs_no_trial() {
+    let mut fake = Fake::new("done_ $1 0.5; [ $1 = 0 ] && { echo $$ > $FOLDER/process; exit 0; }", None);
+    fake.done(0);
+    // Reaped only by the next evaluation, so that is where it is noticed.
+    while !fake.folder.path().join("process").exists() {}
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(fake.done(1).images, 1);
+}
+
+#[test]
+fn a_trial_that_runs_too_long_is_killed_with_all_it_started() {
+    let job = "[ $1 = 0 ] && { sleep 1000 & echo $! > $FOLDER/process; wait; }; done_ $1 0.5";
+    let mut fake = Fake::new(job, Some(Duration::from_millis(700)));
+    let reason = fake.failed(0);
+    assert_eq!(reason, "ran past the trial timeout of 0.7 seconds");
+    assert!(is_gone(&fake.folder.path().join("process")));
+    assert_eq!(fake.done(1).images, 1);
+}
+
+#[test]
+fn a_stop_is_heard_in_the_middle_of_a_trial() {
+    let mut fake = Fake::new("epoch $1; echo $$ > $FOLDER/process; sleep 1000", None);
+    let process = fake.folder.path().join("process");
+    let stop = AtomicBool::new(false);
+    let result = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !process.exists() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+        fake.evaluate(0, &stop)
+    });
+    assert!(matches!(result, Err(Failure::Study(Error::Interrupted(_)))), "{result:?}");
+    assert!(is_gone(&process));
+}
+
+#[test]
+fn it_is_out_of_reach_of_the_terminal_and_ends_with_its_owner() {
+    let fake = {
+        let mut fake =
+            Fake::new("echo $$ > $FOLDER/process; ps -o pgid= $$ > $FOLDER/group; done_ $1 0.5", None);
+        fake.done(0);
+        fake
+    };
+    let [process, group] = ["process", "group"].map(|name| fake.folder.path().join(name));
+    let number = |path: &Path| fs::read_to_string(path).unwrap().trim().to_owned();
+    assert_eq!(number(&process), number(&group), "it leads a process group of its own");
+    let Fake { folder: _folder, trainer, .. } = fake;
+    drop(trainer);
+    assert!(is_gone(&process));
+}
+
+#[test]
+fn broken_talk_fails_the_trial() {
+    for (talk, reason) in [
+        (r#"echo '{"event":"done","trial":1'"#, "is not an event"),
+        (r#"echo '{"event":"joke"}'"#, "joke"),
+        ("done_ 7 0.5", "it spoke of trial 7 and not of 1"),
+        (
+            r#"echo '{"event":"ready","version":"1","libtorch":"2","device":"cpu","precision":"f","threads":1}'"#,
+            "in the middle",
+        ),
+        ("exec 1>&-; exec 2>&-; sleep 1000", "closed its output and had to be killed"),
+    ] {
+        let mut fake = Fake::new(&format!("[ $1 = 1 ] && {{ {talk}; }}; [ $1 = 2 ] && done_ 2 0.5"), None);
+        let found = fake.failed(1);
+        assert!(found.contains(reason), "{talk}: {found}");
+        assert_eq!(fake.done(2).images, 1, "a trainer that lost its way is replaced");
+    }
+}
+
+#[test]
+fn a_trainer_that_does_not_come_up_ends_the_study() {
+    let loader = "error while loading shared libraries: libtorch_cpu.so";
+    for (script, code, text) in [
+        (
+            format!("echo '{loader}' >&2; exit 127"),
+            exit::MISSING,
+            "libtorch_cpu.so; to mend it, run: scripts/setup",
+        ),
+        (
+            "echo 'no CUDA; to mend it, run: apt install cuda' >&2; exit 4".to_owned(),
+            exit::MISSING,
+            "run: apt install cuda",
+        ),
+        ("echo 'no such device' >&2; exit 3".to_owned(), exit::INPUT, "no such device"),
+        ("echo 'unexpected argument' >&2; exit 2".to_owned(), exit::USAGE, "unexpected argument"),
+        ("kill -ILL $$".to_owned(), exit::MISSING, "instruction"),
+        ("echo '{\"event\":\"hello\"}'; sleep 1000".to_owned(), exit::MISSING, "hello"),
+    ] {
+        let error = Fake::script(&script, None).ended();
+        assert_eq!(error.exit_code(), code, "{error}");
+        assert!(error.to_string().contains(text), "{error}");
+    }
+    let gone = TrainerCommand { program: "/nowhere/mfactor-trainer".into(), ..TrainerCommand::default() };
+    let mut fake = Fake::script("", None);
+    fake.trainer = TrainerProcess::new(gone, None);
+    let error = fake.ended();
+    assert_eq!(error.exit_code(), exit::MISSING);
+    let text = error.to_string();
+    assert!(text.contains("/nowhere/mfactor-trainer") && text.contains("scripts/setup"), "{text}");
+}
