@@ -5,7 +5,7 @@
 //! | [`target`] | the schema of a board file, parsed and checked |
 //! | [`boards`] | the boards that ship, and a user's own file |
 //! | [`machine`] | what this machine has for building |
-//! | [`ways`] | which ways of building work with that |
+//! | [`ways`](mod@ways) | which ways of building work with that |
 //! | [`build`](mod@build) | the build itself |
 //! | [`elf`] | what the built program says about where it runs |
 //! | [`glibc`] | versions of the C library |
