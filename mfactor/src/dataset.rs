@@ -211,11 +211,15 @@ impl DataSet {
         Split { train: order, validation }
     }
 
-    /// SHA-256 over all records, training files first: two folders with one fingerprint hold one data set.
+    /// SHA-256 over all records, training files first: two folders with one fingerprint hold one data set. Every
+    /// record is checked on the way.
     pub fn fingerprint(&self) -> Result<String> {
         let mut hash = Sha256::new();
         for file in self.manifest.train.iter().chain(&self.manifest.test) {
-            hash.update(crate::files::read(&self.folder.join(&file.file))?);
+            let path = self.folder.join(&file.file);
+            let bytes = crate::files::read(&path)?;
+            check_records(&bytes, self.manifest.image, self.manifest.classes.len(), &path)?;
+            hash.update(bytes);
         }
         Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }
@@ -251,17 +255,8 @@ impl Records {
     }
 
     fn append(&mut self, bytes: &[u8], classes: usize, path: &Path) -> Result<()> {
-        let size = 1 + self.image.bytes();
-        if bytes.is_empty() || !bytes.len().is_multiple_of(size) {
-            let problem =
-                format!("has {} bytes, which is not a whole number of {size}-byte records", bytes.len());
-            return Err(Error::file(path, problem));
-        }
-        for (number, record) in bytes.chunks_exact(size).enumerate() {
-            if usize::from(record[0]) >= classes {
-                let problem = format!("record {number} has label {}; there are {classes} classes", record[0]);
-                return Err(Error::file(path, problem));
-            }
+        check_records(bytes, self.image, classes, path)?;
+        for record in bytes.chunks_exact(1 + self.image.bytes()) {
             self.labels.push(record[0]);
             self.pixels.extend_from_slice(&record[1..]);
         }
@@ -322,6 +317,24 @@ impl Records {
             deviation.push(if variance > 0.0 { (variance.sqrt() / 255.0) as f32 } else { 1.0 });
         }
         Normalization { mean, deviation }
+    }
+}
+
+/// Refuses bytes that are not whole records, and labels of no class.
+fn check_records(bytes: &[u8], image: ImageShape, classes: usize, path: &Path) -> Result<()> {
+    let size = 1 + image.bytes();
+    if bytes.is_empty() || !bytes.len().is_multiple_of(size) {
+        let problem =
+            format!("has {} bytes, which is not a whole number of {size}-byte records", bytes.len());
+        return Err(Error::file(path, problem));
+    }
+    let labels = bytes.iter().step_by(size).enumerate();
+    match labels.into_iter().find(|(_, label)| usize::from(**label) >= classes) {
+        None => Ok(()),
+        Some((number, label)) => {
+            let problem = format!("record {number} has label {label}; there are {classes} classes");
+            Err(Error::file(path, problem))
+        }
     }
 }
 

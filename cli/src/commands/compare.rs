@@ -74,7 +74,9 @@ fn measurements(folder: &Path) -> mfactor::Result<Vec<Measurement>> {
     let mut paths = vec![];
     for target in entries(folder)? {
         if target.is_dir() {
-            paths.extend(entries(&target)?.into_iter().filter(|path| path.extension().is_some_and(|e| e == "json")));
+            paths.extend(
+                entries(&target)?.into_iter().filter(|path| path.extension().is_some_and(|e| e == "json")),
+            );
         }
     }
     paths.iter().map(|path| Measurement::parse(&files::read(path)?, path.display())).collect()

@@ -61,7 +61,8 @@ impl Fetch {
         };
         let line = Line::new(output);
         let options = FetchOptions { url: self.url, md5: None };
-        let set = datasets::fetch(&self.name, &folder, &options, &mut |progress| line.show(&text_of(&progress)))?;
+        let set =
+            datasets::fetch(&self.name, &folder, &options, &mut |progress| line.show(&text_of(&progress)))?;
         line.finish();
         Ok(datasets::check(&set.folder().to_string_lossy())?)
     }

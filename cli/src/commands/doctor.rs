@@ -35,7 +35,12 @@ impl Doctor {
             finding("edge-runner", "measuring here", true, runner()),
             finding("ONNX Runtime", "checking exports", true, onnx_runtime()),
             finding("cifar10", "training on CIFAR-10", false, data_set("cifar10")),
-            finding("ssh", "flashing boards", false, version("ssh", "-V", "sudo apt-get install openssh-client")),
+            finding(
+                "ssh",
+                "flashing boards",
+                false,
+                version("ssh", "-V", "sudo apt-get install openssh-client"),
+            ),
             finding("optuna-dashboard", "watching a study", false, dashboard()),
         ];
         output.result(&findings, || text(&findings))?;
@@ -48,12 +53,7 @@ impl Doctor {
     }
 }
 
-fn finding(
-    part: &'static str,
-    needed_for: &'static str,
-    required: bool,
-    outcome: Result<String>,
-) -> Finding {
+fn finding(part: &'static str, needed_for: &'static str, required: bool, outcome: Result<String>) -> Finding {
     let found = outcome.is_ok();
     let detail = outcome.unwrap_or_else(|error| error.to_string());
     Finding { part, needed_for, required, found, detail }

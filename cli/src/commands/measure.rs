@@ -110,7 +110,9 @@ fn check(measurements: &[Measurement]) -> anyhow::Result<()> {
         .iter()
         .filter_map(|measurement| match &measurement.verdict {
             Verdict::Valid => None,
-            Verdict::Invalid { reasons } => Some(format!("{}: {}", measurement.model.file, reasons.join("; "))),
+            Verdict::Invalid { reasons } => {
+                Some(format!("{}: {}", measurement.model.file, reasons.join("; ")))
+            }
         })
         .collect();
     if reasons.is_empty() { Ok(()) } else { Err(Error::Invalid(reasons.join("; ")).into()) }
@@ -126,8 +128,17 @@ fn text_of(name: &str, progress: Progress) -> String {
 }
 
 fn text(measurements: &[Measurement]) -> String {
-    let headers =
-        ["model", ">accuracy", ">p50 ms", ">p90 ms", ">p99 ms", ">load ms", ">peak MB", ">file kB", "verdict"];
+    let headers = [
+        "model",
+        ">accuracy",
+        ">p50 ms",
+        ">p90 ms",
+        ">p99 ms",
+        ">load ms",
+        ">peak MB",
+        ">file kB",
+        "verdict",
+    ];
     let rows = measurements.iter().map(|measurement| {
         let ms = |value: f64| format!("{value:.3}");
         let missing = || "-".to_owned();

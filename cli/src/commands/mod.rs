@@ -10,6 +10,7 @@ mod paper;
 mod score;
 mod search;
 mod space;
+mod targets;
 mod trials;
 
 use clap::Subcommand;
@@ -28,6 +29,7 @@ pub enum Command {
     Export(export::Export),
     Measure(measure::Measure),
     Compare(compare::Compare),
+    Targets(targets::Targets),
     Doctor(doctor::Doctor),
     Completions(completions::Completions),
     Man(completions::Man),
@@ -46,6 +48,7 @@ impl Command {
             Self::Export(command) => command.run(output),
             Self::Measure(command) => command.run(output),
             Self::Compare(command) => command.run(output),
+            Self::Targets(command) => command.run(output),
             Self::Doctor(command) => command.run(output),
             Self::Completions(command) => command.run(output),
             Self::Man(command) => command.run(output),

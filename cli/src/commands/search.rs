@@ -91,7 +91,8 @@ impl Search {
         if finished {
             return Ok(());
         }
-        Err(Error::Interrupted(format!("stopped, and everything known is written; {}", go_on(&folder))).into())
+        Err(Error::Interrupted(format!("stopped, and everything known is written; {}", go_on(&folder)))
+            .into())
     }
 
     fn created(&self) -> anyhow::Result<Study> {

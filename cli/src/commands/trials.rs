@@ -11,7 +11,9 @@ use crate::output::{Output, table, thousands};
 
 /// List the trials of a study, best first; it may still be running
 #[derive(Args)]
-#[command(after_help = "Examples:\n  mfactor trials runs/first --top 10\n  mfactor trials runs/first --pareto")]
+#[command(
+    after_help = "Examples:\n  mfactor trials runs/first --top 10\n  mfactor trials runs/first --pareto"
+)]
 pub struct Trials {
     /// Folder of the study
     dir: PathBuf,
@@ -47,7 +49,8 @@ impl Trials {
 
 fn text(shown: &[&Trial], trials: &[Trial], alpha: f64) -> String {
     let headers = [">id", "strategy", "architecture", ">M", ">accuracy", ">parameters", ">MACs", ">seconds"];
-    let optional = |value: Option<f64>, digits| value.map_or(String::new(), |value| format!("{value:.digits$}"));
+    let optional =
+        |value: Option<f64>, digits| value.map_or(String::new(), |value| format!("{value:.digits$}"));
     let rows = shown.iter().map(|trial| {
         [
             trial.id.to_string(),
