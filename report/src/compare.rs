@@ -1,0 +1,252 @@
+//! The comparison: everything that is said about a study, as one value.
+
+use mfactor::objective::check_alpha;
+use mfactor::trial::{pareto_front, ranked};
+use mfactor::{Error, Limits, Measurement, Objective, Result, SearchSpace, Trial};
+use serde::{Deserialize, Serialize};
+
+use crate::agreement::{self, Agreement, TopOverlap};
+use crate::baselines::{Baselines, baselines};
+use crate::inversions::{self, PairCount};
+use crate::models::{self, Bench, LeftOut, MeasuredModel, Model};
+use crate::notes;
+use crate::quantity::Quantity;
+use crate::recommendation::{self, Recommendation};
+use crate::strategies::{self, StrategySummary, Yardstick};
+
+/// Version of the form of [`Comparison`].
+pub const SCHEMA: u32 = 1;
+
+/// Steps of the sweep over α: 0.1 to 10 in equal steps of its logarithm.
+const SWEEP_STEPS: u32 = 20;
+
+/// What is compared: plain data of one study.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    /// Name of the study.
+    pub study: &'a str,
+    /// α of M: the study's, or another one to look at it by.
+    pub alpha: f64,
+    /// The search space.
+    pub space: &'a SearchSpace,
+    /// Trials of all strategies; that of the smallest architecture has strategy
+    /// [`BASELINE`](crate::strategies::BASELINE).
+    pub trials: &'a [Trial],
+    /// What boards measured, in any order.
+    pub measurements: &'a [Measurement],
+    /// What a model must keep to in order to be shipped.
+    pub limits: Limits,
+    /// Seed of the resampling.
+    pub seed: u64,
+}
+
+/// Everything that is said about a study.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// Version of this form.
+    pub schema: u32,
+    /// Version of the tool.
+    pub tool_version: String,
+    /// Name of the study.
+    pub study: String,
+    /// Name of the search space.
+    pub space: String,
+    /// α.
+    pub alpha: f64,
+    /// P_min.
+    pub minimum_parameters: u64,
+    /// The limits that were applied.
+    pub limits: Limits,
+    /// Seed of the resampling.
+    pub seed: u64,
+    /// Number of trials.
+    pub trials: usize,
+    /// Number of complete trials.
+    pub complete: usize,
+    /// Which model to ship: one a bench, or one alone where nothing was measured.
+    pub recommendations: Vec<Recommendation>,
+    /// The two baselines.
+    pub baselines: Baselines,
+    /// What was measured, bench by bench.
+    pub benches: Vec<BenchComparison>,
+    /// The values of α that the sweep looks at.
+    pub alphas: Vec<f64>,
+    /// The best trial at each of them.
+    pub best_by_alpha: Vec<Model>,
+    /// The strategies, the best first.
+    pub strategies: Vec<StrategySummary>,
+    /// What luck is worth; `None` without a complete trial.
+    pub yardstick: Option<Yardstick>,
+    /// What the strategies' summaries may be read as, in sentences.
+    pub strategy_words: Vec<String>,
+    /// Ids of the trials that no other dominates in accuracy and parameters, by rising parameters.
+    pub front: Vec<u64>,
+    /// Measurements that are shown and stay out of every statistic.
+    pub left_out: Vec<LeftOut>,
+    /// What a reader has to know about these data, in sentences.
+    pub notes: Vec<String>,
+}
+
+/// What was measured on one bench: one board, engine, number of threads and precision.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BenchComparison {
+    /// Board, engine, threads and precision.
+    pub bench: String,
+    /// The models, best M first.
+    pub models: Vec<MeasuredModel>,
+    /// Agreement of every ranking with every quantity.
+    pub agreement: Vec<Agreement>,
+    /// Overlap of the best by M with the best measured.
+    pub top: Vec<TopOverlap>,
+    /// Kendall's tau-b of M with each quantity over the sweep of α.
+    pub sweep: Vec<Sweep>,
+    /// The pairs that M orders wrongly.
+    pub pairs: Vec<PairCount>,
+}
+
+/// Kendall's tau-b of M with one quantity at every α of [`Comparison::alphas`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sweep {
+    /// What was measured.
+    pub quantity: Quantity,
+    /// tau-b; `None` where it is not defined.
+    pub kendall: Vec<Option<f64>>,
+}
+
+/// Compares. Fails if α, the limits, a trial or a measurement does not fit the space.
+pub fn compare(input: &Input<'_>) -> Result<Comparison> {
+    check(input)?;
+    let objective = Objective::new(input.alpha, input.space.minimum_parameters())?;
+    let trials = at_alpha(input.trials, &objective);
+    let models: Vec<Model> =
+        ranked(&trials).into_iter().filter_map(|trial| Model::of_trial(trial, &objective)).collect();
+    let baselines = baselines(&trials, input.space, &objective);
+    let (benches, left_out) = models::sort(input.measurements, &objective, &input.limits);
+    let alphas: Vec<f64> = (0..=SWEEP_STEPS)
+        .map(|step| 10f64.powf(2.0 * f64::from(step) / f64::from(SWEEP_STEPS) - 1.0))
+        .collect();
+    let objectives: Vec<Objective> = alphas
+        .iter()
+        .map(|alpha| Objective::new(*alpha, objective.minimum_parameters()))
+        .collect::<Result<_>>()?;
+    let benches: Vec<BenchComparison> =
+        benches.iter().map(|bench| compare_bench(bench, input, &objective, &objectives)).collect();
+    let strategies = strategies::summarise(&trials, &objective);
+    let yardstick = yardstick(input, &objective, &models, &strategies);
+    let mut comparison = Comparison {
+        schema: SCHEMA,
+        tool_version: mfactor::version(),
+        study: input.study.to_owned(),
+        space: input.space.name().to_owned(),
+        alpha: input.alpha,
+        minimum_parameters: objective.minimum_parameters(),
+        limits: input.limits,
+        seed: input.seed,
+        trials: trials.len(),
+        complete: models.len(),
+        recommendations: recommendations(&benches, &models, &baselines),
+        baselines,
+        benches,
+        alphas,
+        best_by_alpha: objectives.iter().filter_map(|objective| best_at(&models, objective)).collect(),
+        strategy_words: strategies::words(&strategies, yardstick.as_ref()),
+        strategies,
+        yardstick,
+        front: pareto_front(&trials).into_iter().map(|trial| trial.id).collect(),
+        left_out,
+        notes: Vec::new(),
+    };
+    comparison.notes = notes::notes(&comparison, input);
+    Ok(comparison)
+}
+
+fn check(input: &Input<'_>) -> Result<()> {
+    check_alpha(input.alpha)?;
+    input.limits.check("the comparison")?;
+    let fraction = |value: f64| (0.0..=1.0).contains(&value);
+    for trial in input.trials {
+        input.space.check(&trial.architecture)?;
+        if let Some(accuracy) = trial.accuracy.filter(|accuracy| !fraction(*accuracy)) {
+            let subject = format!("trial {}", trial.id);
+            return Err(Error::input(subject, format!("accuracy is {accuracy}; it must be from 0 to 1")));
+        }
+    }
+    for measurement in input.measurements {
+        input.space.check(&measurement.model.metadata.architecture)?;
+        let latency = &measurement.latency;
+        let times = [latency.p50_ms, latency.p90_ms, latency.p99_ms, latency.mad_ms];
+        let sound = fraction(measurement.model.metadata.validation_accuracy)
+            && measurement.accuracy.is_none_or(|measured| fraction(measured.accuracy) && measured.images > 0)
+            && times.iter().all(|time| time.is_finite() && *time >= 0.0)
+            && measurement.model.parameters > 0;
+        if !sound {
+            let subject = format!("measurement of {}", measurement.model.file);
+            return Err(Error::input(
+                subject,
+                "has an accuracy outside 0 to 1, no parameters, or a time that is none",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The trials with M at the α of the comparison.
+fn at_alpha(trials: &[Trial], objective: &Objective) -> Vec<Trial> {
+    let scored = |trial: &Trial| Trial {
+        size_score: objective.size_score(trial.cost.parameters),
+        m_factor: trial.accuracy.map(|accuracy| objective.m_factor(accuracy, trial.cost.parameters)),
+        ..trial.clone()
+    };
+    trials.iter().map(scored).collect()
+}
+
+fn compare_bench(
+    bench: &Bench<'_>,
+    input: &Input<'_>,
+    objective: &Objective,
+    objectives: &[Objective],
+) -> BenchComparison {
+    let row = |measurement: &&Measurement| MeasuredModel::new(measurement, objective, &input.limits);
+    let models: Vec<MeasuredModel> = bench.measurements.iter().map(row).collect();
+    let sweep = |quantity| Sweep { quantity, kendall: agreement::sweep(&models, objectives, quantity) };
+    BenchComparison {
+        bench: bench.label.clone(),
+        agreement: agreement::all(&models, objective, input.seed),
+        top: agreement::top(&models, objective),
+        sweep: Quantity::ALL.into_iter().map(sweep).collect(),
+        pairs: inversions::all(&models, input.space),
+        models,
+    }
+}
+
+fn recommendations(
+    benches: &[BenchComparison],
+    models: &[Model],
+    baselines: &Baselines,
+) -> Vec<Recommendation> {
+    if benches.is_empty() {
+        return vec![recommendation::of_study(models.to_vec(), baselines)];
+    }
+    benches.iter().map(|bench| recommendation::on_bench(&bench.bench, &bench.models, baselines)).collect()
+}
+
+/// The earlier trial where two are equal, as everywhere.
+fn best_at(models: &[Model], objective: &Objective) -> Option<Model> {
+    let scored = models.iter().map(|model| Model {
+        m_factor: objective.m_factor(model.validation_accuracy, model.parameters),
+        ..model.clone()
+    });
+    scored.max_by(|a, b| a.m_factor.total_cmp(&b.m_factor).then(b.trial.cmp(&a.trial)))
+}
+
+fn yardstick(
+    input: &Input<'_>,
+    objective: &Objective,
+    models: &[Model],
+    strategies: &[StrategySummary],
+) -> Option<Yardstick> {
+    let accuracies: Vec<f64> = models.iter().map(|model| model.validation_accuracy).collect();
+    let draws = strategies.iter().map(|summary| summary.complete).max().filter(|draws| *draws > 0)?;
+    let accuracy = strategies::mean(&accuracies)?;
+    Some(strategies::yardstick(input.space, objective, draws, accuracy, input.seed))
+}

@@ -1,0 +1,186 @@
+//! Measurements as rows: one a model and board, with what was known before beside what was measured.
+
+use std::collections::BTreeMap;
+
+use mfactor::measurement::{Preset, Verdict};
+use mfactor::{Architecture, Limits, Measurement, Objective, Trial};
+use serde::{Deserialize, Serialize};
+
+use crate::quantity::bench_label;
+
+/// A trained model as the search knew it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Model {
+    /// Its architecture.
+    pub architecture: Architecture,
+    /// Id of its trial.
+    pub trial: u64,
+    /// The strategy that proposed it.
+    pub strategy: String,
+    /// P; of a measured model as recounted on the board.
+    pub parameters: u64,
+    /// Multiply-accumulates for one image.
+    pub macs: u64,
+    /// Accuracy on the validation split, 0 to 1.
+    pub validation_accuracy: f64,
+    /// M at the α of the comparison.
+    pub m_factor: f64,
+}
+
+impl Model {
+    /// A complete trial as a model; `None` of any other.
+    pub fn of_trial(trial: &Trial, objective: &Objective) -> Option<Self> {
+        let accuracy = trial.accuracy?;
+        Some(Self {
+            architecture: trial.architecture.clone(),
+            trial: trial.id,
+            strategy: trial.strategy.clone(),
+            parameters: trial.cost.parameters,
+            macs: trial.cost.macs,
+            validation_accuracy: accuracy,
+            m_factor: objective.m_factor(accuracy, trial.cost.parameters),
+        })
+    }
+
+    fn of_measurement(measurement: &Measurement, objective: &Objective) -> Self {
+        let (model, metadata) = (&measurement.model, &measurement.model.metadata);
+        Self {
+            architecture: metadata.architecture.clone(),
+            trial: metadata.trial,
+            strategy: metadata.strategy.clone(),
+            parameters: model.parameters,
+            macs: metadata.macs,
+            validation_accuracy: metadata.validation_accuracy,
+            m_factor: objective.m_factor(metadata.validation_accuracy, model.parameters),
+        }
+    }
+}
+
+/// What a board measured of one model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Figures {
+    /// Accuracy on test records, 0 to 1, if records were given.
+    pub test_accuracy: Option<f64>,
+    /// Test records.
+    pub test_images: Option<u64>,
+    /// Median latency, milliseconds.
+    pub latency_p50_ms: f64,
+    /// 90th percentile, milliseconds.
+    pub latency_p90_ms: f64,
+    /// 99th percentile, milliseconds.
+    pub latency_p99_ms: f64,
+    /// Median absolute deviation, milliseconds.
+    pub latency_mad_ms: f64,
+    /// Peak resident memory of the process in bytes.
+    pub peak_rss_bytes: Option<u64>,
+    /// Size of the model file in bytes.
+    pub file_bytes: u64,
+    /// How thorough the measurement was.
+    pub preset: Preset,
+    /// What keeps the model from the limits, a phrase each.
+    pub violations: Vec<String>,
+}
+
+impl Figures {
+    fn new(measurement: &Measurement, limits: &Limits) -> Self {
+        let latency = &measurement.latency;
+        Self {
+            test_accuracy: measurement.accuracy.map(|measured| measured.accuracy),
+            test_images: measurement.accuracy.map(|measured| measured.images),
+            latency_p50_ms: latency.p50_ms,
+            latency_p90_ms: latency.p90_ms,
+            latency_p99_ms: latency.p99_ms,
+            latency_mad_ms: latency.mad_ms,
+            peak_rss_bytes: measurement.peak_rss_bytes,
+            file_bytes: measurement.model.model_bytes,
+            preset: measurement.preset,
+            violations: limits.violations(measurement),
+        }
+    }
+}
+
+/// A model with what one board measured of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MeasuredModel {
+    /// What was known before.
+    #[serde(flatten)]
+    pub model: Model,
+    /// What was measured.
+    #[serde(flatten)]
+    pub figures: Figures,
+}
+
+impl MeasuredModel {
+    pub(crate) fn new(measurement: &Measurement, objective: &Objective, limits: &Limits) -> Self {
+        Self {
+            model: Model::of_measurement(measurement, objective),
+            figures: Figures::new(measurement, limits),
+        }
+    }
+}
+
+/// A measurement that is shown, and stays out of every statistic.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Board, engine, threads and precision.
+    pub bench: String,
+    /// The model and its figures.
+    #[serde(flatten)]
+    pub model: MeasuredModel,
+    /// Why, a phrase each.
+    pub reasons: Vec<String>,
+}
+
+/// Measurements that may be compared with each other: one board, engine, number of threads and precision.
+pub(crate) struct Bench<'a> {
+    pub(crate) label: String,
+    /// The latest of each model, best M first.
+    pub(crate) measurements: Vec<&'a Measurement>,
+}
+
+/// Sorts measurements into benches by label, and into those that are left out.
+pub(crate) fn sort<'a>(
+    measurements: &'a [Measurement],
+    objective: &Objective,
+    limits: &Limits,
+) -> (Vec<Bench<'a>>, Vec<LeftOut>) {
+    let mut benches: BTreeMap<String, BTreeMap<(u64, Architecture), &Measurement>> = BTreeMap::new();
+    let mut left_out = Vec::new();
+    let mut leave_out = |measurement: &Measurement, reasons: Vec<String>| {
+        let model = MeasuredModel::new(measurement, objective, limits);
+        left_out.push(LeftOut { bench: bench_label(measurement), model, reasons });
+    };
+    for measurement in measurements {
+        if !measurement.counts() {
+            leave_out(measurement, reasons(measurement));
+            continue;
+        }
+        let metadata = &measurement.model.metadata;
+        let bench = benches.entry(bench_label(measurement)).or_default();
+        let latest = bench.entry((metadata.trial, metadata.architecture.clone())).or_insert(measurement);
+        if latest.unix_seconds < measurement.unix_seconds {
+            let earlier = std::mem::replace(latest, measurement);
+            leave_out(earlier, vec!["measured again later".to_owned()]);
+        } else if !std::ptr::eq(*latest, measurement) {
+            leave_out(measurement, vec!["measured again later".to_owned()]);
+        }
+    }
+    let benches = benches.into_iter().map(|(label, models)| {
+        let mut measurements: Vec<&Measurement> = models.into_values().collect();
+        let m = |measurement: &Measurement| Model::of_measurement(measurement, objective).m_factor;
+        measurements.sort_by(|a, b| m(b).total_cmp(&m(a)));
+        Bench { label, measurements }
+    });
+    (benches.collect(), left_out)
+}
+
+fn reasons(measurement: &Measurement) -> Vec<String> {
+    let mut reasons = match &measurement.verdict {
+        Verdict::Valid => Vec::new(),
+        Verdict::Invalid { reasons } => reasons.clone(),
+    };
+    if measurement.board.emulated {
+        reasons.push("the processor is emulated, so its times mean nothing".to_owned());
+    }
+    reasons
+}

@@ -1,0 +1,258 @@
+//! The comparison for a terminal of 80 columns: which model to ship, whether M told the truth, where it did
+//! not, how the strategies did, and what was left out.
+
+use crate::agreement::{Agreement, TopOverlap, Verdict};
+use crate::compare::{BenchComparison, Comparison};
+use crate::inversions::PairCount;
+use crate::models::{MeasuredModel, Model};
+use crate::numbers::{bytes, counted, duration, milliseconds, percent, thousands};
+use crate::quantity::{Quantity, Ranking};
+use crate::text::{Style, Table, Text, cut};
+
+/// Models that are listed of one bench.
+const LISTED_MODELS: usize = 6;
+/// Wrong pairs that are listed of one quantity.
+const LISTED_PAIRS: usize = 2;
+/// How many of the best are looked at for their overlap.
+const TOP: usize = 3;
+
+/// The comparison as text of at most 80 columns, with ANSI colours if `colour` is set.
+pub fn terminal(comparison: &Comparison, colour: bool) -> String {
+    let mut text = Text::new(colour);
+    text.heading(&format!(
+        "{}: {}, {} complete; space {}; α = {}",
+        comparison.study,
+        counted(comparison.trials, "trial"),
+        thousands(comparison.complete as u64),
+        comparison.space,
+        comparison.alpha
+    ));
+    recommendations(&mut text, comparison);
+    for bench in &comparison.benches {
+        agreement(&mut text, bench);
+        pairs(&mut text, bench);
+    }
+    strategies(&mut text, comparison);
+    left_out(&mut text, comparison);
+    if !comparison.notes.is_empty() {
+        text.heading("To know");
+        comparison.notes.iter().for_each(|note| text.paragraph(Style::Plain, note));
+    }
+    text.out
+}
+
+fn recommendations(text: &mut Text, comparison: &Comparison) {
+    for recommendation in &comparison.recommendations {
+        match &recommendation.bench {
+            Some(bench) => text.heading(&format!("Which model to ship on {bench}")),
+            None => text.heading("Which model to ship"),
+        }
+        recommendation.words.iter().for_each(|words| text.paragraph(Style::Plain, words));
+        let bench =
+            comparison.benches.iter().find(|bench| Some(&bench.bench) == recommendation.bench.as_ref());
+        if let Some(bench) = bench {
+            text.out.push('\n');
+            models(text, bench, comparison);
+        }
+    }
+}
+
+fn models(text: &mut Text, bench: &BenchComparison, comparison: &Comparison) {
+    let headings = ["model", "strategy", "M", "test", "parameters", "p50", "memory"];
+    let mut table = Table::new(&[0, 1], &headings);
+    let smallest = &comparison.baselines.smallest.architecture;
+    let first = bench.models.iter().take(LISTED_MODELS);
+    let rest = bench.models.iter().skip(LISTED_MODELS).filter(|row| row.model.architecture == *smallest);
+    first.chain(rest).for_each(|row| table.row(model_row(row)));
+    if let Some(random) = &comparison.baselines.random {
+        table.row(
+            [
+                "random average",
+                "",
+                &format!("{:.4}", random.m_factor),
+                "",
+                &thousands(random.parameters as u64),
+            ]
+            .map(|cell| (Style::Quiet, cell.to_owned())),
+        );
+    }
+    text.table(&table);
+}
+
+fn model_row(row: &MeasuredModel) -> Vec<(Style, String)> {
+    let (model, figures) = (&row.model, &row.figures);
+    let style = if figures.violations.is_empty() { Style::Plain } else { Style::Bad };
+    let cells = [
+        cut(&model.architecture.to_string(), 12),
+        cut(&model.strategy, 12),
+        format!("{:.4}", model.m_factor),
+        figures.test_accuracy.map_or_else(|| "–".to_owned(), percent),
+        thousands(model.parameters),
+        milliseconds(figures.latency_p50_ms),
+        figures.peak_rss_bytes.map_or_else(|| "–".to_owned(), bytes),
+    ];
+    cells.map(|cell| (style, cell)).to_vec()
+}
+
+fn agreement(text: &mut Text, bench: &BenchComparison) {
+    text.heading(&format!("Does the ranking by M hold on {}?", bench.bench));
+    let of = |ranking| bench.agreement.iter().filter(move |agreement| agreement.ranking == ranking);
+    let mut table = Table::new(&[0, 5], &["measured", "n", "tau-b", "95 % interval", "p", "M's ranking"]);
+    for row in of(Ranking::MFactor) {
+        let style = verdict_style(row.verdict);
+        let tau = row.kendall.as_ref();
+        table.row([
+            (Style::Plain, row.quantity.label().to_owned()),
+            (Style::Plain, row.n.to_string()),
+            (style, coefficient(row)),
+            (Style::Plain, tau.and_then(|tau| tau.interval).map_or_else(String::new, interval)),
+            (Style::Plain, tau.and_then(|tau| tau.p_value).map_or_else(String::new, p_value)),
+            (style, row.verdict.words(row.n)),
+        ]);
+    }
+    text.table(&table);
+    text.paragraph(Style::Quiet, "Positive: the better model ranks higher. The same beside other rankings:");
+    let mut table = Table::new(&[0], &["measured", "M", "NetScore", "parameters", "MACs", "accuracy"]);
+    for row in of(Ranking::MFactor) {
+        let others = Ranking::ALL.into_iter().map(|ranking| {
+            let cell = of(ranking).find(|other| other.quantity == row.quantity);
+            cell.map_or_else(String::new, coefficient)
+        });
+        table.plain_row([row.quantity.label().to_owned()].into_iter().chain(others));
+    }
+    text.table(&table);
+    let top: Vec<&TopOverlap> = bench.top.iter().filter(|top| top.k == TOP).collect();
+    if let Some(first) = top.first() {
+        let counts: Vec<String> =
+            top.iter().map(|top| format!("{} in {}", fraction(top.overlap), top.quantity.label())).collect();
+        text.paragraph(
+            Style::Plain,
+            &format!(
+                "Of the {TOP} best by M, so many are among the {TOP} best measured: {} ({} by chance).",
+                counts.join(", "),
+                fraction(first.by_chance)
+            ),
+        );
+    }
+}
+
+fn verdict_style(verdict: Verdict) -> Style {
+    match verdict {
+        Verdict::Agrees => Style::Good,
+        Verdict::Contradicts => Style::Bad,
+        Verdict::TooFew | Verdict::NothingToRank | Verdict::Undecided => Style::Plain,
+    }
+}
+
+fn coefficient(agreement: &Agreement) -> String {
+    agreement.kendall.map_or_else(|| "–".to_owned(), |tau| format!("{:+.2}", tau.value))
+}
+
+fn interval([low, high]: [f64; 2]) -> String {
+    format!("{low:+.2} to {high:+.2}")
+}
+
+fn p_value(p: f64) -> String {
+    if p < 0.001 { "< 0.001".to_owned() } else { format!("{p:.3}") }
+}
+
+fn fraction(value: f64) -> String {
+    if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.1}") }
+}
+
+fn pairs(text: &mut Text, bench: &BenchComparison) {
+    // Both percentiles of the latency tell much the same; one of them is enough here.
+    let wrong = |pairs: &&PairCount| pairs.inverted > 0 && pairs.quantity != Quantity::LatencyP90;
+    let wrong: Vec<&PairCount> = bench.pairs.iter().filter(wrong).collect();
+    if wrong.is_empty() {
+        return;
+    }
+    text.heading("Where M orders a pair wrongly");
+    for pairs in wrong {
+        text.paragraph(
+            Style::Plain,
+            &format!(
+                "{}: {} of {}, {} within what chance gives.",
+                pairs.quantity.label(),
+                thousands(pairs.inverted as u64),
+                counted(pairs.pairs, "pair"),
+                thousands(pairs.within_noise as u64)
+            ),
+        );
+        // Memory and file size follow the parameters: what is wrong there needs no example.
+        if matches!(pairs.quantity, Quantity::PeakMemory | Quantity::ModelBytes) {
+            continue;
+        }
+        for pair in pairs.worst.iter().take(LISTED_PAIRS) {
+            let [preferred, better] = pair.values.map(|value| pairs.quantity.format(value));
+            let (first, second) = (&pair.preferred, &pair.better);
+            text.item(&format!("{first} ({preferred}) before {second} ({better}): {}", pair.why));
+        }
+    }
+}
+
+fn strategies(text: &mut Text, comparison: &Comparison) {
+    text.heading("How the strategies did");
+    let headings = ["strategy", "best M", "model", "accuracy", "params", "best at", "failed", "time"];
+    let mut table = Table::new(&[0, 2], &headings);
+    for summary in &comparison.strategies {
+        let best = summary.best.as_ref();
+        let of_best = |cell: &dyn Fn(&Model) -> String| best.map_or_else(String::new, cell);
+        table.plain_row([
+            cut(&summary.strategy, 12),
+            of_best(&|best| format!("{:.4}", best.m_factor)),
+            of_best(&|best| cut(&best.architecture.to_string(), 12)),
+            of_best(&|best| percent(best.validation_accuracy)),
+            of_best(&|best| thousands(best.parameters)),
+            summary.found_at.map_or_else(String::new, |trial| format!("{trial} of {}", summary.trials)),
+            summary.failed.to_string(),
+            duration(summary.seconds),
+        ]);
+    }
+    baseline_rows(&mut table, comparison);
+    text.table(&table);
+    comparison.strategy_words.iter().for_each(|words| text.paragraph(Style::Plain, words));
+}
+
+fn baseline_rows(table: &mut Table, comparison: &Comparison) {
+    let smallest = &comparison.baselines.smallest;
+    let trained = smallest.trained.as_ref();
+    let quiet = |cells: [String; 5]| cells.map(|cell| (Style::Quiet, cell));
+    table.row(quiet([
+        "smallest".to_owned(),
+        trained.map_or_else(|| "not trained".to_owned(), |model| format!("{:.4}", model.m_factor)),
+        cut(&smallest.architecture.to_string(), 12),
+        trained.map_or_else(String::new, |model| percent(model.validation_accuracy)),
+        thousands(smallest.parameters),
+    ]));
+    if let Some(random) = &comparison.baselines.random {
+        table.row(quiet([
+            "random mean".to_owned(),
+            format!("{:.4}", random.m_factor),
+            String::new(),
+            percent(random.accuracy),
+            thousands(random.parameters as u64),
+        ]));
+    }
+}
+
+fn left_out(text: &mut Text, comparison: &Comparison) {
+    if comparison.left_out.is_empty() {
+        return;
+    }
+    text.heading("Measured, and left out of every statistic");
+    for row in &comparison.left_out {
+        let model = &row.model;
+        let latency = milliseconds(model.figures.latency_p50_ms);
+        let accuracy = model.figures.test_accuracy.map_or_else(|| "–".to_owned(), percent);
+        text.paragraph(
+            Style::Quiet,
+            &format!(
+                "{} on {}: {accuracy}, p50 {latency}; {}",
+                model.model.architecture,
+                row.bench,
+                row.reasons.join("; ")
+            ),
+        );
+    }
+}

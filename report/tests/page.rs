@@ -1,0 +1,167 @@
+//! The page in a headless Chromium, and what it is made of.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod browser;
+mod sample;
+
+use std::path::PathBuf;
+
+use browser::Browser;
+use mfactor::Objective;
+use report::{compare, page};
+use sample::Sample;
+use tempfile::TempDir;
+
+/// Writes the page of a sample; the folder goes with the value.
+fn written(sample: &Sample) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("index.html");
+    let input = sample.input();
+    let html = page(&input, &compare(&input).unwrap()).unwrap();
+    std::fs::write(&path, html).unwrap();
+    (folder, path)
+}
+
+/// A column of the table of trials, from the top.
+fn column(browser: &mut Browser, key: &str) -> Vec<String> {
+    let script = format!(
+        "(() => {{ const table = document.getElementById('trials');
+            const index = [...table.querySelectorAll('thead button')].findIndex(b => b.dataset.key === '{key}');
+            return [...table.tBodies[0].rows].filter(r => !r.hidden).map(r => r.cells[index].textContent); }})()"
+    );
+    let values = browser.evaluate(&script);
+    values.as_array().unwrap().iter().map(|value| value.as_str().unwrap().to_owned()).collect()
+}
+
+fn numbers(texts: &[String]) -> Vec<f64> {
+    texts.iter().filter_map(|text| text.replace(',', "").parse().ok()).collect()
+}
+
+#[test]
+fn it_renders_on_a_desk_and_on_a_phone_without_a_complaint() {
+    let (_folder, path) = written(&Sample::new(20));
+    for width in [1280, 390] {
+        let Some(mut browser) = Browser::start() else { return };
+        browser.open(&path, width);
+        assert_eq!(browser.evaluate("document.querySelector('h1').textContent"), "synthetic-sample");
+        let sticks_out = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
+        assert_eq!(browser.evaluate(sticks_out), 0);
+        // 4 panels twice, 3 figures of cost, and 9 of each of the two boards.
+        assert_eq!(
+            browser.evaluate("document.querySelectorAll('figure svg.chart').length"),
+            4 + 4 + 3 + 2 * 9
+        );
+        let outside = "[...document.querySelectorAll('svg.chart')].flatMap(svg => {
+            const box = svg.getBoundingClientRect();
+            return [...svg.querySelectorAll('text')].filter(text => {
+                const own = text.getBoundingClientRect();
+                return own.left < box.left - 1 || own.right > box.right + 1 || own.top < box.top - 1
+                    || own.bottom > box.bottom + 1;
+            }).map(text => text.textContent); })";
+        assert_eq!(browser.evaluate(outside), serde_json::json!([]), "texts that are cut off");
+        let smallest = "Math.min(...[...document.querySelectorAll('svg.chart text')].map(text =>
+            text.getBoundingClientRect().height))";
+        assert!(browser.evaluate(smallest).as_f64().unwrap() >= 9.0, "text that is too small to read");
+        assert_eq!(browser.complaints(&path), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_heading_sorts_and_the_filters_filter() {
+    let Some(mut browser) = Browser::start() else { return };
+    let (_folder, path) = written(&Sample::new(20));
+    browser.open(&path, 1280);
+    let click = "document.querySelector('#trials [data-key=parameters]').click()";
+    for falling in [false, true] {
+        browser.evaluate(click);
+        let parameters = numbers(&column(&mut browser, "parameters"));
+        assert_eq!(parameters.len(), 81);
+        assert!(parameters.is_sorted_by(|a, b| if falling { a >= b } else { a <= b }));
+        let direction =
+            browser.evaluate("document.querySelector('#trials th:has([data-key=parameters])').ariaSort");
+        assert_eq!(direction, if falling { "descending" } else { "ascending" });
+    }
+    browser.evaluate("document.querySelector('#trials [data-key=trial]').focus()");
+    browser.press(" ", 32, 1);
+    assert!(numbers(&column(&mut browser, "trial")).is_sorted(), "the keyboard sorts as well");
+    browser.evaluate(
+        "(() => { const filter = document.getElementById('filter');
+            filter.value = 'tpe 333'; filter.dispatchEvent(new Event('input')); })()",
+    );
+    let shown = column(&mut browser, "strategy");
+    assert!(!shown.is_empty() && shown.iter().all(|strategy| strategy == "tpe"));
+    assert!(column(&mut browser, "architecture").iter().all(|id| id.contains("333")));
+    browser.evaluate("navigator.clipboard.writeText = async text => { window.copied = text; }");
+    browser.evaluate("document.getElementById('copy-csv').click()");
+    let csv = browser.evaluate("window.copied");
+    let lines: Vec<&str> = csv.as_str().unwrap().lines().collect();
+    assert!(lines[0].starts_with("rank,architecture,strategy,trial,m_factor,accuracy"));
+    assert_eq!(lines.len(), shown.len() + 1);
+    assert_eq!(browser.complaints(&path), Vec::<String>::new());
+}
+
+#[test]
+fn the_slider_ranks_anew_by_the_formula_of_the_library() {
+    let Some(mut browser) = Browser::start() else { return };
+    let sample = Sample::new(20);
+    let (_folder, path) = written(&sample);
+    browser.open(&path, 1280);
+    let before = column(&mut browser, "trial");
+    for (presses, key, code, exponent) in [(40, "ArrowRight", 39, 0.4), (120, "ArrowLeft", 37, -0.8)] {
+        browser.evaluate("document.getElementById('alpha').focus()");
+        browser.press(key, code, presses);
+        let objective = Objective::new(10f64.powf(exponent), sample.space.minimum_parameters()).unwrap();
+        let mut expected: Vec<(f64, u64)> = sample
+            .trials
+            .iter()
+            .filter_map(|trial| Some((objective.m_factor(trial.accuracy?, trial.cost.parameters), trial.id)))
+            .collect();
+        expected.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let trials: Vec<String> = expected.iter().map(|(_, id)| id.to_string()).collect();
+        assert_eq!(column(&mut browser, "trial")[..trials.len()], trials[..]);
+        let shown: Vec<String> = expected.iter().map(|(m, _)| format!("{m:.4}")).collect();
+        assert_eq!(column(&mut browser, "m_factor")[..shown.len()], shown[..]);
+    }
+    assert_ne!(column(&mut browser, "trial"), before);
+    browser.evaluate("document.getElementById('alpha-reset').click()");
+    assert_eq!(column(&mut browser, "trial"), before);
+    assert_eq!(browser.complaints(&path), Vec::<String>::new());
+}
+
+#[test]
+fn hostile_names_stay_text() {
+    let hostile = "</script></title><img src=x onerror=alert(1)><script>alert(2)</script>\"'{{study}}";
+    let mut sample = Sample::new(12);
+    for measurement in &mut sample.measurements {
+        measurement.board.name = hostile.to_owned();
+    }
+    for trial in &mut sample.trials {
+        trial.strategy = trial.strategy.replace("tpe", hostile);
+        trial.failure = trial.failure.as_ref().map(|_| hostile.to_owned());
+    }
+    let input = report::Input { study: hostile, ..sample.input() };
+    let html = page(&input, &compare(&input).unwrap()).unwrap();
+    assert_eq!(html.matches("<script").count(), 2, "the data and the script of the page");
+    assert!(!html.contains("<img"));
+    let Some(mut browser) = Browser::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("index.html");
+    std::fs::write(&path, html).unwrap();
+    browser.open(&path, 1280);
+    assert_eq!(browser.evaluate("document.querySelector('h1').textContent"), hostile);
+    assert_eq!(browser.evaluate("document.querySelectorAll('img').length"), 0);
+    assert_eq!(browser.complaints(&path), Vec::<String>::new());
+}
+
+#[test]
+fn every_mark_has_its_exact_values_in_a_title_and_nothing_points_outside() {
+    let sample = Sample::new(12);
+    let input = sample.input();
+    let html = page(&input, &compare(&input).unwrap()).unwrap();
+    for outside in ["http:", "https:", "src=", "url(", "@import", "{{"] {
+        assert!(!html.contains(outside), "{outside}");
+    }
+    let best = &compare(&input).unwrap().benches[0].models[0];
+    assert!(html.contains(&format!("M {:.4}, accuracy", best.model.m_factor)));
+    assert!(html.contains("prefers-color-scheme: dark") && html.contains("@media print"));
+}

@@ -1,0 +1,41 @@
+//! The comparison in a terminal.
+
+mod sample;
+
+use report::{compare, terminal};
+use sample::Sample;
+
+#[test]
+fn a_study_reads_like_this() {
+    let sample = Sample::new(12);
+    insta::assert_snapshot!(terminal(&compare(&sample.input()).unwrap(), false));
+}
+
+#[test]
+fn no_line_is_longer_than_80_columns() {
+    let mut sample = Sample::new(50);
+    for measurement in &mut sample.measurements {
+        measurement.board.name += " with an uncommonly long name that has no end at all, and more of it";
+    }
+    for trial in &mut sample.trials {
+        trial.strategy = trial.strategy.replace("tpe", "a-strategy-of-somebody-else");
+    }
+    let text = terminal(&compare(&sample.input()).unwrap(), false);
+    let widest = text.lines().max_by_key(|line| line.chars().count()).unwrap();
+    assert!(widest.chars().count() <= 80, "{widest}");
+    assert!(text.lines().all(|line| line.trim_end() == line), "no line ends in spaces");
+}
+
+#[test]
+fn colour_only_where_it_is_asked_for() {
+    let sample = Sample::new(12);
+    let comparison = compare(&sample.input()).unwrap();
+    let (plain, coloured) = (terminal(&comparison, false), terminal(&comparison, true));
+    assert!(!plain.contains('\u{1b}'));
+    assert!(coloured.contains("\u{1b}[1m") && coloured.contains("\u{1b}[0m"));
+    let mut stripped = coloured;
+    for code in ["\u{1b}[0m", "\u{1b}[1m", "\u{1b}[2m", "\u{1b}[31m", "\u{1b}[32m"] {
+        stripped = stripped.replace(code, "");
+    }
+    assert_eq!(stripped, plain);
+}
