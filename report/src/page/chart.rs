@@ -108,13 +108,13 @@ impl Chart {
         self.marks.push(label);
     }
 
-    /// A line of equal value with its name where it ends highest in the plot.
+    /// A line of equal value with its name where it stands lowest in the plot.
     pub(crate) fn contour(&mut self, points: &[[f64; 2]], name: &str) {
         let inside = |[x, y]: &&[f64; 2]| self.x.scale.contains(*x) && self.y.scale.contains(*y);
-        let top = points.iter().filter(inside).max_by(|a, b| a[1].total_cmp(&b[1])).copied();
-        if let Some(top) = top {
+        let foot = points.iter().filter(inside).min_by(|a, b| a[1].total_cmp(&b[1])).copied();
+        if let Some(foot) = foot {
             self.line(points.iter().copied(), "contour", name);
-            self.label(top, [3.0, 10.0], "start", "contour-name", name);
+            self.label(foot, [3.0, -4.0], "start", "contour-name", name);
         }
     }
 

@@ -118,12 +118,12 @@ pub(crate) fn accuracy_against_parameters(view: &View<'_>) -> Element {
     let places: Vec<[f64; 2]> =
         view.complete.iter().map(|(_, model)| [model.parameters as f64, model.validation_accuracy]).collect();
     let mut chart = scatter(&places, "parameters", as_thousands);
-    let [low, high] = Scale::around(places.iter().map(|place| place[0])).domain();
+    let [low, high] = Scale::around(places.iter().map(|place| place[1])).domain();
     for tenths in 3..10 {
         let m = f64::from(tenths) / 10.0;
-        let line: Vec<[f64; 2]> = (0..=200)
-            .map(|step| low + (high - low) * f64::from(step) / 200.0)
-            .filter_map(|parameters| Some([parameters, accuracy_at(view, m, parameters)?]))
+        let line: Vec<[f64; 2]> = (0..=100)
+            .map(|step| low + (high - low) * f64::from(step) / 100.0)
+            .filter_map(|accuracy| Some([parameters_at(view, m, accuracy)?, accuracy]))
             .collect();
         chart.contour(&line, &format!("M {m:.1}"));
     }
@@ -164,12 +164,11 @@ fn finish(
     figure(name, chart.draw(&description), &caption)
 }
 
-/// The accuracy at which equation 8 gives `m` at this number of parameters, if one does.
-fn accuracy_at(view: &View<'_>, m: f64, parameters: f64) -> Option<f64> {
-    let size = view.comparison.minimum_parameters as f64 / parameters;
+/// The number of parameters at which equation 8 gives `m` at this accuracy, if one of the space may.
+fn parameters_at(view: &View<'_>, m: f64, accuracy: f64) -> Option<f64> {
     let weight = view.comparison.alpha / (1.0 + view.comparison.alpha);
-    let accuracy = m * (1.0 - weight) * size / (size - m * weight);
-    (accuracy > 0.0 && accuracy <= 1.0).then_some(accuracy)
+    let size = m * weight * accuracy / (accuracy - m * (1.0 - weight));
+    (size > 0.0 && size <= 1.0).then(|| view.comparison.minimum_parameters as f64 / size)
 }
 
 /// How often each kernel was chosen for each block among the best fifth of trials.
@@ -205,7 +204,7 @@ pub(crate) fn kernels(view: &View<'_>) -> Element {
         }
     }
     drawing = drawing.children(stage_labels(space, left, cell[0]));
-    let caption = format!("share of each size among the best {} of {}", best.len(), view.complete.len());
+    let caption = format!("share of each size among the best {} of {}, %", best.len(), view.complete.len());
     figure("Kernel of each block", drawing, &caption)
 }
 
