@@ -43,7 +43,7 @@ fn make_readable(_: &File) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Writes `value` as indented JSON with [`write`].
+/// Writes `value` as indented JSON with [`write()`].
 pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<()> {
     let mut bytes = serde_json::to_vec_pretty(value)
         .map_err(|error| Error::Defect(format!("{} cannot be written as JSON: {error}", path.display())))?;
