@@ -62,7 +62,33 @@ fn it_renders_on_a_desk_and_on_a_phone_without_a_complaint() {
         let smallest = "Math.min(...[...document.querySelectorAll('svg.chart text')].map(text =>
             text.getBoundingClientRect().height))";
         assert!(browser.evaluate(smallest).as_f64().unwrap() >= 9.0, "text that is too small to read");
+        let hover = "(() => { const mark = document.querySelector('.mark[data-trial]');
+            mark.dispatchEvent(new PointerEvent('pointerover', { bubbles: true }));
+            const tip = document.getElementById('tip');
+            return !tip.hidden && tip.textContent.includes(`trial ${mark.dataset.trial},`)
+                && document.querySelector(`#trials tr.lit`).dataset.trial === mark.dataset.trial; })()";
+        assert_eq!(browser.evaluate(hover), true, "exact values, and the row in the table");
         assert_eq!(browser.complaints(&path), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_page_with_little_to_show_is_whole() {
+    let Some(mut browser) = Browser::start() else { return };
+    let mut sample = Sample::new(2);
+    sample.measurements.truncate(1);
+    for _ in 0..3 {
+        let (_folder, path) = written(&sample);
+        browser.events.clear();
+        browser.open(&path, 390);
+        let broken = browser.evaluate("document.body.innerHTML.includes('NaN')");
+        assert_eq!(broken, false);
+        assert_eq!(browser.complaints(&path), Vec::<String>::new());
+        // Next without measurements, then without trials.
+        if sample.measurements.is_empty() {
+            sample.trials.clear();
+        }
+        sample.measurements.clear();
     }
 }
 

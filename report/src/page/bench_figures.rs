@@ -7,7 +7,7 @@ use super::element::Element;
 use super::look;
 use super::scale::Scale;
 use super::search_figures::FIGURE;
-use super::view::{View, as_percent, figure, front, plain, title, trial_point};
+use super::view::{View, as_percent, figure, front, front_caption, plain, title, trial_point};
 use crate::agreement::Agreement;
 use crate::compare::BenchComparison;
 use crate::models::{Figures, MeasuredModel};
@@ -98,7 +98,7 @@ pub(crate) fn accuracy_against_latency(bench: &BenchComparison) -> Option<Elemen
     let front = front(&points);
     chart.line(front.iter().map(|index| points[*index]), "front", "the Pareto front");
     places.iter().for_each(|(row, at)| chart.point(row_point(row, *at)));
-    let caption = format!("the line joins the {} that no other beats in both", front.len());
+    let caption = front_caption(front.len());
     let description = format!("Test accuracy against median latency of {} models.", points.len());
     Some(figure("Accuracy against latency", chart.draw(&description), &caption))
 }

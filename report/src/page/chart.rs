@@ -114,7 +114,9 @@ impl Chart {
         let foot = points.iter().filter(inside).min_by(|a, b| a[1].total_cmp(&b[1])).copied();
         if let Some(foot) = foot {
             self.line(points.iter().copied(), "contour", name);
-            self.label(foot, [3.0, -4.0], "start", "contour-name", name);
+            let room = self.width - self.right - self.place(foot)[0];
+            let (shift, anchor) = if room > 40.0 { (3.0, "start") } else { (-3.0, "end") };
+            self.label(foot, [shift, -4.0], anchor, "contour-name", name);
         }
     }
 

@@ -44,9 +44,6 @@ pub fn page(input: &Input<'_>, comparison: &Comparison) -> Result<String> {
     let list = |parts: Vec<Element>| parts.iter().map(ToString::to_string).collect::<String>();
     let words = |texts: &[String]| list(texts.iter().map(|text| Element::new("li").text(text)).collect());
     let recommendations = comparison.recommendations.iter();
-    let benches = 0..comparison.benches.len();
-    let strategies =
-        view.strategies().into_iter().map(|name| (look::strategy(name), look::strategy_label(name)));
     let cost_figures = vec![
         search_figures::accuracy_against_parameters(&view),
         search_figures::accuracy_against_macs(&view),
@@ -65,10 +62,10 @@ pub fn page(input: &Input<'_>, comparison: &Comparison) -> Result<String> {
             ("log-alpha", slider_position(comparison.alpha).to_string()),
             ("recommendations", list(recommendations.map(|r| sections::recommendation(&view, r)).collect())),
             ("notes", words(&comparison.notes)),
-            ("benches", list(benches.map(|index| sections::bench(&view, index)).collect())),
+            ("benches", list(sections::benches(&view))),
             ("strategies", sections::strategies(&view).to_string()),
             ("strategy-words", words(&comparison.strategy_words)),
-            ("legend", look::legend(strategies).to_string()),
+            ("legend", sections::strategy_legend(&view).to_string()),
             ("progress", list(search_figures::progress(&view))),
             ("best-fifths", list(search_figures::best_fifths(&view))),
             ("best-fifth-legend", search_figures::best_fifth_legend().to_string()),

@@ -6,7 +6,9 @@ use super::chart::{Axis, Chart, Point, Shape};
 use super::element::Element;
 use super::look;
 use super::scale::Scale;
-use super::view::{View, as_millions, as_percent, as_thousands, figure, front, plain, title, trial_point};
+use super::view::{
+    View, as_millions, as_percent, as_thousands, figure, front, front_caption, plain, title, trial_point,
+};
 use crate::models::Model;
 use crate::numbers::counted;
 
@@ -158,8 +160,7 @@ fn finish(
     for ((_, model), place) in view.complete.iter().zip(places) {
         chart.point(trial_point(model, *place, ""));
     }
-    let caption =
-        format!("the line joins the {} that no other beats in both{more}", counted(front.len(), "trial"));
+    let caption = front_caption(front.len()) + more;
     let description = format!("Validation accuracy against {cost} of {}.", counted(places.len(), "trial"));
     figure(name, chart.draw(&description), &caption)
 }

@@ -19,8 +19,11 @@ const WORST: usize = 5;
 /// One recommendation: the model, its figures, its network, and how it compares.
 pub(crate) fn recommendation(view: &View<'_>, recommendation: &Recommendation) -> Element {
     let mut card = Element::new("article").class("ship");
-    let bench = recommendation.bench.as_deref().unwrap_or("the study: nothing was measured yet");
-    card = card.child(Element::of("p", "bench", format!("On {bench}")));
+    let bench = recommendation.bench.as_ref().map_or_else(
+        || "By the study alone: nothing that counts was measured yet".to_owned(),
+        |bench| format!("On {bench}"),
+    );
+    card = card.child(Element::of("p", "bench", bench));
     if let Some(candidate) = &recommendation.model {
         let id = Element::of("span", "architecture", &candidate.model.architecture);
         card = card
@@ -229,8 +232,24 @@ pub(crate) fn left_out(view: &View<'_>) -> Element {
     table("left-out", &["model", "on", "test accuracy", "p50", "why it does not count"], rows)
 }
 
+/// The legend of the strategies that have trials.
+pub(crate) fn strategy_legend(view: &View<'_>) -> Element {
+    look::legend(view.strategies().into_iter().map(|name| (look::strategy(name), look::strategy_label(name))))
+}
+
+/// All that was measured, bench by bench.
+pub(crate) fn benches(view: &View<'_>) -> Vec<Element> {
+    if view.comparison.benches.is_empty() {
+        let nothing = "Nothing that counts was measured yet. Run mfactor measure on this machine, or mfactor \
+                       flash for a board, and compare again.";
+        return vec![Element::new("p").text(nothing)];
+    }
+    let benches = (0..view.comparison.benches.len()).map(|index| bench(view, index));
+    [strategy_legend(view)].into_iter().chain(benches).collect()
+}
+
 /// All that is said of one bench.
-pub(crate) fn bench(view: &View<'_>, index: usize) -> Element {
+fn bench(view: &View<'_>, index: usize) -> Element {
     let bench = &view.comparison.benches[index];
     let mut figures = vec![bench_figures::agreements(bench), bench_figures::sweep(view, bench)];
     figures.extend(bench_figures::accuracy_against_latency(bench));

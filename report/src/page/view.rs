@@ -96,6 +96,15 @@ pub(crate) fn figure(name: &str, drawing: Element, caption: &str) -> Element {
     Element::new("figure").child(head).child(drawing)
 }
 
+/// What the line of a Pareto front joins.
+pub(crate) fn front_caption(trials: usize) -> String {
+    if trials == 1 {
+        "one trial beats or equals all others in both".to_owned()
+    } else {
+        format!("the line joins the {trials} that no other beats in both")
+    }
+}
+
 /// A tick as it is.
 pub(crate) fn plain(value: f64, decimals: usize) -> String {
     format!("{value:.decimals$}")
