@@ -34,6 +34,9 @@ pub struct Job {
     pub output: PathBuf,
 }
 
+/// Variable in which a search tells the trainer that it starts the search's own process id: where the system
+/// can see to it, the trainer ends with that process, however it ends.
+pub const OWNER_VARIABLE: &str = "MFACTOR_TRAINER_OWNER";
 /// The trained tensors, named as [`crate::Layer::tensors`] says, in f32, with [`MEAN_TENSOR`] and
 /// [`DEVIATION_TENSOR`] beside them.
 pub const WEIGHTS_FILE: &str = "weights.safetensors";
@@ -148,7 +151,8 @@ mod tests {
 
     #[test]
     fn what_is_not_a_number_arrives_as_such() {
-        let line = serde_json::to_string(&Evaluation { accuracy: f64::NAN, seconds: 2.0, images: 10 }).unwrap();
+        let line =
+            serde_json::to_string(&Evaluation { accuracy: f64::NAN, seconds: 2.0, images: 10 }).unwrap();
         let arrived: Evaluation = serde_json::from_str(&line).unwrap();
         assert!(arrived.accuracy.is_nan() && arrived.seconds == 2.0);
         assert!(serde_json::from_str::<Evaluation>(r#"{"seconds":2.0,"images":10}"#).is_err());

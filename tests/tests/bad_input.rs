@@ -110,7 +110,10 @@ fn what_is_missing_is_named_with_its_cure() {
     assert!(stderr.contains("MFACTOR_TRAINER"), "{stderr}");
 
     // A trainer whose libtorch is not there ends before it says anything, as the loader does.
-    place.write("broken", "#!/bin/sh\necho 'broken: error while loading shared libraries: libtorch.so' >&2\nexit 127\n");
+    place.write(
+        "broken",
+        "#!/bin/sh\necho 'broken: error while loading shared libraries: libtorch.so' >&2\nexit 127\n",
+    );
     std::process::Command::new("chmod").arg("+x").arg(place.path("broken")).status().unwrap();
     let output = place
         .mfactor(search.split(' '))

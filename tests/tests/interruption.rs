@@ -24,7 +24,8 @@ fn in_the_middle(place: &Workplace, study: &str) -> Child {
     let started = Instant::now();
     // Operation 6 ends a trial, operation 7 reports an epoch: the last line is an epoch of a later trial.
     let ready = |text: &str| {
-        text.contains("\"op_code\":6") && text.lines().last().is_some_and(|line| line.contains("\"op_code\":7"))
+        text.contains("\"op_code\":6")
+            && text.lines().last().is_some_and(|line| line.contains("\"op_code\":7"))
     };
     while !std::fs::read_to_string(&journal).is_ok_and(|text| ready(&text)) {
         assert!(started.elapsed() < Duration::from_secs(300), "the search does not come to its second trial");

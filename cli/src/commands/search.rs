@@ -106,6 +106,8 @@ impl Search {
             let problem = "is needed to train: digits, cifar10 or a folder (or pass --evaluator constant:A)";
             return Err(Error::input("--data", problem).into());
         }
+        // Before anything is written: a search that cannot start leaves nothing behind.
+        self.trainer(&config)?;
         Ok(Study::create(&folder, config)?)
     }
 
