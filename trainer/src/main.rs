@@ -9,6 +9,7 @@ mod failure;
 mod images;
 mod network;
 mod optimizer;
+mod owner;
 mod parameters;
 mod serve;
 #[cfg(test)]
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<()> {
+    owner::end_with_owner();
     allocator::keep_freed_memory();
     let backend = Backend::new(cli.device, cli.precision, cli.threads)?;
     serve::serve(backend, io::stdin().lock(), io::stdout().lock())

@@ -133,3 +133,27 @@ fn a_wrong_use_ends_in_code_2() {
         assert_eq!(run(&arguments, "").status.code(), Some(i32::from(mfactor::exit::USAGE)), "{arguments:?}");
     }
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn it_ends_with_the_search_that_is_killed() {
+    use std::io::{BufRead, BufReader, Read};
+    // The shell stands for the search. Its own end closes nothing: the test holds the trainer's input open.
+    let script = "exec 3<&0; MFACTOR_TRAINER_OWNER=$$ \"$0\" --device cpu <&3 & wait";
+    let mut search = Command::new("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_mfactor-trainer")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut events = BufReader::new(search.stdout.take().unwrap());
+    let mut ready = String::new();
+    events.read_line(&mut ready).unwrap();
+    assert!(ready.contains("\"ready\""), "{ready}");
+    let input = search.stdin.take();
+    search.kill().unwrap();
+    // This does not end before the trainer does, which holds the other end.
+    assert_eq!(events.read_to_end(&mut Vec::new()).unwrap(), 0);
+    drop(input);
+    search.wait().unwrap();
+}

@@ -33,7 +33,8 @@ pub struct TrainerCommand {
 
 /// Trains by `mfactor-trainer`, which is started with the first job, kept for the next, and started afresh after
 /// it crashed or was killed. It runs in a process group of its own: a Ctrl-C in the terminal reaches the study,
-/// which ends it, and not the trainer itself.
+/// which ends it, and not the trainer itself. Nor does a trainer outlive its study: on Linux the system ends it
+/// with the thread that evaluated the first job, so that thread should be the one that runs the study.
 pub struct TrainerProcess {
     command: TrainerCommand,
     timeout: Option<Duration>,

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -96,12 +95,20 @@ impl Fake {
     }
 }
 
-/// Whether a process ends soon; a killed one needs a moment to be gone.
+/// State and process group of the process whose id is in `file`; `None` once there is no such process.
+fn state(file: &Path) -> Option<(String, String)> {
+    let id = fs::read_to_string(file).unwrap().trim().to_owned();
+    let text = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    // The name, in brackets, may hold anything.
+    let fields: Vec<&str> = text.rsplit_once(") ")?.1.split(' ').collect();
+    Some((fields[0].to_owned(), fields[2].to_owned()))
+}
+
+/// Whether a process ends soon; a killed one needs a moment to be gone, and is a zombie until it is missed.
 fn is_gone(process: &Path) -> bool {
-    let id = fs::read_to_string(process).unwrap();
     (0..500).any(|_| {
         std::thread::sleep(Duration::from_millis(10));
-        !Command::new("kill").args(["-0", id.trim()]).output().unwrap().status.success()
+        state(process).is_none_or(|(state, _)| state == "Z")
     })
 }
 
@@ -187,15 +194,13 @@ fn a_stop_is_heard_in_the_middle_of_a_trial() {
 
 #[test]
 fn it_is_out_of_reach_of_the_terminal_and_ends_with_its_owner() {
-    let fake = {
-        let mut fake =
-            Fake::new("echo $$ > $FOLDER/process; ps -o pgid= $$ > $FOLDER/group; done_ $1 0.5", None);
-        fake.done(0);
-        fake
-    };
-    let [process, group] = ["process", "group"].map(|name| fake.folder.path().join(name));
+    let job = "echo $$ > $FOLDER/process; echo $MFACTOR_TRAINER_OWNER > $FOLDER/owner; done_ $1 0.5";
+    let mut fake = Fake::new(job, None);
+    fake.done(0);
+    let [process, owner] = ["process", "owner"].map(|name| fake.folder.path().join(name));
     let number = |path: &Path| fs::read_to_string(path).unwrap().trim().to_owned();
-    assert_eq!(number(&process), number(&group), "it leads a process group of its own");
+    assert_eq!(state(&process).unwrap().1, number(&process), "it leads a process group of its own");
+    assert_eq!(number(&owner), std::process::id().to_string(), "it knows whom to end with");
     let Fake { folder: _folder, trainer, .. } = fake;
     drop(trainer);
     assert!(is_gone(&process));

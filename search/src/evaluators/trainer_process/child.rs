@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mfactor::protocol::Job;
+use mfactor::protocol::{Job, OWNER_VARIABLE};
 use mfactor::{Error, Result};
 use rustix::process::{Pid, Signal, kill_process_group};
 
@@ -54,6 +54,7 @@ impl Trainer {
     pub fn start(command: &TrainerCommand) -> Result<Self> {
         let mut child = Command::new(&command.program)
             .args(&command.arguments)
+            .env(OWNER_VARIABLE, std::process::id().to_string())
             .envs(command.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
