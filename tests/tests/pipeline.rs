@@ -6,14 +6,24 @@ use mfactor::exit;
 use serde_json::Value;
 use tests::Workplace;
 
+/// Small batches: a few hundred images in a few epochs have to be enough to learn from.
+const STUDY: &str = "\
+schema = 1
+name = \"study\"
+trials = 2
+seed = 5
+
+[recipe]
+epochs = 3
+batch_size = 16
+";
+
 /// Runs a small study of all four strategies with real training.
 fn searched() -> Workplace {
     let place = Workplace::new();
     place.prepare();
-    place.run(
-        "search --data tiny --space small.toml --strategy all --trials 2 --epochs 3 --seed 5 --out study",
-        exit::DONE,
-    );
+    place.write("study.toml", STUDY);
+    place.run("search --study study.toml --data tiny --space small.toml --out study", exit::DONE);
     place
 }
 
