@@ -77,6 +77,17 @@ impl TrainerProcess {
             }
         }
     }
+
+    /// Fails a trial that began too long ago.
+    fn check_time(&self, began: Instant) -> Result<(), Failure> {
+        match self.timeout {
+            Some(timeout) if began.elapsed() >= timeout => {
+                let seconds = timeout.as_secs_f64();
+                Err(Failure::Trial(format!("ran past the trial timeout of {seconds} seconds")))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Evaluator for TrainerProcess {
@@ -92,18 +103,13 @@ impl Evaluator for TrainerProcess {
             Some(trainer) => trainer,
             None => self.start(on_event, stop)?,
         };
-        let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
+        let began = Instant::now();
         if trainer.send(job).is_err() {
             return Err(Failure::Trial(trainer.end().to_string()));
         }
         loop {
             check_stop(stop)?;
-            if let (Some(deadline), Some(timeout)) = (deadline, self.timeout)
-                && Instant::now() >= deadline
-            {
-                let seconds = timeout.as_secs_f64();
-                return Err(Failure::Trial(format!("ran past the trial timeout of {seconds} seconds")));
-            }
+            self.check_time(began)?;
             let line = match trainer.next(POLL) {
                 Output::Line(line) => line,
                 Output::Silence => continue,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use mfactor::{Architecture, Objective, SearchSpace, Trial, TrialState};
 use serde_json::Value;
 
-use super::operation::{Attributes, Operation, state};
+use super::operation::{Attributes, CreateTrial, Operation, state};
 
 /// Everything a journal says so far.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -41,71 +41,73 @@ impl Replay {
     /// over: two writers may have crossed.
     pub fn apply(&mut self, operation: &Operation) {
         match operation {
-            Operation::CreateStudy(create) => {
-                if self.study(&create.study_name).is_none() {
-                    self.studies.push(StudyRecord {
-                        name: create.study_name.clone(),
-                        user_attributes: Attributes::new(),
-                        system_attributes: Attributes::new(),
-                        is_deleted: false,
-                        trials: 0,
-                    });
-                }
-            }
+            Operation::CreateStudy(create) => self.create_study(&create.study_name),
+            Operation::CreateTrial(create) => self.create_trial(create),
             Operation::DeleteStudy(delete) => {
-                if let Some(study) = self.studies.get_mut(delete.study_id) {
-                    study.is_deleted = true;
-                }
+                self.with_study(delete.study_id, |study| study.is_deleted = true);
             }
             Operation::StudyUserAttribute(set) => {
-                if let Some(study) = self.studies.get_mut(set.study_id) {
-                    study.user_attributes.extend(set.user_attr.clone());
-                }
+                self.with_study(set.study_id, |study| study.user_attributes.extend(set.user_attr.clone()));
             }
             Operation::StudySystemAttribute(set) => {
-                if let Some(study) = self.studies.get_mut(set.study_id) {
-                    study.system_attributes.extend(set.system_attr.clone());
-                }
-            }
-            Operation::CreateTrial(create) => {
-                let Some(study) = self.studies.get_mut(create.study_id) else { return };
-                self.trials.push(TrialRecord {
-                    study: create.study_id,
-                    number: study.trials,
-                    state: create.state,
-                    value: create.value,
-                    user_attributes: create.user_attrs.clone(),
-                    intermediate_values: BTreeMap::new(),
+                self.with_study(set.study_id, |study| {
+                    study.system_attributes.extend(set.system_attr.clone())
                 });
-                study.trials += 1;
             }
-            Operation::TrialState(set) => {
-                if let Some(trial) = self.unfinished(set.trial_id) {
-                    trial.state = set.state;
-                    trial.value = set.values.as_ref().and_then(|values| values.first().copied());
-                }
-            }
-            Operation::IntermediateValue(set) => {
-                if let Some(trial) = self.unfinished(set.trial_id) {
-                    trial.intermediate_values.insert(set.step, set.intermediate_value);
-                }
-            }
-            Operation::TrialUserAttribute(set) => {
-                if let Some(trial) = self.unfinished(set.trial_id) {
-                    trial.user_attributes.extend(set.user_attr.clone());
-                }
-            }
+            Operation::TrialState(set) => self.with_unfinished(set.trial_id, |trial| {
+                trial.state = set.state;
+                trial.value = set.values.as_ref().and_then(|values| values.first().copied());
+            }),
+            Operation::IntermediateValue(set) => self.with_unfinished(set.trial_id, |trial| {
+                trial.intermediate_values.insert(set.step, set.intermediate_value);
+            }),
+            Operation::TrialUserAttribute(set) => self.with_unfinished(set.trial_id, |trial| {
+                trial.user_attributes.extend(set.user_attr.clone());
+            }),
+        }
+    }
+
+    fn create_study(&mut self, name: &str) {
+        if self.study(name).is_none() {
+            self.studies.push(StudyRecord {
+                name: name.to_owned(),
+                user_attributes: Attributes::new(),
+                system_attributes: Attributes::new(),
+                is_deleted: false,
+                trials: 0,
+            });
+        }
+    }
+
+    fn create_trial(&mut self, create: &CreateTrial) {
+        let Some(study) = self.studies.get_mut(create.study_id) else { return };
+        self.trials.push(TrialRecord {
+            study: create.study_id,
+            number: study.trials,
+            state: create.state,
+            value: create.value,
+            user_attributes: create.user_attrs.clone(),
+            intermediate_values: BTreeMap::new(),
+        });
+        study.trials += 1;
+    }
+
+    fn with_study(&mut self, id: usize, change: impl FnOnce(&mut StudyRecord)) {
+        if let Some(study) = self.studies.get_mut(id) {
+            change(study);
+        }
+    }
+
+    fn with_unfinished(&mut self, id: usize, change: impl FnOnce(&mut TrialRecord)) {
+        let is_finished = |state| matches!(state, state::COMPLETE | state::PRUNED | state::FAIL);
+        if let Some(trial) = self.trials.get_mut(id).filter(|trial| !is_finished(trial.state)) {
+            change(trial);
         }
     }
 
     /// Number of the study with this name.
     pub fn study(&self, name: &str) -> Option<usize> {
         self.studies.iter().position(|study| study.name == name && !study.is_deleted)
-    }
-
-    fn unfinished(&mut self, id: usize) -> Option<&mut TrialRecord> {
-        let is_finished = |state| matches!(state, state::COMPLETE | state::PRUNED | state::FAIL);
-        self.trials.get_mut(id).filter(|trial| !is_finished(trial.state))
     }
 }
 
@@ -121,13 +123,7 @@ impl TrialRecord {
             .parse()
             .map_err(|error: mfactor::Error| error.to_string())?;
         space.check(&architecture).map_err(|error| error.to_string())?;
-        let state = match self.state {
-            state::RUNNING => TrialState::Running,
-            state::COMPLETE => TrialState::Complete,
-            state::PRUNED => TrialState::Pruned,
-            state::FAIL => TrialState::Failed,
-            other => return Err(format!("is in state {other}, which mfactor does not write")),
-        };
+        let state = self.state()?;
         let complete = |value: Option<f64>| value.filter(|_| state == TrialState::Complete);
         if state == TrialState::Complete && (self.value.is_none() || number("accuracy").is_none()) {
             return Err("is complete and has no value or no accuracy".to_owned());
@@ -149,5 +145,15 @@ impl TrialRecord {
             images: count("images").filter(|_| state == TrialState::Complete),
             failure: text("failure").filter(|_| state == TrialState::Failed).map(str::to_owned),
         })
+    }
+
+    fn state(&self) -> Result<TrialState, String> {
+        match self.state {
+            state::RUNNING => Ok(TrialState::Running),
+            state::COMPLETE => Ok(TrialState::Complete),
+            state::PRUNED => Ok(TrialState::Pruned),
+            state::FAIL => Ok(TrialState::Failed),
+            other => Err(format!("is in state {other}, which mfactor does not write")),
+        }
     }
 }
