@@ -41,10 +41,10 @@ fn signal(child: &Child, name: &str) {
 
 /// What a study found, without what depends on the clock.
 fn outcome(place: &Workplace, study: &str) -> Vec<Value> {
-    let mut trials = place.json(&format!("trials {study}")).as_array().unwrap().clone();
+    let mut trials = place.json(&format!("trials {study}")).as_array().expect("a list").clone();
     trials.sort_by_key(|trial| trial["id"].as_u64());
     for trial in &mut trials {
-        trial.as_object_mut().unwrap().remove("seconds");
+        trial.as_object_mut().expect("an object").remove("seconds");
     }
     trials
 }

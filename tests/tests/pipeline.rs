@@ -31,15 +31,15 @@ fn searched() -> Workplace {
 fn the_whole_road() {
     let place = searched();
     let trials = place.json("trials study");
-    let trials = trials.as_array().unwrap();
+    let trials = trials.as_array().expect("a list");
     assert_eq!(trials.len(), 4 * 2 + 1, "two trials of each strategy and the baseline");
     for trial in trials {
         let folder = place.path("study/trials").join(trial["id"].to_string());
         assert!(folder.join("weights.safetensors").is_file(), "{}", folder.display());
-        assert_eq!(trial["epoch_accuracies"].as_array().unwrap().len(), 3);
+        assert_eq!(trial["epoch_accuracies"].as_array().expect("a list").len(), 3);
     }
     let best = &trials[0];
-    assert!(best["accuracy"].as_f64().unwrap() > 0.5, "four classes can be told apart: {best}");
+    assert!(best["accuracy"].as_f64().expect("a number") > 0.5, "four classes can be told apart: {best}");
 
     exported(&place, best);
     measured(&place, best);
@@ -48,7 +48,7 @@ fn the_whole_road() {
 
 fn exported(place: &Workplace, best: &Value) {
     let exported = place.json("export study --top 2");
-    let models = exported.as_array().unwrap();
+    let models = exported.as_array().expect("a list");
     assert_eq!(models.len(), 2);
     assert_eq!(models[0]["architecture"], best["architecture"]);
     assert!(place.path("study/models").join(format!("{}.onnx", text(&best["architecture"]))).is_file());
@@ -56,19 +56,23 @@ fn exported(place: &Workplace, best: &Value) {
 
 fn measured(place: &Workplace, best: &Value) {
     let measurements = place.json("measure study --preset quick");
-    let first = &measurements.as_array().unwrap()[0];
+    let first = &measurements.as_array().expect("a list")[0];
     assert_eq!(first["model"]["parameters"], best["parameters"], "recounted from the file");
     let samples = first["latency"]["samples_ns"].as_array().map_or(0, Vec::len);
     assert!(samples >= 100, "{samples} samples");
     assert_eq!(first["accuracy"]["images"], 64);
-    let promised = first["model"]["metadata"]["test_accuracy"].as_f64().unwrap();
-    assert_eq!(first["accuracy"]["accuracy"].as_f64().unwrap(), promised, "the same file, the same answers");
+    let promised = first["model"]["metadata"]["test_accuracy"].as_f64().expect("a number");
+    assert_eq!(
+        first["accuracy"]["accuracy"].as_f64().expect("a number"),
+        promised,
+        "the same file, the same answers"
+    );
 }
 
 fn compared(place: &Workplace) {
     let (text, _) = place.run("compare study", exit::DONE);
     assert!(text.contains("smallest"), "the baseline stands beside the winner:\n{text}");
-    let page = std::fs::read_to_string(place.path("study/report/index.html")).unwrap();
+    let page = std::fs::read_to_string(place.path("study/report/index.html")).expect("a page");
     assert!(page.contains("<svg"), "figures are inside");
     for reach in ["src=\"http", "href=\"http", "url(http", "@import"] {
         assert!(!page.contains(reach), "the page reaches out: {reach}");
@@ -92,7 +96,7 @@ fn architectures(place: &Workplace, study: &str) -> Vec<String> {
         .as_array()
         .unwrap()
         .iter()
-        .map(|trial| (trial["id"].as_u64().unwrap(), text(&trial["architecture"]).to_owned()))
+        .map(|trial| (trial["id"].as_u64().expect("a number"), text(&trial["architecture"]).to_owned()))
         .collect();
     trials.sort();
     trials.into_iter().map(|(_, architecture)| architecture).collect()
@@ -103,14 +107,14 @@ fn text(value: &Value) -> &str {
 }
 
 fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
+    std::fs::create_dir_all(to).expect("a file can be copied");
+    for entry in std::fs::read_dir(from).expect("a file can be copied") {
+        let entry = entry.expect("a file can be copied");
         let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
+        if entry.file_type().expect("a file can be copied").is_dir() {
             copy(&entry.path(), &target);
         } else {
-            std::fs::copy(entry.path(), target).unwrap();
+            std::fs::copy(entry.path(), target).expect("a file can be copied");
         }
     }
 }
