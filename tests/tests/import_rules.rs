@@ -43,7 +43,7 @@ impl Graph {
             .output()
             .expect("cargo runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo prints JSON");
         let names: BTreeMap<&str, &str> = array(&metadata["packages"])
             .map(|package| (text(&package["id"]), text(&package["name"])))
             .collect();
