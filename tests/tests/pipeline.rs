@@ -94,7 +94,7 @@ fn architectures(place: &Workplace, study: &str) -> Vec<String> {
     let mut trials: Vec<(u64, String)> = place
         .json(&format!("trials {study}"))
         .as_array()
-        .unwrap()
+        .expect("a list")
         .iter()
         .map(|trial| (trial["id"].as_u64().expect("a number"), text(&trial["architecture"]).to_owned()))
         .collect();
