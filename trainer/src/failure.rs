@@ -23,6 +23,12 @@ pub enum Failure {
         /// Steps of the whole budget.
         steps: usize,
     },
+    /// The last step of an epoch threw weights out of the numbers.
+    #[error("training diverged: weights are not finite after epoch {epoch}; a lower learning rate may help")]
+    NotFinite {
+        /// The epoch, from 1.
+        epoch: u32,
+    },
     /// Code panicked; the text is the panic's.
     #[error("training panicked: {0}")]
     Panic(String),

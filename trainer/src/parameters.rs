@@ -79,6 +79,16 @@ impl Parameters {
         Ok(flat.f_split_with_sizes(&sizes, 0)?.into_iter())
     }
 
+    /// Whether every value is a finite number.
+    pub fn are_finite(&self) -> Result<bool, TchError> {
+        for tensor in [&self.weights, &self.offsets, &self.statistics] {
+            if i64::try_from(&tensor.f_isfinite()?.f_all()?)? == 0 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// All tensors under their names, in f32 on the CPU, contiguous.
     pub fn named(&self) -> Result<Vec<(TensorSpec, Tensor)>, TchError> {
         let views = self.views(Kind::Float)?.into_iter().flatten();

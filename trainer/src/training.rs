@@ -132,6 +132,9 @@ impl<'a> Training<'a> {
                 self.watch(f64::try_from(&total)? / (number + 1) as f64, step + 1)?;
             }
         }
+        if !self.network.parameters.are_finite()? {
+            return Err(Failure::NotFinite { epoch: epoch + 1 });
+        }
         Ok(f64::try_from(&total)? / self.steps_an_epoch as f64)
     }
 
@@ -176,6 +179,8 @@ mod tests {
 
     /// Trains the toy job after `change`; returns what came of it and the epochs.
     fn trained(backend: Backend, change: impl FnOnce(&mut Job)) -> (Result<Evaluation, Failure>, Vec<Epoch>) {
+        // Two threads on a busy machine wait for each other at every operation.
+        tch::set_num_threads(1);
         let (data, output) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         toy::write_data(data.path());
         let mut job = toy::job(data.path(), output.path());
@@ -226,6 +231,11 @@ mod tests {
         assert!(matches!(failure, Failure::Diverged { .. }), "{failure}");
         assert!(failure.to_string().starts_with("training diverged: the loss was"), "{failure}");
         assert!(epochs.is_empty());
+        let one_step = |job: &mut Job| {
+            job.recipe = Recipe { epochs: 1, batch_size: 300, learning_rate: 1e39, ..job.recipe.clone() };
+        };
+        let failure = trained(CPU, one_step).0.unwrap_err();
+        assert!(matches!(failure, Failure::NotFinite { epoch: 1 }), "{failure}");
     }
 
     #[test]
