@@ -50,7 +50,7 @@ fn exported(place: &Workplace, best: &Value) {
     let exported = place.json("export study --top 2");
     let models = exported.as_array().expect("a list");
     assert_eq!(models.len(), 2);
-    assert_eq!(models[0]["architecture"], best["architecture"]);
+    assert_eq!(models[0]["metadata"]["architecture"], best["architecture"]);
     assert!(place.path("study/models").join(format!("{}.onnx", text(&best["architecture"]))).is_file());
 }
 
