@@ -110,6 +110,7 @@ pub fn measure(
         baseline_rss_bytes: baseline.resident,
         peak_rss_bytes: timed.memory.peak_resident,
         private_dirty_bytes: timed.memory.private_dirty,
+        energy: None,
     })
 }
 

@@ -56,8 +56,20 @@ pub struct Measurement {
     pub peak_rss_bytes: Option<u64>,
     /// Private dirty memory of the process at the same moment, in bytes (smaps_rollup).
     pub private_dirty_bytes: Option<u64>,
+    /// Energy, where the board has a sensor that could be read; never an estimate.
+    #[serde(default)]
+    pub energy: Option<Energy>,
     /// Whether the figures may be believed.
     pub verdict: Verdict,
+}
+
+/// Energy of one inference, from the timed windows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Energy {
+    /// Millijoules of one inference, with the power of the idle board subtracted.
+    pub inference_mj: f64,
+    /// Sensor and rate: `ina3221 VDD_IN, 10 Hz`.
+    pub source: String,
 }
 
 /// The model of a measurement.

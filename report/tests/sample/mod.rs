@@ -182,6 +182,7 @@ fn measurement(
         latency: Latency::from_samples(samples).unwrap(),
         baseline_rss_bytes: Some(4_000_000),
         private_dirty_bytes: None,
+        energy: None,
         processor_share: 1.0,
         peak_rss_bytes: Some(9_000_000 + 9 * trial.cost.parameters + 4096 * rng.random_range(0..40)),
         verdict: Verdict::Valid,
