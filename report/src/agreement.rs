@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::models::MeasuredModel;
 use crate::quantity::{Quantity, Ranking};
-use crate::rank::Statistic;
+use crate::rank::{Statistic, tied_pairs};
 use crate::resample::{Coefficient, FEWEST, assess};
 
 /// Below this, a p-value is called evidence.
@@ -25,6 +25,8 @@ pub struct Agreement {
     pub quantity: Quantity,
     /// Models with that measurement.
     pub n: usize,
+    /// Pairs of models that are equal in the ranking, and in what was measured.
+    pub ties: [usize; 2],
     /// Kendall's tau-b; `None` where it is not defined.
     pub kendall: Option<Coefficient>,
     /// Spearman's rho; `None` where it is not defined.
@@ -56,7 +58,7 @@ impl Verdict {
             Self::TooFew => format!("too few to say (n = {n})"),
             Self::NothingToRank => "nothing to rank: all equal".to_owned(),
             Self::Agrees => "agrees".to_owned(),
-            Self::Contradicts => "ranks the wrong way round".to_owned(),
+            Self::Contradicts => "wrong way round".to_owned(),
             Self::Undecided => "not told from chance".to_owned(),
         }
     }
@@ -149,7 +151,7 @@ fn agreement(ranking: Ranking, quantity: Quantity, x: &[f64], y: &[f64], rng: &m
         }
         Some(_) => Verdict::Undecided,
     };
-    Agreement { ranking, quantity, n: x.len(), kendall, spearman, verdict }
+    Agreement { ranking, quantity, n: x.len(), ties: [x, y].map(tied_pairs), kendall, spearman, verdict }
 }
 
 /// For each value the chance to be among the k largest when ties are broken at random.

@@ -2,16 +2,20 @@
 
 use mfactor::objective::check_alpha;
 use mfactor::trial::{pareto_front, ranked};
-use mfactor::{Error, Limits, Measurement, Objective, Result, SearchSpace, Trial};
+use mfactor::{Error, Limits, Objective, Result, SearchSpace, Trial};
 use serde::{Deserialize, Serialize};
 
 use crate::agreement::{self, Agreement, TopOverlap};
 use crate::baselines::{Baselines, baselines};
+use crate::bench::{Filed, Setup, short_names};
+use crate::headline::headline;
 use crate::inversions::{self, PairCount};
 use crate::models::{self, Bench, LeftOut, MeasuredModel, Model};
 use crate::notes;
 use crate::quantity::Quantity;
 use crate::recommendation::{self, Recommendation};
+use crate::seeds::{self, Repeat, Seeds};
+use crate::side_by_side::{SideBySide, side_by_side};
 use crate::strategies::{self, StrategySummary, Yardstick};
 
 /// Version of the form of [`Comparison`].
@@ -33,10 +37,10 @@ pub struct Input<'a> {
     /// [`BASELINE`](crate::strategies::BASELINE).
     pub trials: &'a [Trial],
     /// What boards measured, in any order.
-    pub measurements: &'a [Measurement],
-    /// What a model must keep to in order to be shipped.
-    pub limits: Limits,
-    /// Seed of the resampling.
+    pub measurements: &'a [Filed],
+    /// Studies that differ from this one in their seed only.
+    pub repeats: &'a [Repeat],
+    /// Seed of the study, and of the resampling.
     pub seed: u64,
 }
 
@@ -55,20 +59,22 @@ pub struct Comparison {
     pub alpha: f64,
     /// P_min.
     pub minimum_parameters: u64,
-    /// The limits that were applied.
-    pub limits: Limits,
-    /// Seed of the resampling.
+    /// Seed of the study, and of the resampling.
     pub seed: u64,
     /// Number of trials.
     pub trials: usize,
     /// Number of complete trials.
     pub complete: usize,
+    /// What to ship, and whether M told the truth, in two or three sentences.
+    pub headline: Vec<String>,
     /// Which model to ship: one a bench, or one alone where nothing was measured.
     pub recommendations: Vec<Recommendation>,
     /// The two baselines.
     pub baselines: Baselines,
     /// What was measured, bench by bench.
     pub benches: Vec<BenchComparison>,
+    /// The benches side by side; `None` of fewer than two.
+    pub side_by_side: Option<SideBySide>,
     /// The values of α that the sweep looks at.
     pub alphas: Vec<f64>,
     /// The best trial at each of them.
@@ -79,6 +85,8 @@ pub struct Comparison {
     pub yardstick: Option<Yardstick>,
     /// What the strategies' summaries may be read as, in sentences.
     pub strategy_words: Vec<String>,
+    /// The strategies over several seeds; `None` where one study is all there is.
+    pub seeds: Option<Seeds>,
     /// Ids of the trials that no other dominates in accuracy and parameters, by rising parameters.
     pub front: Vec<u64>,
     /// Measurements that are shown and stay out of every statistic.
@@ -90,8 +98,14 @@ pub struct Comparison {
 /// What was measured on one bench: one board, engine, number of threads and precision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BenchComparison {
-    /// Board, engine, threads and precision.
+    /// Place, board, engine, threads and precision, for a heading.
     pub bench: String,
+    /// A short name, for a column.
+    pub short: String,
+    /// What `bench` says, part by part.
+    pub setup: Setup,
+    /// What a model must keep to there in order to be shipped.
+    pub limits: Limits,
     /// The models, best M first.
     pub models: Vec<MeasuredModel>,
     /// Agreement of every ranking with every quantity.
@@ -121,7 +135,7 @@ pub fn compare(input: &Input<'_>) -> Result<Comparison> {
     let models: Vec<Model> =
         ranked(&trials).into_iter().filter_map(|trial| Model::of_trial(trial, &objective)).collect();
     let baselines = baselines(&trials, input.space, &objective);
-    let (benches, left_out) = models::sort(input.measurements, &objective, &input.limits);
+    let (benches, left_out) = models::sort(input.measurements, &objective);
     let alphas: Vec<f64> = (0..=SWEEP_STEPS)
         .map(|step| 10f64.powf(2.0 * f64::from(step) / f64::from(SWEEP_STEPS) - 1.0))
         .collect();
@@ -129,8 +143,12 @@ pub fn compare(input: &Input<'_>) -> Result<Comparison> {
         .iter()
         .map(|alpha| Objective::new(*alpha, objective.minimum_parameters()))
         .collect::<Result<_>>()?;
-    let benches: Vec<BenchComparison> =
-        benches.iter().map(|bench| compare_bench(bench, input, &objective, &objectives)).collect();
+    let short = short_names(&benches.iter().map(|bench| &bench.setup).collect::<Vec<_>>());
+    let benches: Vec<BenchComparison> = benches
+        .iter()
+        .zip(short)
+        .map(|(bench, short)| compare_bench(bench, short, input, &objective, &objectives))
+        .collect();
     let strategies = strategies::summarise(&trials, &objective);
     let yardstick = yardstick(input, &objective, &models, &strategies);
     let mut comparison = Comparison {
@@ -140,29 +158,31 @@ pub fn compare(input: &Input<'_>) -> Result<Comparison> {
         space: input.space.name().to_owned(),
         alpha: input.alpha,
         minimum_parameters: objective.minimum_parameters(),
-        limits: input.limits,
         seed: input.seed,
         trials: trials.len(),
         complete: models.len(),
+        headline: Vec::new(),
         recommendations: recommendations(&benches, &models, &baselines),
         baselines,
+        side_by_side: side_by_side(&benches),
         benches,
         alphas,
         best_by_alpha: objectives.iter().filter_map(|objective| best_at(&models, objective)).collect(),
-        strategy_words: strategies::words(&strategies, yardstick.as_ref()),
+        strategy_words: strategies::words(&strategies, yardstick.as_ref(), input.repeats.len() + 1),
         strategies,
+        seeds: over_seeds(input, &objective),
         yardstick,
         front: pareto_front(&trials).into_iter().map(|trial| trial.id).collect(),
         left_out,
         notes: Vec::new(),
     };
+    comparison.headline = headline(&comparison);
     comparison.notes = notes::notes(&comparison, input);
     Ok(comparison)
 }
 
 fn check(input: &Input<'_>) -> Result<()> {
     check_alpha(input.alpha)?;
-    input.limits.check("the comparison")?;
     let fraction = |value: f64| (0.0..=1.0).contains(&value);
     for trial in input.trials {
         input.space.check(&trial.architecture)?;
@@ -171,19 +191,22 @@ fn check(input: &Input<'_>) -> Result<()> {
             return Err(Error::input(subject, format!("accuracy is {accuracy}; it must be from 0 to 1")));
         }
     }
-    for measurement in input.measurements {
+    for filed in input.measurements {
+        filed.limits.check(&filed.place)?;
+        let measurement = &filed.measurement;
         input.space.check(&measurement.model.metadata.architecture)?;
         let latency = &measurement.latency;
         let times = [latency.p50_ms, latency.p90_ms, latency.p99_ms, latency.mad_ms];
         let sound = fraction(measurement.model.metadata.validation_accuracy)
             && measurement.accuracy.is_none_or(|measured| fraction(measured.accuracy) && measured.images > 0)
+            && measurement.energy.as_ref().is_none_or(|energy| energy.inference_mj.is_finite())
             && times.iter().all(|time| time.is_finite() && *time >= 0.0)
             && measurement.model.parameters > 0;
         if !sound {
             let subject = format!("measurement of {}", measurement.model.file);
             return Err(Error::input(
                 subject,
-                "has an accuracy outside 0 to 1, no parameters, or a time that is none",
+                "has an accuracy outside 0 to 1, no parameters, or a time or an energy that is none",
             ));
         }
     }
@@ -202,18 +225,23 @@ fn at_alpha(trials: &[Trial], objective: &Objective) -> Vec<Trial> {
 
 fn compare_bench(
     bench: &Bench<'_>,
+    short: String,
     input: &Input<'_>,
     objective: &Objective,
     objectives: &[Objective],
 ) -> BenchComparison {
-    let row = |measurement: &&Measurement| MeasuredModel::new(measurement, objective, &input.limits);
+    let row = |filed: &&Filed| MeasuredModel::new(filed, objective);
     let models: Vec<MeasuredModel> = bench.measurements.iter().map(row).collect();
+    let measured = |quantity: &Quantity| models.iter().any(|row| quantity.of(&row.figures).is_some());
     let sweep = |quantity| Sweep { quantity, kendall: agreement::sweep(&models, objectives, quantity) };
     BenchComparison {
-        bench: bench.label.clone(),
+        bench: bench.setup.label(),
+        short,
+        setup: bench.setup.clone(),
+        limits: bench.measurements.first().map(|filed| filed.limits).unwrap_or_default(),
         agreement: agreement::all(&models, objective, input.seed),
         top: agreement::top(&models, objective),
-        sweep: Quantity::ALL.into_iter().map(sweep).collect(),
+        sweep: Quantity::ALL.into_iter().filter(measured).map(sweep).collect(),
         pairs: inversions::all(&models, input.space),
         models,
     }
@@ -227,7 +255,18 @@ fn recommendations(
     if benches.is_empty() {
         return vec![recommendation::of_study(models.to_vec(), baselines)];
     }
-    benches.iter().map(|bench| recommendation::on_bench(&bench.bench, &bench.models, baselines)).collect()
+    let on_bench = |bench: &BenchComparison| {
+        recommendation::on_bench(&bench.bench, &bench.setup, &bench.models, baselines)
+    };
+    let mut recommendations: Vec<Recommendation> = benches.iter().map(on_bench).collect();
+    recommendation::compare_setups(&mut recommendations);
+    recommendations
+}
+
+fn over_seeds(input: &Input<'_>, objective: &Objective) -> Option<Seeds> {
+    let own = std::iter::once((input.seed, input.trials));
+    let repeats = input.repeats.iter().map(|repeat| (repeat.seed, repeat.trials.as_slice()));
+    seeds::seeds(&own.chain(repeats).collect::<Vec<_>>(), objective, input.seed)
 }
 
 /// The earlier trial where two are equal, as everywhere.

@@ -9,12 +9,16 @@
 //! | [`agreement`], [`rank`], [`resample`] | whether a ranking agrees with what was measured, and how surely |
 //! | [`inversions`] | which pairs M orders wrongly, and why |
 //! | [`strategies`] | how the strategies did |
-//! | [`models`], [`quantity`] | measurements as rows |
+//! | [`seeds`], [`wilcoxon`] | how they did over repeated seeds |
+//! | [`bench`], [`models`], [`quantity`] | measurements as rows |
+//! | [`side_by_side`] | boards, engines and precisions beside each other |
 //! | [`numbers`] | figures as people read them |
 
 pub mod agreement;
 pub mod baselines;
+pub mod bench;
 mod compare;
+mod headline;
 pub mod inversions;
 pub mod models;
 mod notes;
@@ -24,10 +28,15 @@ pub mod quantity;
 pub mod rank;
 pub mod recommendation;
 pub mod resample;
+pub mod seeds;
+pub mod side_by_side;
 pub mod strategies;
 mod terminal;
 mod text;
+pub mod wilcoxon;
 
+pub use bench::Filed;
 pub use compare::{BenchComparison, Comparison, Input, SCHEMA, Sweep, compare};
 pub use page::page;
+pub use seeds::Repeat;
 pub use terminal::terminal;

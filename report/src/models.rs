@@ -6,7 +6,7 @@ use mfactor::measurement::{Preset, Verdict};
 use mfactor::{Architecture, Limits, Measurement, Objective, Trial};
 use serde::{Deserialize, Serialize};
 
-use crate::quantity::bench_label;
+use crate::bench::{Filed, Setup};
 
 /// A trained model as the search knew it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -75,6 +75,9 @@ pub struct Figures {
     pub peak_rss_bytes: Option<u64>,
     /// Size of the model file in bytes.
     pub file_bytes: u64,
+    /// Energy of one inference in millijoules, if the board has a sensor.
+    #[serde(default)]
+    pub energy_mj: Option<f64>,
     /// How thorough the measurement was.
     pub preset: Preset,
     /// What keeps the model from the limits, a phrase each.
@@ -93,6 +96,7 @@ impl Figures {
             latency_mad_ms: latency.mad_ms,
             peak_rss_bytes: measurement.peak_rss_bytes,
             file_bytes: measurement.model.model_bytes,
+            energy_mj: measurement.energy.as_ref().map(|energy| energy.inference_mj),
             preset: measurement.preset,
             violations: limits.violations(measurement),
         }
@@ -111,10 +115,10 @@ pub struct MeasuredModel {
 }
 
 impl MeasuredModel {
-    pub(crate) fn new(measurement: &Measurement, objective: &Objective, limits: &Limits) -> Self {
+    pub(crate) fn new(filed: &Filed, objective: &Objective) -> Self {
         Self {
-            model: Model::of_measurement(measurement, objective),
-            figures: Figures::new(measurement, limits),
+            model: Model::of_measurement(&filed.measurement, objective),
+            figures: Figures::new(&filed.measurement, &filed.limits),
         }
     }
 }
@@ -131,45 +135,42 @@ pub struct LeftOut {
     pub reasons: Vec<String>,
 }
 
-/// Measurements that may be compared with each other: one board, engine, number of threads and precision.
+/// Measurements that may be compared with each other.
 pub(crate) struct Bench<'a> {
-    pub(crate) label: String,
+    pub(crate) setup: Setup,
     /// The latest of each model, best M first.
-    pub(crate) measurements: Vec<&'a Measurement>,
+    pub(crate) measurements: Vec<&'a Filed>,
 }
 
-/// Sorts measurements into benches by label, and into those that are left out.
-pub(crate) fn sort<'a>(
-    measurements: &'a [Measurement],
-    objective: &Objective,
-    limits: &Limits,
-) -> (Vec<Bench<'a>>, Vec<LeftOut>) {
-    let mut benches: BTreeMap<String, BTreeMap<(u64, Architecture), &Measurement>> = BTreeMap::new();
+/// Sorts measurements into benches, and into those that are left out.
+pub(crate) fn sort<'a>(measurements: &'a [Filed], objective: &Objective) -> (Vec<Bench<'a>>, Vec<LeftOut>) {
+    let mut benches: BTreeMap<Setup, BTreeMap<(u64, Architecture), &Filed>> = BTreeMap::new();
     let mut left_out = Vec::new();
-    let mut leave_out = |measurement: &Measurement, reasons: Vec<String>| {
-        let model = MeasuredModel::new(measurement, objective, limits);
-        left_out.push(LeftOut { bench: bench_label(measurement), model, reasons });
+    let mut leave_out = |filed: &Filed, reasons: Vec<String>| {
+        let model = MeasuredModel::new(filed, objective);
+        left_out.push(LeftOut { bench: Setup::of(filed).label(), model, reasons });
     };
-    for measurement in measurements {
+    for filed in measurements {
+        let measurement = &filed.measurement;
         if !measurement.counts() {
-            leave_out(measurement, reasons(measurement));
+            leave_out(filed, reasons(measurement));
             continue;
         }
         let metadata = &measurement.model.metadata;
-        let bench = benches.entry(bench_label(measurement)).or_default();
-        let latest = bench.entry((metadata.trial, metadata.architecture.clone())).or_insert(measurement);
-        if latest.unix_seconds < measurement.unix_seconds {
-            let earlier = std::mem::replace(latest, measurement);
+        let bench = benches.entry(Setup::of(filed)).or_default();
+        let latest = bench.entry((metadata.trial, metadata.architecture.clone())).or_insert(filed);
+        if latest.measurement.unix_seconds < measurement.unix_seconds {
+            let earlier = std::mem::replace(latest, filed);
             leave_out(earlier, vec!["measured again later".to_owned()]);
-        } else if !std::ptr::eq(*latest, measurement) {
-            leave_out(measurement, vec!["measured again later".to_owned()]);
+        } else if !std::ptr::eq(*latest, filed) {
+            leave_out(filed, vec!["measured again later".to_owned()]);
         }
     }
-    let benches = benches.into_iter().map(|(label, models)| {
-        let mut measurements: Vec<&Measurement> = models.into_values().collect();
-        let m = |measurement: &Measurement| Model::of_measurement(measurement, objective).m_factor;
+    let benches = benches.into_iter().map(|(setup, models)| {
+        let mut measurements: Vec<&Filed> = models.into_values().collect();
+        let m = |filed: &Filed| Model::of_measurement(&filed.measurement, objective).m_factor;
         measurements.sort_by(|a, b| m(b).total_cmp(&m(a)));
-        Bench { label, measurements }
+        Bench { setup, measurements }
     });
     (benches.collect(), left_out)
 }

@@ -18,7 +18,8 @@ pub(crate) fn notes(comparison: &Comparison, input: &Input<'_>) -> Vec<String> {
 }
 
 fn recounted(input: &Input<'_>) -> Option<String> {
-    let differs = input.measurements.iter().find(|measurement| {
+    let mut measurements = input.measurements.iter().map(|filed| &filed.measurement);
+    let differs = measurements.find(|measurement| {
         measurement.model.parameters != input.space.cost(&measurement.model.metadata.architecture).parameters
     })?;
     let expected = input.space.cost(&differs.model.metadata.architecture).parameters;
@@ -32,7 +33,8 @@ fn recounted(input: &Input<'_>) -> Option<String> {
 }
 
 fn foreign(input: &Input<'_>) -> Option<String> {
-    let other = input.measurements.iter().find(|m| m.model.metadata.study != input.study)?;
+    let mut measurements = input.measurements.iter().map(|filed| &filed.measurement);
+    let other = measurements.find(|measurement| measurement.model.metadata.study != input.study)?;
     Some(format!(
         "{} was exported from study {}, not from this one.",
         other.model.file, other.model.metadata.study

@@ -44,6 +44,12 @@ pub fn milliseconds(value: f64) -> String {
     format!("{value:.decimals$} ms")
 }
 
+/// Millijoules with three significant digits.
+pub fn millijoules(value: f64) -> String {
+    let decimals = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
+    format!("{value:.decimals$} mJ")
+}
+
 /// A fraction of 1 as per cent with two decimals: `0.7512` as `75.12 %`.
 pub fn percent(fraction: f64) -> String {
     format!("{:.2} %", 100.0 * fraction)
@@ -70,9 +76,13 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// `1 pair`, `2 pairs`: the plural is the word with an s.
+/// `1 pair`, `2 pairs`, `2 benches`.
 pub fn counted(count: usize, word: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
+    let plural = match (count, word.ends_with("ch")) {
+        (1, _) => "",
+        (_, true) => "es",
+        (_, false) => "s",
+    };
     format!("{} {word}{plural}", thousands(count as u64))
 }
 
@@ -89,6 +99,7 @@ mod tests {
             [0.1234, 4.567, 45.67, 456.7].map(milliseconds),
             ["0.123 ms", "4.57 ms", "45.7 ms", "457 ms"]
         );
+        assert_eq!([0.456, 45.67, 456.7].map(millijoules), ["0.46 mJ", "45.7 mJ", "457 mJ"]);
         assert_eq!((percent(0.7512), points(0.012), points(-0.001)).0, "75.12 %");
         assert_eq!(points(-0.001), "-0.10 points");
         assert_eq!([48.2, 720.0, 12_240.0].map(duration), ["48 s", "12 min", "3.4 h"]);

@@ -1,7 +1,7 @@
 //! What a board measured, and what a model may be ranked by before it is measured.
 
+use mfactor::Objective;
 use mfactor::objective::netscore;
-use mfactor::{Measurement, Objective};
 use serde::{Deserialize, Serialize};
 
 use crate::models::{Figures, MeasuredModel, Model};
@@ -21,12 +21,20 @@ pub enum Quantity {
     PeakMemory,
     /// Size of the model file.
     ModelBytes,
+    /// Energy of one inference.
+    Energy,
 }
 
 impl Quantity {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 5] =
-        [Self::TestAccuracy, Self::LatencyP50, Self::LatencyP90, Self::PeakMemory, Self::ModelBytes];
+    pub const ALL: [Self; 6] = [
+        Self::TestAccuracy,
+        Self::LatencyP50,
+        Self::LatencyP90,
+        Self::PeakMemory,
+        Self::ModelBytes,
+        Self::Energy,
+    ];
 
     /// Its name in words.
     pub fn label(self) -> &'static str {
@@ -36,10 +44,11 @@ impl Quantity {
             Self::LatencyP90 => "latency p90",
             Self::PeakMemory => "peak memory",
             Self::ModelBytes => "file size",
+            Self::Energy => "energy",
         }
     }
 
-    /// The measured value: a fraction, milliseconds, or bytes.
+    /// The measured value: a fraction, milliseconds, bytes, or millijoules.
     pub fn of(self, figures: &Figures) -> Option<f64> {
         match self {
             Self::TestAccuracy => figures.test_accuracy,
@@ -47,6 +56,7 @@ impl Quantity {
             Self::LatencyP90 => Some(figures.latency_p90_ms),
             Self::PeakMemory => figures.peak_rss_bytes.map(|bytes| bytes as f64),
             Self::ModelBytes => Some(figures.file_bytes as f64),
+            Self::Energy => figures.energy_mj,
         }
     }
 
@@ -62,6 +72,7 @@ impl Quantity {
             Self::TestAccuracy => numbers::percent(value),
             Self::LatencyP50 | Self::LatencyP90 => numbers::milliseconds(value),
             Self::PeakMemory | Self::ModelBytes => numbers::bytes(value as u64),
+            Self::Energy => numbers::millijoules(value),
         }
     }
 }
@@ -117,7 +128,7 @@ pub fn noise(quantity: Quantity, a: &MeasuredModel, b: &MeasuredModel) -> f64 {
         Quantity::TestAccuracy => accuracy_margin(&a.figures, &b.figures).unwrap_or(0.0),
         _ if a.model.architecture == b.model.architecture => f64::INFINITY,
         Quantity::LatencyP50 | Quantity::LatencyP90 => a.figures.latency_mad_ms + b.figures.latency_mad_ms,
-        Quantity::PeakMemory | Quantity::ModelBytes => 0.0,
+        Quantity::PeakMemory | Quantity::ModelBytes | Quantity::Energy => 0.0,
     }
 }
 
@@ -129,17 +140,4 @@ pub fn accuracy_margin(a: &Figures, b: &Figures) -> Option<f64> {
         Some(accuracy * (1.0 - accuracy) / images as f64)
     };
     Some(1.96 * (variance(a)? + variance(b)?).sqrt())
-}
-
-/// What a measurement is called where its figures are shown.
-pub fn bench_label(measurement: &Measurement) -> String {
-    let (engine, board) = (&measurement.engine, &measurement.board);
-    format!(
-        "{}, {} {}, {}, {}",
-        board.name,
-        engine.name,
-        engine.version,
-        numbers::counted(engine.threads, "thread"),
-        measurement.model.metadata.precision,
-    )
 }

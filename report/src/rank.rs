@@ -50,7 +50,7 @@ impl Statistic {
             Self::KendallTauB => {
                 let mut sorted = ranks.to_vec();
                 sorted.sort_unstable();
-                pairs(ranks.len()) - tied_pairs(&sorted)
+                pairs(ranks.len()) - equal_neighbours(&sorted)
             }
             Self::SpearmanRho => {
                 let squares: i128 = ranks.iter().map(|rank| i128::from(rank * rank)).sum();
@@ -86,8 +86,15 @@ fn pairs(n: usize) -> i128 {
     n * (n - 1) / 2
 }
 
+/// Pairs of equal values.
+pub(crate) fn tied_pairs(values: &[f64]) -> usize {
+    let mut sorted = doubled_ranks(values);
+    sorted.sort_unstable();
+    equal_neighbours(&sorted) as usize
+}
+
 /// Pairs of equal neighbours in a sorted list, that is all equal pairs.
-fn tied_pairs<T: PartialEq>(sorted: &[T]) -> i128 {
+fn equal_neighbours<T: PartialEq>(sorted: &[T]) -> i128 {
     sorted.chunk_by(|a, b| a == b).map(|run| pairs(run.len())).sum()
 }
 
@@ -96,10 +103,10 @@ fn kendall_numerator(x: &[i64], y: &[i64]) -> i128 {
     let mut points: Vec<(i64, i64)> = x.iter().copied().zip(y.iter().copied()).collect();
     points.sort_unstable();
     let tied_x: i128 = points.chunk_by(|a, b| a.0 == b.0).map(|run| pairs(run.len())).sum();
-    let tied_both = tied_pairs(&points);
+    let tied_both = equal_neighbours(&points);
     let mut column: Vec<i64> = points.iter().map(|point| point.1).collect();
     let discordant = count_exchanges(&mut column);
-    pairs(x.len()) - tied_x - tied_pairs(&column) + tied_both - 2 * discordant
+    pairs(x.len()) - tied_x - equal_neighbours(&column) + tied_both - 2 * discordant
 }
 
 /// Sorts a list and returns how many pairs stood in the wrong order.

@@ -4,6 +4,7 @@ use mfactor::Architecture;
 use serde::{Deserialize, Serialize};
 
 use crate::baselines::Baselines;
+use crate::bench::Setup;
 use crate::models::{Figures, MeasuredModel, Model};
 use crate::numbers::{counted, milliseconds, percent, points};
 use crate::quantity::accuracy_margin;
@@ -13,6 +14,8 @@ use crate::quantity::accuracy_margin;
 pub struct Recommendation {
     /// The bench; `None` if the study's trials were all there was to go by.
     pub bench: Option<String>,
+    /// What the bench's name says, part by part.
+    pub setup: Option<Setup>,
     /// The model; `None` if none keeps the limits.
     pub model: Option<Candidate>,
     /// Against the next best model.
@@ -23,8 +26,21 @@ pub struct Recommendation {
     pub over_random: Option<f64>,
     /// Models with a larger M that break a limit.
     pub refused: Vec<Refused>,
+    /// How the bench stands among those of the same board; `None` where it is the only one.
+    pub on_this_board: Option<Standing>,
     /// All of this in sentences.
     pub words: Vec<String>,
+}
+
+/// One of several setups of a board: which engine, precision and number of threads serve the model best.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Setups of the board with a model to ship.
+    pub setups: usize,
+    /// The one whose model answers soonest (p90).
+    pub soonest: Setup,
+    /// Latency (p90) of that model, milliseconds.
+    pub latency_p90_ms: f64,
 }
 
 /// A model that could be shipped.
@@ -64,11 +80,16 @@ pub struct Refused {
 }
 
 /// The recommendation for one bench; `models` by falling M.
-pub(crate) fn on_bench(label: &str, models: &[MeasuredModel], baselines: &Baselines) -> Recommendation {
+pub(crate) fn on_bench(
+    label: &str,
+    setup: &Setup,
+    models: &[MeasuredModel],
+    baselines: &Baselines,
+) -> Recommendation {
     let candidate =
         |row: &MeasuredModel| Candidate { model: row.model.clone(), measured: Some(row.figures.clone()) };
     let all: Vec<Candidate> = models.iter().map(candidate).collect();
-    recommend(Some(label.to_owned()), &all, baselines)
+    Recommendation { setup: Some(setup.clone()), ..recommend(Some(label.to_owned()), &all, baselines) }
 }
 
 /// The recommendation from trials alone; `models` by falling M.
@@ -100,6 +121,8 @@ fn recommend(bench: Option<String>, all: &[Candidate], baselines: &Baselines) ->
     let random = baselines.random.as_ref();
     let mut recommendation = Recommendation {
         bench,
+        setup: None,
+        on_this_board: None,
         over_runner_up: model.zip(runner_up).map(|(model, other)| margin(model, other)),
         over_smallest: model
             .zip(smallest.as_ref())
@@ -112,6 +135,49 @@ fn recommend(bench: Option<String>, all: &[Candidate], baselines: &Baselines) ->
     };
     recommendation.words = words(&recommendation, baselines);
     recommendation
+}
+
+/// Says of each recommendation how it stands among those of the same board.
+pub(crate) fn compare_setups(recommendations: &mut [Recommendation]) {
+    let measured = |recommendation: &Recommendation| {
+        let figures = recommendation.model.as_ref()?.measured.as_ref()?;
+        Some((recommendation.setup.clone()?, figures.latency_p90_ms))
+    };
+    let all: Vec<(Setup, f64)> = recommendations.iter().filter_map(measured).collect();
+    for recommendation in recommendations {
+        let Some(setup) = recommendation.setup.clone().filter(|_| recommendation.model.is_some()) else {
+            continue;
+        };
+        let here: Vec<&(Setup, f64)> = all
+            .iter()
+            .filter(|(other, _)| (&other.place, &other.board) == (&setup.place, &setup.board))
+            .collect();
+        let Some((soonest, latency)) =
+            here.iter().min_by(|(_, a), (_, b)| a.total_cmp(b)).filter(|_| here.len() > 1)
+        else {
+            continue;
+        };
+        let standing = Standing { setups: here.len(), soonest: soonest.clone(), latency_p90_ms: *latency };
+        recommendation.words.insert(1, among_setups(&setup, &standing));
+        recommendation.on_this_board = Some(standing);
+    }
+}
+
+fn among_setups(own: &Setup, standing: &Standing) -> String {
+    let soonest = &standing.soonest;
+    if own == soonest {
+        return format!("Of the {} setups measured on this board this one answers soonest.", standing.setups);
+    }
+    format!(
+        "Of the {} setups measured on this board another one answers sooner: {} {} with {} and {} weights, {} at \
+         the 90th percentile.",
+        standing.setups,
+        soonest.engine,
+        soonest.engine_version,
+        counted(soonest.threads, "thread"),
+        soonest.precision,
+        milliseconds(standing.latency_p90_ms)
+    )
 }
 
 /// The smallest architecture as measured on the bench, else as trained.

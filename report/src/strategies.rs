@@ -109,8 +109,12 @@ pub(crate) fn yardstick(
     Yardstick { trials, accuracy, best_m_factor, deviation: variance.max(0.0).sqrt() }
 }
 
-/// What the summaries may, and may not, be read as.
-pub(crate) fn words(summaries: &[StrategySummary], yardstick: Option<&Yardstick>) -> Vec<String> {
+/// What the summaries of one study may, and may not, be read as; `seeds` is the number of studies at hand.
+pub(crate) fn words(
+    summaries: &[StrategySummary],
+    yardstick: Option<&Yardstick>,
+    seeds: usize,
+) -> Vec<String> {
     let mut words = Vec::new();
     let bests: Vec<(&str, &Model)> =
         summaries.iter().filter_map(|s| Some((s.strategy.as_str(), s.best.as_ref()?))).collect();
@@ -125,11 +129,14 @@ pub(crate) fn words(summaries: &[StrategySummary], yardstick: Option<&Yardstick>
         }
         _ => return words,
     };
-    words.push(
-        "Each strategy ran with one seed, which says little about which strategy is better: \
-         another seed may turn the order round."
-            .to_owned(),
-    );
+    words.push(if seeds == 1 {
+        "Each strategy ran with one seed, which says little about which strategy is better: another seed may \
+         turn the order round. Repeat the study with other seeds, and compare them all: \
+         mfactor compare DIR --with DIR2 DIR3."
+            .to_owned()
+    } else {
+        format!("That is one seed of {seeds}; what they say together stands below.")
+    });
     if let Some(yardstick) = yardstick {
         let judged = if gap < 2.0 * yardstick.deviation { "within" } else { "beyond" };
         words.push(format!(

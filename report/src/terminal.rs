@@ -4,15 +4,21 @@
 use crate::agreement::{Agreement, TopOverlap, Verdict};
 use crate::compare::{BenchComparison, Comparison};
 use crate::inversions::PairCount;
-use crate::models::{MeasuredModel, Model};
+use crate::models::{Figures, MeasuredModel, Model};
 use crate::numbers::{bytes, counted, duration, milliseconds, percent, thousands};
 use crate::quantity::{Quantity, Ranking};
-use crate::text::{Style, Table, Text, cut};
+use crate::side_by_side::SideBySide;
+use crate::strategies::BASELINE;
+use crate::text::{Style, Table, Text, WIDTH, cut};
 
 /// Models that are listed of one bench.
 const LISTED_MODELS: usize = 6;
 /// Wrong pairs that are listed of one quantity.
 const LISTED_PAIRS: usize = 2;
+/// Models that are listed side by side.
+const SIDE_BY_SIDE_MODELS: usize = 10;
+/// Widest column of a bench.
+const COLUMN: usize = 20;
 /// How many of the best are looked at for their overlap.
 const TOP: usize = 3;
 
@@ -27,12 +33,16 @@ pub fn terminal(comparison: &Comparison, colour: bool) -> String {
         comparison.space,
         comparison.alpha
     ));
+    comparison.headline.iter().for_each(|words| text.paragraph(Style::Plain, words));
     recommendations(&mut text, comparison);
+    side_by_side(&mut text, comparison);
     for bench in &comparison.benches {
         agreement(&mut text, bench);
+        sweep(&mut text, bench, &comparison.alphas);
         pairs(&mut text, bench);
     }
     strategies(&mut text, comparison);
+    seeds(&mut text, comparison);
     left_out(&mut text, comparison);
     if !comparison.notes.is_empty() {
         text.heading("To know");
@@ -94,10 +104,47 @@ fn model_row(row: &MeasuredModel) -> Vec<(Style, String)> {
     cells.map(|cell| (style, cell)).to_vec()
 }
 
+/// The latency of the models, a column a bench; benches that do not fit beside the others stand below.
+fn side_by_side(text: &mut Text, comparison: &Comparison) {
+    let Some(side_by_side) = &comparison.side_by_side else { return };
+    text.heading("Side by side: median latency in ms");
+    let mut first = 0;
+    while first < side_by_side.columns.len() {
+        let mut room = WIDTH - 2 - 12 - 8;
+        let fit = side_by_side.columns[first..].iter().take_while(|name| {
+            let needed = 2 + name.chars().count().clamp(7, COLUMN);
+            let fits = needed <= room;
+            room = room.saturating_sub(needed);
+            fits
+        });
+        let next = first + fit.count().max(1);
+        text.table(&latencies(side_by_side, first..next));
+        first = next;
+    }
+    side_by_side.contrasts.iter().for_each(|contrast| text.item(&contrast.words));
+}
+
+fn latencies(side_by_side: &SideBySide, columns: std::ops::Range<usize>) -> Table {
+    let names = side_by_side.columns[columns.clone()].iter().map(|name| cut(name, COLUMN));
+    let headings: Vec<String> = ["model".to_owned(), "M".to_owned()].into_iter().chain(names).collect();
+    let mut table = Table::new(&[0], &headings.iter().map(String::as_str).collect::<Vec<_>>());
+    for row in side_by_side.rows.iter().take(SIDE_BY_SIDE_MODELS) {
+        let latency = |figures: &Option<Figures>| {
+            figures
+                .as_ref()
+                .map_or_else(|| "–".to_owned(), |figures| format!("{:.3}", figures.latency_p50_ms))
+        };
+        let known = [cut(&row.architecture.to_string(), 12), format!("{:.4}", row.m_factor)];
+        table.plain_row(known.into_iter().chain(row.figures[columns.clone()].iter().map(latency)));
+    }
+    table
+}
+
 fn agreement(text: &mut Text, bench: &BenchComparison) {
     text.heading(&format!("Does the ranking by M hold on {}?", bench.bench));
     let of = |ranking| bench.agreement.iter().filter(move |agreement| agreement.ranking == ranking);
-    let mut table = Table::new(&[0, 5], &["measured", "n", "tau-b", "95 % interval", "p", "M's ranking"]);
+    let headings = ["measured", "n", "tau-b", "95 % interval", "p", "rho", "M's ranking"];
+    let mut table = Table::new(&[0, 6], &headings);
     for row in of(Ranking::MFactor) {
         let style = verdict_style(row.verdict);
         let tau = row.kendall.as_ref();
@@ -107,6 +154,7 @@ fn agreement(text: &mut Text, bench: &BenchComparison) {
             (style, coefficient(row)),
             (Style::Plain, tau.and_then(|tau| tau.interval).map_or_else(String::new, interval)),
             (Style::Plain, tau.and_then(|tau| tau.p_value).map_or_else(String::new, p_value)),
+            (Style::Plain, signed(row.spearman.as_ref().map(|rho| rho.value))),
             (style, row.verdict.words(row.n)),
         ]);
     }
@@ -136,6 +184,30 @@ fn agreement(text: &mut Text, bench: &BenchComparison) {
     }
 }
 
+/// M's agreement with each quantity at five values of α, from the first to the last of the sweep.
+fn sweep(text: &mut Text, bench: &BenchComparison, alphas: &[f64]) {
+    let shown: Vec<usize> = (0..5).map(|step| step * (alphas.len() - 1) / 4).collect();
+    let names: Vec<String> =
+        shown.iter().map(|index| format!("α = {}", short_alpha(alphas[*index]))).collect();
+    let headings: Vec<&str> =
+        std::iter::once("M's tau-b at").chain(names.iter().map(String::as_str)).collect();
+    let mut table = Table::new(&[0], &headings);
+    for sweep in &bench.sweep {
+        let values = shown.iter().map(|index| signed(sweep.kendall[*index]));
+        table.plain_row(std::iter::once(sweep.quantity.label().to_owned()).chain(values));
+    }
+    text.out.push('\n');
+    text.table(&table);
+}
+
+/// Two significant digits, as many as a column needs.
+fn short_alpha(alpha: f64) -> String {
+    if alpha < 1.0 { format!("{alpha:.2}") } else { format!("{alpha:.1}") }
+        .trim_end_matches('0')
+        .trim_end_matches('.')
+        .to_owned()
+}
+
 fn verdict_style(verdict: Verdict) -> Style {
     match verdict {
         Verdict::Agrees => Style::Good,
@@ -145,7 +217,11 @@ fn verdict_style(verdict: Verdict) -> Style {
 }
 
 fn coefficient(agreement: &Agreement) -> String {
-    agreement.kendall.map_or_else(|| "–".to_owned(), |tau| format!("{:+.2}", tau.value))
+    signed(agreement.kendall.map(|tau| tau.value))
+}
+
+fn signed(value: Option<f64>) -> String {
+    value.map_or_else(|| "–".to_owned(), |value| format!("{value:+.2}"))
 }
 
 fn interval([low, high]: [f64; 2]) -> String {
@@ -180,7 +256,7 @@ fn pairs(text: &mut Text, bench: &BenchComparison) {
             ),
         );
         // Memory and file size follow the parameters: what is wrong there needs no example.
-        if matches!(pairs.quantity, Quantity::PeakMemory | Quantity::ModelBytes) {
+        if matches!(pairs.quantity, Quantity::PeakMemory | Quantity::ModelBytes | Quantity::Energy) {
             continue;
         }
         for pair in pairs.worst.iter().take(LISTED_PAIRS) {
@@ -212,6 +288,52 @@ fn strategies(text: &mut Text, comparison: &Comparison) {
     baseline_rows(&mut table, comparison);
     text.table(&table);
     comparison.strategy_words.iter().for_each(|words| text.paragraph(Style::Plain, words));
+}
+
+/// The strategies over all seeds, and every pair of them.
+fn seeds(text: &mut Text, comparison: &Comparison) {
+    let Some(seeds) = &comparison.seeds else { return };
+    text.heading(&format!("The strategies over {}", counted(seeds.seeds.len(), "seed")));
+    let headings = ["strategy", "mean best M", "deviation", "95 % of the mean", "lowest", "highest"];
+    let mut table = Table::new(&[0], &headings);
+    for strategy in &seeds.strategies {
+        let [low, high] = strategy.interval;
+        let extreme =
+            |pick: fn(f64, f64) -> f64| strategy.best.iter().copied().reduce(pick).unwrap_or(f64::NAN);
+        let style = if strategy.strategy == BASELINE { Style::Quiet } else { Style::Plain };
+        table.row(
+            [
+                strategy_label(&strategy.strategy),
+                format!("{:.4}", strategy.mean),
+                strategy.deviation.map_or_else(String::new, |deviation| format!("{deviation:.4}")),
+                format!("{low:.4} to {high:.4}"),
+                format!("{:.4}", extreme(f64::min)),
+                format!("{:.4}", extreme(f64::max)),
+            ]
+            .map(|cell| (style, cell)),
+        );
+    }
+    text.table(&table);
+    text.out.push('\n');
+    let headings = ["pair", "difference", "better in", "p (Holm)", "rank-biserial", "A"];
+    let mut table = Table::new(&[0], &headings);
+    for pair in seeds.pairs.iter().chain(&seeds.against_smallest) {
+        let style = if pair.is_told_from_chance() { Style::Good } else { Style::Plain };
+        table.row([
+            (Style::Plain, format!("{} – {}", strategy_label(&pair.first), strategy_label(&pair.second))),
+            (style, format!("{:+.4}", pair.difference)),
+            (Style::Plain, format!("{} of {}", pair.seeds[0], seeds.seeds.len())),
+            (style, p_value(pair.corrected_p)),
+            (Style::Plain, signed(pair.test.map(|test| test.rank_biserial))),
+            (Style::Plain, format!("{:.2}", pair.superiority)),
+        ]);
+    }
+    text.table(&table);
+    seeds.words.iter().for_each(|words| text.paragraph(Style::Plain, words));
+}
+
+fn strategy_label(name: &str) -> String {
+    if name == BASELINE { "smallest".to_owned() } else { cut(name, 12) }
 }
 
 fn baseline_rows(table: &mut Table, comparison: &Comparison) {

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use mfactor::{Error, Limits, Measurement, files};
-use report::Input;
-use search::Study;
+use report::{Filed, Input, Repeat};
+use search::{Study, StudyConfig, StudyRecord};
+use targets::Target;
 
 use super::measure::measurements_folder;
 use crate::output::Output;
@@ -16,14 +17,22 @@ use crate::output::Output;
 Examples:
   mfactor compare runs/first
   mfactor compare runs/first --max-latency-ms 5
+  mfactor compare runs/seed0 --with runs/seed1 runs/seed2
 
-The page is written to report/index.html in the folder of the study, and opens offline.")]
+The page is written to report/index.html in the folder of the study, and opens offline. Limits in a board's file apply to what was
+measured on that board; the options win over them.")]
 pub struct Compare {
     /// Folder of the study
     dir: PathBuf,
+    /// Studies that differ from it in their seed only: the strategies are compared over all of them
+    #[arg(long, value_name = "DIR", num_args = 1..)]
+    with: Vec<PathBuf>,
     /// Weight of the M-factor, if not the study's
     #[arg(long, allow_negative_numbers = true)]
     alpha: Option<f64>,
+    /// Apply the limits of this board to everything measured: its name, or a board file
+    #[arg(long, value_name = "NAME|FILE")]
+    target: Option<String>,
     /// A model to ship must answer within this time (p90)
     #[arg(long, value_name = "MS")]
     max_latency_ms: Option<f64>,
@@ -41,14 +50,15 @@ pub struct Compare {
 impl Compare {
     pub fn run(self, output: &Output) -> anyhow::Result<()> {
         let record = Study::read(&self.dir)?;
-        let measurements = measurements(&measurements_folder(&self.dir))?;
+        let measurements = self.measurements()?;
+        let repeats = self.repeats(&record)?;
         let input = Input {
             study: &record.config.name,
             alpha: self.alpha.unwrap_or(record.config.alpha),
             space: &record.config.space,
             trials: &record.trials,
             measurements: &measurements,
-            limits: self.limits(),
+            repeats: &repeats,
             seed: record.config.seed,
         };
         let comparison = report::compare(&input)?;
@@ -59,27 +69,69 @@ impl Compare {
         Ok(())
     }
 
-    fn limits(&self) -> Limits {
+    /// The other studies, each of which must be this one but for its seed.
+    fn repeats(&self, own: &StudyRecord) -> anyhow::Result<Vec<Repeat>> {
+        let mut repeats: Vec<Repeat> = vec![];
+        for folder in &self.with {
+            let StudyRecord { config, trials } = Study::read(folder)?;
+            let differences = own.config.differences(&named_alike(&config, &own.config));
+            if !differences.is_empty() {
+                let problem = format!(
+                    "is no repetition of {}: {}; only the seed may be another",
+                    self.dir.display(),
+                    differences.join(", ")
+                );
+                return Err(Error::file(folder, problem).into());
+            }
+            let taken = repeats.iter().any(|repeat| repeat.seed == config.seed);
+            if taken || config.seed == own.config.seed {
+                let problem = format!("has seed {}, which another study has already", config.seed);
+                return Err(Error::file(folder, problem).into());
+            }
+            repeats.push(Repeat { study: config.name, seed: config.seed, trials });
+        }
+        Ok(repeats)
+    }
+
+    /// All records of the study, place by place.
+    fn measurements(&self) -> anyhow::Result<Vec<Filed>> {
+        let named = self.target.as_deref().map(targets::load).transpose()?;
+        let boards = targets::list();
+        let mut measurements = vec![];
+        for folder in entries(&measurements_folder(&self.dir))?.into_iter().filter(|entry| entry.is_dir()) {
+            let place = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let board = named.as_ref().or_else(|| boards.iter().find(|board| board.name == place));
+            let limits = self.limits(board);
+            for path in entries(&folder)?.iter().filter(|path| path.extension().is_some_and(|e| e == "json"))
+            {
+                let measurement = Measurement::parse(&files::read(path)?, path.display())?;
+                measurements.push(Filed { place: place.clone(), limits, measurement });
+            }
+        }
+        Ok(measurements)
+    }
+
+    /// The limits that were asked for, and those of the board where nothing was.
+    fn limits(&self, board: Option<&Target>) -> Limits {
+        let of_board = board.map(|board| board.limits).unwrap_or_default();
         Limits {
-            latency_ms: self.max_latency_ms,
-            memory_bytes: self.max_memory_bytes,
-            model_bytes: self.max_model_bytes,
-            accuracy: self.min_accuracy,
+            latency_ms: self.max_latency_ms.or(of_board.latency_ms),
+            memory_bytes: self.max_memory_bytes.or(of_board.memory_bytes),
+            model_bytes: self.max_model_bytes.or(of_board.model_bytes),
+            accuracy: self.min_accuracy.or(of_board.accuracy),
         }
     }
 }
 
-/// All records of the study, target by target.
-fn measurements(folder: &Path) -> mfactor::Result<Vec<Measurement>> {
-    let mut paths = vec![];
-    for target in entries(folder)? {
-        if target.is_dir() {
-            paths.extend(
-                entries(&target)?.into_iter().filter(|path| path.extension().is_some_and(|e| e == "json")),
-            );
-        }
+/// A configuration with all that two seeds of one experiment may differ in taken from `own`.
+fn named_alike(config: &StudyConfig, own: &StudyConfig) -> StudyConfig {
+    StudyConfig {
+        name: own.name.clone(),
+        seed: own.seed,
+        strategies: own.strategies.clone(),
+        baseline: own.baseline,
+        ..config.clone()
     }
-    paths.iter().map(|path| Measurement::parse(&files::read(path)?, path.display())).collect()
 }
 
 /// What is in a folder, in the order of names; nothing where there is no folder.

@@ -5,13 +5,14 @@ use mfactor::Measurement;
 use super::chart::{Axis, Chart, Point, Shape, shape};
 use super::element::Element;
 use super::look;
+use super::rows::Rows;
 use super::scale::Scale;
 use super::search_figures::FIGURE;
 use super::view::{View, as_percent, figure, front, front_caption, plain, title, trial_point};
 use crate::agreement::Agreement;
 use crate::compare::BenchComparison;
 use crate::models::{Figures, MeasuredModel};
-use crate::numbers::{bytes, milliseconds, percent};
+use crate::numbers::{bytes, millijoules, milliseconds, percent};
 use crate::quantity::{Quantity, Ranking};
 use crate::resample::quantile;
 
@@ -32,7 +33,8 @@ pub(crate) fn measured(figures: &Figures) -> String {
     if let Some(memory) = figures.peak_rss_bytes {
         text += &format!("\npeak memory {}", bytes(memory));
     }
-    text + &format!(", file {}", bytes(figures.file_bytes))
+    text += &format!(", file {}", bytes(figures.file_bytes));
+    text + &figures.energy_mj.map_or_else(String::new, |energy| format!("\nenergy {}", millijoules(energy)))
 }
 
 fn row_point(row: &MeasuredModel, at: [f64; 2]) -> Point {
@@ -61,6 +63,7 @@ fn quantity_against_m(bench: &BenchComparison, quantity: Quantity) -> Option<Ele
         Quantity::LatencyP90 => ("latency p90, ms", plain),
         Quantity::PeakMemory => ("peak memory, MiB", plain),
         Quantity::ModelBytes => ("file size, MiB", plain),
+        Quantity::Energy => ("energy of one image, mJ", plain),
     };
     let x = Axis::new(Scale::around(places.iter().map(|(_, at)| at[0])), "M", plain);
     let y = Axis::new(Scale::around(places.iter().map(|(_, at)| at[1])), label, format);
@@ -106,42 +109,19 @@ pub(crate) fn accuracy_against_latency(bench: &BenchComparison) -> Option<Elemen
 /// The distribution of the latency of each model, best M first.
 pub(crate) fn latencies(bench: &BenchComparison, measurements: &[&Measurement]) -> Element {
     let shown = measurements.len().min(DISTRIBUTIONS);
-    let (row, left, top) = (18.0, 108.0, 8.0);
-    let bottom = top + row * shown as f64;
     let scale =
         Scale::around(measurements[..shown].iter().flat_map(|m| [m.latency.min_ms, m.latency.p99_ms]));
-    let place = |value| scale.place(value, left, FIGURE[0] - 12.0);
-    let mut drawing = Element::new("svg")
-        .class("chart")
-        .attr("viewBox", format!("0 0 {} {}", FIGURE[0], bottom + 38.0))
-        .attr("role", "img")
-        .attr(
-            "aria-label",
-            "Latency of each model: smallest to 99th percentile, 10th to 90th percentile, and median.",
-        );
-    let (ticks, decimals) = scale.ticks(5);
-    let mut axis = Element::new("g").class("axis");
-    for tick in ticks {
-        let x = place(tick);
-        let line = [("x1", x), ("x2", x), ("y1", top), ("y2", bottom)];
-        let text = Element::new("text").place([("x", x), ("y", bottom + 16.0)]).attr("text-anchor", "middle");
-        axis = axis
-            .child(Element::new("line").class("grid").place(line))
-            .child(text.text(plain(tick, decimals)));
-    }
-    let label = Element::of("text", "label", "ms").place([("x", FIGURE[0] - 12.0), ("y", bottom + 34.0)]);
-    drawing = drawing.child(axis.child(label.attr("text-anchor", "end")));
+    let names = bench.models[..shown].iter().map(|row| row.model.architecture.to_string()).collect();
+    let mut rows = Rows::new(scale, names, 18.0, 108.0);
     for (index, (model, measurement)) in bench.models.iter().zip(measurements).take(shown).enumerate() {
-        let y = top + row * (index as f64 + 0.5);
-        let name = Element::of("text", "tick", &model.model.architecture)
-            .place([("x", left - 8.0), ("y", y + 4.0)])
-            .attr("text-anchor", "end");
-        drawing = drawing.child(name).child(distribution(model, measurement, y, &place));
+        rows.mark(distribution(model, measurement, rows.y(index), &|value| rows.x(value)));
     }
     let omitted = measurements.len() - shown;
     let more = if omitted > 0 { format!("; {omitted} more are not drawn") } else { String::new() };
     let caption = format!("line: smallest to p99; bar: p10 to p90; tick: median; best M first{more}");
-    figure("Latency of one image", drawing, &caption)
+    let description =
+        "Latency of each model: smallest to 99th percentile, 10th to 90th percentile, and median.";
+    figure("Latency of one image", rows.draw(plain, ["", "ms"], description), &caption)
 }
 
 fn distribution(
@@ -174,36 +154,15 @@ fn distribution(
 pub(crate) fn agreements(bench: &BenchComparison) -> Element {
     let measured = |quantity: &Quantity| bench.agreement.iter().any(|a| a.quantity == *quantity);
     let quantities: Vec<Quantity> = Quantity::ALL.into_iter().filter(measured).collect();
-    let (row, left, top, right) = (40.0, 100.0, 10.0, FIGURE[0] - 14.0);
-    let bottom = top + row * quantities.len() as f64;
-    let scale = Scale::exactly(-1.0, 1.0);
-    let place = |value| scale.place(value, left, right);
-    let mut axis = Element::new("g").class("axis");
-    for tick in [-1.0, -0.5, 0.0, 0.5, 1.0] {
-        let line = [("x1", place(tick)), ("x2", place(tick)), ("y1", top), ("y2", bottom)];
-        let class = if tick == 0.0 { "base" } else { "grid" };
-        let text = Element::new("text").place([("x", place(tick)), ("y", bottom + 16.0)]);
-        axis = axis
-            .child(Element::new("line").class(class).place(line))
-            .child(text.attr("text-anchor", "middle").text(tick));
-    }
-    let ends = [(left, "start", "← wrong way round"), (right, "end", "agrees →")];
-    let ends = ends.map(|(x, anchor, text)| {
-        Element::of("text", "label", text).place([("x", x), ("y", bottom + 34.0)]).attr("text-anchor", anchor)
-    });
-    let mut drawing = Element::new("svg")
-        .class("chart")
-        .attr("viewBox", format!("0 0 {} {}", FIGURE[0], bottom + 40.0))
-        .attr("role", "img")
-        .attr("aria-label", "Kendall's tau-b of five rankings with each measured quantity.")
-        .child(axis.children(ends));
+    let names = quantities.iter().map(|quantity| quantity.label().to_owned()).collect();
+    let mut rows = Rows::new(Scale::exactly(-1.0, 1.0), names, 40.0, 100.0);
     for (index, quantity) in quantities.iter().enumerate() {
-        let y = top + row * (index as f64 + 0.5);
-        let name = Element::of("text", "tick", quantity.label());
-        drawing = drawing
-            .child(name.place([("x", left - 10.0), ("y", y + 4.0)]).attr("text-anchor", "end"))
-            .children(rankings_of(bench, *quantity, y, &place));
+        for mark in rankings_of(bench, *quantity, rows.y(index), &|value| rows.x(value)) {
+            rows.mark(mark);
+        }
     }
+    let ends = ["← wrong way round", "agrees →"];
+    let drawing = rows.draw(plain, ends, "Kendall's tau-b of five rankings with each measured quantity.");
     let caption = "of the rankings with each measured quantity; the bar is M's 95 % interval";
     let legend = look::legend(Ranking::ALL.map(|ranking| (look::ranking(ranking), ranking.label())));
     figure("Kendall's τ-b", Element::new("div").child(drawing).child(legend), caption)

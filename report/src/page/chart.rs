@@ -99,6 +99,22 @@ impl Chart {
         self.marks.push(line.child(Element::new("title").text(title)));
     }
 
+    /// The area between two lines over the same `x`.
+    pub(crate) fn band(
+        &mut self,
+        low: impl DoubleEndedIterator<Item = [f64; 2]>,
+        high: impl Iterator<Item = [f64; 2]>,
+        class: &str,
+    ) {
+        let corner = |at| {
+            let [x, y] = self.place(at);
+            format!("{},{}", pixels(x), pixels(y))
+        };
+        let corners: Vec<String> = high.chain(low.rev()).map(corner).collect();
+        let class = format!("band {class}");
+        self.marks.push(Element::new("polygon").class(&class).attr("points", corners.join(" ")));
+    }
+
     /// A text beside a place, moved by `shift` pixels.
     pub(crate) fn label(&mut self, at: [f64; 2], shift: [f64; 2], anchor: &str, class: &str, text: &str) {
         let [x, y] = self.place(at);
@@ -133,7 +149,7 @@ impl Chart {
     }
 
     /// Names of lines beside their right ends, moved apart where they would overlap.
-    pub(crate) fn end_labels(&mut self, mut ends: Vec<(f64, &'static str, &'static str)>) {
+    pub(crate) fn end_labels(&mut self, mut ends: Vec<(f64, &str, &str)>) {
         ends.sort_by(|a, b| b.0.total_cmp(&a.0));
         let mut free = f64::NEG_INFINITY;
         for (value, class, text) in ends {

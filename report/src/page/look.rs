@@ -44,6 +44,7 @@ pub(crate) fn quantity(quantity: Quantity) -> &'static str {
         Quantity::LatencyP90 => "q-p90",
         Quantity::PeakMemory => "q-memory",
         Quantity::ModelBytes => "q-size",
+        Quantity::Energy => "q-energy",
     }
 }
 

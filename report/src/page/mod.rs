@@ -1,11 +1,13 @@
 //! The comparison as one self-contained HTML page: it opens offline, in light and dark, on a phone and on
 //! paper, and asks the network for nothing.
 
+mod across;
 mod bench_figures;
 mod chart;
 mod element;
 mod look;
 mod network;
+mod rows;
 mod scale;
 mod search_figures;
 mod sections;
@@ -61,7 +63,11 @@ pub fn page(input: &Input<'_>, comparison: &Comparison) -> Result<String> {
             ("alpha", comparison.alpha.to_string()),
             ("log-alpha", slider_position(comparison.alpha).to_string()),
             ("recommendations", list(recommendations.map(|r| sections::recommendation(&view, r)).collect())),
+            ("headline", words(&comparison.headline)),
+            ("matrix", list(across::matrix(&view))),
             ("notes", words(&comparison.notes)),
+            ("side-by-side", list(across::side_by_side(&view))),
+            ("seeds", list(across::seeds(&view))),
             ("benches", list(sections::benches(&view))),
             ("strategies", sections::strategies(&view).to_string()),
             ("strategy-words", words(&comparison.strategy_words)),

@@ -141,6 +141,13 @@
   for (const id of ["filter", "only-front", "only-measured"]) byId(id).addEventListener("input", filter);
   byId("copy-csv").addEventListener("click", (event) => copy(event.target, csv()));
   byId("copy-json").addEventListener("click", (event) => copy(event.target, JSON.stringify(comparison, null, 2)));
+  // On paper nothing can be opened.
+  let closed = [];
+  addEventListener("beforeprint", () => {
+    closed = [...document.querySelectorAll("details:not([open])")];
+    closed.forEach((part) => { part.open = true; });
+  });
+  addEventListener("afterprint", () => closed.forEach((part) => { part.open = false; }));
   document.addEventListener("pointerover", point);
   document.addEventListener("pointerdown", point);
   rankAnew();

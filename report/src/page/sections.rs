@@ -12,6 +12,7 @@ use crate::models::{Figures, Model};
 use crate::numbers::{bytes, counted, duration, milliseconds, percent, thousands};
 use crate::quantity::{Quantity, Ranking};
 use crate::recommendation::Recommendation;
+use crate::resample::Coefficient;
 
 /// Wrong pairs that are listed of one quantity.
 const WORST: usize = 5;
@@ -69,26 +70,34 @@ pub(crate) fn table(class: &str, headings: &[&str], rows: impl IntoIterator<Item
     Element::new("div").class("scroll").attr("tabindex", 0).child(table)
 }
 
-fn cell(text: impl ToString) -> Element {
+pub(crate) fn cell(text: impl ToString) -> Element {
     Element::new("td").text(text)
 }
 
-fn heading(text: impl ToString) -> Element {
+pub(crate) fn heading(text: impl ToString) -> Element {
     Element::new("th").attr("scope", "row").text(text)
 }
 
 /// Agreement of M with every quantity, and beside it the other rankings.
 pub(crate) fn agreement(bench: &BenchComparison) -> Element {
-    let headings = ["measured", "M's ranking", "τ-b", "95 % interval", "p", "ρ", "n", "top 3"];
+    let headings = [
+        "measured",
+        "M's ranking",
+        "τ-b",
+        "95 % interval",
+        "p",
+        "ρ",
+        "95 % interval",
+        "p",
+        "n",
+        "ties",
+        "top 3",
+    ];
     let of_m = bench.agreement.iter().filter(|agreement| agreement.ranking == Ranking::MFactor);
     table("agreement", &headings, of_m.map(|agreement| agreement_row(agreement, bench)))
 }
 
 fn agreement_row(agreement: &Agreement, bench: &BenchComparison) -> Vec<Element> {
-    let signed = |value: f64| format!("{value:+.2}");
-    let (tau, rho) = (agreement.kendall, agreement.spearman);
-    let interval = tau.and_then(|tau| tau.interval);
-    let p = tau.and_then(|tau| tau.p_value);
     let top = bench.top.iter().find(|top| top.quantity == agreement.quantity && top.k == 3);
     let top =
         top.map_or_else(String::new, |top| format!("{:.1} ({:.1} by chance)", top.overlap, top.by_chance));
@@ -97,15 +106,27 @@ fn agreement_row(agreement: &Agreement, bench: &BenchComparison) -> Vec<Element>
         Verdict::Contradicts => "verdict bad",
         Verdict::TooFew | Verdict::NothingToRank | Verdict::Undecided => "verdict",
     };
-    vec![
+    let mut cells = vec![
         heading(agreement.quantity.label()),
         Element::of("td", class, agreement.verdict.words(agreement.n)),
-        cell(tau.map_or_else(String::new, |tau| signed(tau.value))),
-        cell(interval.map_or_else(String::new, |[low, high]| format!("{low:+.2} to {high:+.2}"))),
-        cell(p.map_or_else(String::new, |p| if p < 0.001 { "< 0.001".into() } else { format!("{p:.3}") })),
-        cell(rho.map_or_else(String::new, |rho| signed(rho.value))),
-        cell(agreement.n),
-        cell(top),
+    ];
+    cells.extend(coefficient(agreement.kendall.as_ref()));
+    cells.extend(coefficient(agreement.spearman.as_ref()));
+    let [in_m, measured] = agreement.ties;
+    cells.extend([cell(agreement.n), cell(format!("{in_m}, {measured}")), cell(top)]);
+    cells
+}
+
+/// A coefficient, its interval, and its p-value.
+fn coefficient(coefficient: Option<&Coefficient>) -> [Element; 3] {
+    let text = |write: &dyn Fn(&Coefficient) -> Option<String>| {
+        cell(coefficient.and_then(write).unwrap_or_default())
+    };
+    let p = |p: f64| if p < 0.001 { "< 0.001".to_owned() } else { format!("{p:.3}") };
+    [
+        text(&|value| Some(format!("{:+.2}", value.value))),
+        text(&|value| value.interval.map(|[low, high]| format!("{low:+.2} to {high:+.2}"))),
+        text(&|value| value.p_value.map(p)),
     ]
 }
 

@@ -29,8 +29,11 @@ impl<'a> View<'a> {
             .filter_map(|trial| Some((trial, Model::of_trial(trial, &objective)?)))
             .collect();
         complete.sort_by(|(a, x), (b, y)| y.m_factor.total_cmp(&x.m_factor).then(a.id.cmp(&b.id)));
-        let (benches, _) = models::sort(input.measurements, &objective, &comparison.limits);
-        let benches = benches.into_iter().map(|bench| bench.measurements).collect();
+        let (benches, _) = models::sort(input.measurements, &objective);
+        let measurements = |bench: models::Bench<'a>| {
+            bench.measurements.into_iter().map(|filed| &filed.measurement).collect()
+        };
+        let benches = benches.into_iter().map(measurements).collect();
         Ok(Self { input, comparison, objective, complete, benches })
     }
 

@@ -1,16 +1,13 @@
 //! The page in a headless Chromium, and what it is made of.
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
-mod browser;
-mod sample;
 
 use std::path::PathBuf;
 
-use browser::Browser;
 use mfactor::Objective;
-use report::{compare, page};
-use sample::Sample;
+use report::{Filed, compare, page};
 use tempfile::TempDir;
+
+use crate::browser::Browser;
+use crate::sample::Sample;
 
 /// Writes the page of a sample; the folder goes with the value.
 fn written(sample: &Sample) -> (TempDir, PathBuf) {
@@ -39,17 +36,18 @@ fn numbers(texts: &[String]) -> Vec<f64> {
 
 #[test]
 fn it_renders_on_a_desk_and_on_a_phone_without_a_complaint() {
-    let (_folder, path) = written(&Sample::new(20));
+    let (_folder, path) = written(&Sample::new(20).repeated(5).with_int8());
     for width in [1280, 390] {
         let Some(mut browser) = Browser::start() else { return };
         browser.open(&path, width);
         assert_eq!(browser.evaluate("document.querySelector('h1').textContent"), "synthetic-sample");
         let sticks_out = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
         assert_eq!(browser.evaluate(sticks_out), 0);
-        // 4 panels twice, 3 figures of cost, and 9 of each of the two boards.
+        // 4 panels twice, 3 figures of cost, 2 of the seeds, and 9 of each of the three benches, one of which
+        // has energy as well.
         assert_eq!(
             browser.evaluate("document.querySelectorAll('figure svg.chart').length"),
-            4 + 4 + 3 + 2 * 9
+            4 + 4 + 3 + 2 + 3 * 9 + 1
         );
         let outside = "[...document.querySelectorAll('svg.chart')].flatMap(svg => {
             const box = svg.getBoundingClientRect();
@@ -158,7 +156,7 @@ fn the_slider_ranks_anew_by_the_formula_of_the_library() {
 fn hostile_names_stay_text() {
     let hostile = "</script></title><img src=x onerror=alert(1)><script>alert(2)</script>\"'{{study}}";
     let mut sample = Sample::new(12);
-    for measurement in &mut sample.measurements {
+    for Filed { measurement, .. } in &mut sample.measurements {
         measurement.board.name = hostile.to_owned();
     }
     for trial in &mut sample.trials {

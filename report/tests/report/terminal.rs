@@ -1,9 +1,8 @@
 //! The comparison in a terminal.
 
-mod sample;
+use report::{Filed, compare, terminal};
 
-use report::{compare, terminal};
-use sample::Sample;
+use crate::sample::Sample;
 
 #[test]
 fn a_study_reads_like_this() {
@@ -12,9 +11,19 @@ fn a_study_reads_like_this() {
 }
 
 #[test]
+fn several_seeds_and_setups_read_like_this() {
+    let sample = Sample::new(12).repeated(7).with_int8();
+    let text = terminal(&compare(&sample.input()).unwrap(), false);
+    let part = |name: &str| text.split("\n\n").find(|part| part.starts_with(name)).unwrap().to_owned();
+    insta::assert_snapshot!(part("Side by side"));
+    let seeds = text.split_once("The strategies over").unwrap().1;
+    insta::assert_snapshot!(seeds.split_once("Measured, and left out").unwrap().0);
+}
+
+#[test]
 fn no_line_is_longer_than_80_columns() {
-    let mut sample = Sample::new(50);
-    for measurement in &mut sample.measurements {
+    let mut sample = Sample::new(50).repeated(9).with_int8();
+    for Filed { measurement, .. } in &mut sample.measurements {
         measurement.board.name += " with an uncommonly long name that has no end at all, and more of it";
     }
     for trial in &mut sample.trials {

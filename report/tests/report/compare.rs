@@ -1,14 +1,12 @@
 //! What is said of a generated study.
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
-mod sample;
 
 use mfactor::Limits;
 use report::agreement::Verdict;
 use report::inversions::Cause;
 use report::quantity::{Quantity, Ranking};
-use report::{Comparison, Input, compare};
-use sample::Sample;
+use report::{Comparison, Filed, Input, compare};
+
+use crate::sample::Sample;
 
 fn compared(sample: &Sample) -> Comparison {
     compare(&sample.input()).unwrap()
@@ -37,7 +35,7 @@ fn a_smallest_architecture_that_was_never_trained_is_named_as_such() {
     let mut sample = Sample::new(30);
     let smallest = sample.space.smallest();
     sample.trials.retain(|trial| trial.architecture != smallest);
-    sample.measurements.retain(|m| m.model.metadata.architecture != smallest);
+    sample.measurements.retain(|filed| filed.measurement.model.metadata.architecture != smallest);
     let comparison = compared(&sample);
     let baseline = &comparison.baselines.smallest;
     assert!(baseline.trained.is_none());
@@ -49,16 +47,22 @@ fn a_smallest_architecture_that_was_never_trained_is_named_as_such() {
 #[test]
 fn limits_refuse_and_may_leave_nothing() {
     let sample = Sample::new(30);
-    let limited = |limits: Limits| compare(&Input { limits, ..sample.input() }).unwrap();
-    let accurate = limited(Limits { accuracy: Some(0.755), ..Limits::default() });
+    let limited = |limits: Limits| {
+        let limit = |filed: &Filed| Filed { limits, ..filed.clone() };
+        let measurements: Vec<Filed> = sample.measurements.iter().map(limit).collect();
+        compare(&Input { measurements: &measurements, ..sample.input() })
+    };
+    let accurate = limited(Limits { accuracy: Some(0.755), ..Limits::default() }).unwrap();
     let recommendation = &accurate.recommendations[0];
     let measured = recommendation.model.as_ref().unwrap().measured.as_ref().unwrap();
     assert!(measured.test_accuracy.unwrap() >= 0.755);
     assert!(!recommendation.refused.is_empty());
     assert!(recommendation.refused.iter().all(|refused| refused.violations[0].contains("accuracy")));
-    let impossible = limited(Limits { latency_ms: Some(1e-3), ..Limits::default() });
+    let impossible = limited(Limits { latency_ms: Some(1e-3), ..Limits::default() }).unwrap();
     assert!(impossible.recommendations[0].model.is_none());
     assert!(impossible.recommendations[0].words[0].contains("latency p90"));
+    let percent = limited(Limits { accuracy: Some(75.0), ..Limits::default() }).unwrap_err();
+    assert!(percent.to_string().contains("board-a, limits.accuracy"), "{percent}");
 }
 
 #[test]
@@ -69,7 +73,7 @@ fn what_does_not_count_is_shown_and_changes_no_statistic() {
     assert_eq!(reasons.len(), 2);
     assert!(reasons.iter().any(|reason| reason.contains("throttled")));
     assert!(reasons.iter().any(|reason| reason.contains("emulated")));
-    sample.measurements.retain(mfactor::Measurement::counts);
+    sample.measurements.retain(|filed| filed.measurement.counts());
     let without = compared(&sample);
     assert!(without.left_out.is_empty());
     assert_eq!(with.benches, without.benches);
@@ -81,13 +85,14 @@ fn a_model_measured_twice_counts_once_the_later_time() {
     let mut sample = Sample::new(30);
     let before = compared(&sample);
     let mut again = sample.measurements[0].clone();
-    again.unix_seconds += 1;
-    again.latency.p50_ms *= 3.0;
+    again.measurement.unix_seconds += 1;
+    again.measurement.latency.p50_ms *= 3.0;
+    let again_trial = again.measurement.model.metadata.trial;
     sample.measurements.insert(0, again.clone());
     let after = compared(&sample);
     assert_eq!(before.benches[0].models.len(), after.benches[0].models.len());
-    let row = after.benches[0].models.iter().find(|row| row.model.trial == again.model.metadata.trial);
-    assert_eq!(row.unwrap().figures.latency_p50_ms, again.latency.p50_ms);
+    let row = after.benches[0].models.iter().find(|row| row.model.trial == again_trial);
+    assert_eq!(row.unwrap().figures.latency_p50_ms, again.measurement.latency.p50_ms);
     assert_eq!(after.left_out.len(), before.left_out.len() + 1);
 }
 
@@ -137,7 +142,7 @@ fn slow_models_that_m_prefers_are_explained_by_their_stages() {
 #[test]
 fn three_models_are_too_few_to_say() {
     let mut sample = Sample::new(30);
-    sample.measurements.retain(|m| m.counts() && m.board.name == "Synthetic board B");
+    sample.measurements.retain(|filed| filed.measurement.counts() && filed.place == "board-b");
     sample.measurements.truncate(3);
     let comparison = compared(&sample);
     assert!(comparison.benches[0].agreement.iter().all(|agreement| agreement.verdict == Verdict::TooFew));
@@ -181,15 +186,13 @@ fn what_does_not_fit_is_bad_input() {
         error.to_string()
     };
     assert!(refused(Input { alpha: f64::NAN, ..sample.input() }).contains("alpha"));
-    let limits = Limits { accuracy: Some(75.0), ..Limits::default() };
-    assert!(refused(Input { limits, ..sample.input() }).contains("limits.accuracy"));
     let mut trials = sample.trials.clone();
     trials[1].accuracy = Some(74.0);
     assert!(refused(Input { trials: &trials, ..sample.input() }).contains("trial 1"));
     trials[1].architecture = "333-333".parse().unwrap();
     assert!(refused(Input { trials: &trials, ..sample.input() }).contains("333-333"));
     let mut measurements = sample.measurements.clone();
-    measurements[0].latency.p50_ms = f64::NAN;
+    measurements[0].measurement.latency.p50_ms = f64::NAN;
     assert!(refused(Input { measurements: &measurements, ..sample.input() }).contains(".onnx"));
 }
 

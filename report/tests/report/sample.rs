@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use mfactor::measurement::{
-    Board, Conditions, EngineFacts, Latency, MeasuredAccuracy, MeasuredModel, Preset, SCHEMA, Verdict,
+    Board, Conditions, Energy, EngineFacts, Latency, MeasuredAccuracy, MeasuredModel, Preset, SCHEMA, Verdict,
 };
 use mfactor::{
     Architecture, Cost, Limits, Measurement, ModelMetadata, Objective, Recipe, SearchSpace, Trial, TrialState,
@@ -13,13 +13,14 @@ use mfactor::{
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use report::Input;
+use report::{Filed, Input, Repeat};
 
 /// What an [`Input`] borrows.
 pub struct Sample {
     pub space: SearchSpace,
     pub trials: Vec<Trial>,
-    pub measurements: Vec<Measurement>,
+    pub measurements: Vec<Filed>,
+    pub repeats: Vec<Repeat>,
 }
 
 impl Sample {
@@ -27,9 +28,38 @@ impl Sample {
     /// emulated one, and once in a way that is not valid.
     pub fn new(trials: usize) -> Self {
         let space = SearchSpace::paper();
-        let trials = Study::new(&space).run(trials);
+        let trials = Study::new(&space, 1).run(trials);
         let measurements = measure(&space, &trials);
-        Self { space, trials, measurements }
+        Self { space, trials, measurements, repeats: Vec::new() }
+    }
+
+    /// The same study with further seeds, `count` of them.
+    pub fn repeated(mut self, count: u64) -> Self {
+        let trials = self.trials.iter().filter(|trial| trial.strategy == "random").count();
+        let repeat = |seed| Repeat {
+            study: format!("synthetic-sample-{seed}"),
+            seed,
+            trials: Study::new(&self.space, seed).run(trials),
+        };
+        self.repeats = (2..2 + count).map(repeat).collect();
+        self
+    }
+
+    /// The models of the first board once more as int8: smaller, slower, a little less accurate.
+    pub fn with_int8(mut self) -> Self {
+        let first = self.measurements.iter().filter(|filed| filed.place == "board-a");
+        let mut small: Vec<Filed> = first.cloned().collect();
+        for Filed { measurement, .. } in &mut small {
+            measurement.model.metadata.precision = "int8".to_owned();
+            measurement.model.model_bytes = measurement.model.model_bytes * 27 / 100;
+            let slower = measurement.latency.samples_ns.iter().map(|sample| sample * 8 / 5).collect();
+            measurement.latency = Latency::from_samples(slower).unwrap();
+            let accuracy = measurement.accuracy.as_mut().unwrap();
+            accuracy.correct -= 12;
+            accuracy.accuracy = accuracy.correct as f64 / accuracy.images as f64;
+        }
+        self.measurements.extend(small);
+        self
     }
 
     pub fn input(&self) -> Input<'_> {
@@ -39,7 +69,7 @@ impl Sample {
             space: &self.space,
             trials: &self.trials,
             measurements: &self.measurements,
-            limits: Limits::default(),
+            repeats: &self.repeats,
             seed: 1,
         }
     }
@@ -54,9 +84,9 @@ struct Study<'a> {
 }
 
 impl<'a> Study<'a> {
-    fn new(space: &'a SearchSpace) -> Self {
+    fn new(space: &'a SearchSpace, seed: u64) -> Self {
         let objective = Objective::new(1.0, space.minimum_parameters()).unwrap();
-        Self { space, objective, rng: ChaCha8Rng::seed_from_u64(11), trials: Vec::new() }
+        Self { space, objective, rng: ChaCha8Rng::seed_from_u64(10 + seed), trials: Vec::new() }
     }
 
     fn run(mut self, trials: usize) -> Vec<Trial> {
@@ -105,20 +135,44 @@ impl<'a> Study<'a> {
 
 /// A board as a speed in multiply-accumulates a nanosecond for each stage, and its noise.
 struct SyntheticBoard {
+    place: &'static str,
     name: &'static str,
     speeds: [f64; 3],
     noise: f64,
+    /// Of a board with a sensor for its power.
+    watts: Option<f64>,
     emulated: bool,
 }
 
 const BOARDS: [SyntheticBoard; 3] = [
-    SyntheticBoard { name: "Synthetic board A", speeds: [5.5, 7.5, 8.0], noise: 0.02, emulated: false },
-    SyntheticBoard { name: "Synthetic board B", speeds: [16.0, 20.0, 17.0], noise: 0.05, emulated: false },
-    SyntheticBoard { name: "Synthetic emulator", speeds: [0.5, 0.5, 0.5], noise: 0.05, emulated: true },
+    SyntheticBoard {
+        place: "board-a",
+        name: "Synthetic board A",
+        speeds: [5.5, 7.5, 8.0],
+        noise: 0.02,
+        watts: None,
+        emulated: false,
+    },
+    SyntheticBoard {
+        place: "board-b",
+        name: "Synthetic board B",
+        speeds: [16.0, 20.0, 17.0],
+        noise: 0.05,
+        watts: Some(3.4),
+        emulated: false,
+    },
+    SyntheticBoard {
+        place: "emulator",
+        name: "Synthetic emulator",
+        speeds: [0.5, 0.5, 0.5],
+        noise: 0.05,
+        watts: None,
+        emulated: true,
+    },
 ];
 
 /// The best of every strategy, a few at random, and the smallest.
-fn measure(space: &SearchSpace, trials: &[Trial]) -> Vec<Measurement> {
+fn measure(space: &SearchSpace, trials: &[Trial]) -> Vec<Filed> {
     let mut rng = ChaCha8Rng::seed_from_u64(23);
     let complete: Vec<&Trial> = trials.iter().filter(|trial| trial.accuracy.is_some()).collect();
     let mut chosen: Vec<&Trial> = complete.iter().step_by(11).copied().collect();
@@ -129,10 +183,14 @@ fn measure(space: &SearchSpace, trials: &[Trial]) -> Vec<Measurement> {
     for board in &BOARDS {
         let measured = if board.emulated { &chosen[..1] } else { &chosen[..] };
         for trial in measured {
-            measurements.push(measurement(space, trial, board, &mut rng));
+            measurements.push(Filed {
+                place: board.place.to_owned(),
+                limits: Limits::default(),
+                measurement: measurement(space, trial, board, &mut rng),
+            });
         }
     }
-    measurements[2].verdict =
+    measurements[2].measurement.verdict =
         Verdict::Invalid { reasons: vec!["generated: the processor was throttled".to_owned()] };
     measurements
 }
@@ -182,7 +240,10 @@ fn measurement(
         latency: Latency::from_samples(samples).unwrap(),
         baseline_rss_bytes: Some(4_000_000),
         private_dirty_bytes: None,
-        energy: None,
+        energy: board.watts.map(|watts| Energy {
+            inference_mj: watts * expected * (1.0 + rng.random_range(-0.03..0.03)),
+            source: "synthetic".to_owned(),
+        }),
         processor_share: 1.0,
         peak_rss_bytes: Some(9_000_000 + 9 * trial.cost.parameters + 4096 * rng.random_range(0..40)),
         verdict: Verdict::Valid,

@@ -1,0 +1,9 @@
+//! The report as others use it: what is said of a generated study, in data, in a terminal and on the page.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod browser;
+mod compare;
+mod page;
+mod sample;
+mod seeds;
+mod terminal;
