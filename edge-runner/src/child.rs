@@ -1,17 +1,17 @@
-//! A measurement in a process of its own: nothing of an earlier model is in its memory, its caches or its
+//! A part of a measurement in a process of its own: nothing of an earlier model is in its memory, its caches or its
 //! allocator, and an engine that crashes takes nothing with it.
 //!
 //! The child is this very program with the hidden command [`COMMAND`]. It reads one [`Request`] as JSON from its
-//! standard input and answers [`Reply`] lines, the last of which is the measurement or the failure.
+//! standard input and answers [`Reply`] lines, the last of which is the answer or the failure.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
-use mfactor::{Error, Measurement, Result};
+use mfactor::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::measure::{Progress, Request, measure};
+use crate::measure::{Answer, Progress, Request, measure};
 use crate::system::SystemTree;
 
 /// Name of the hidden command.
@@ -24,7 +24,7 @@ pub enum Reply {
     /// It is on its way.
     Progress(Progress),
     /// It is done.
-    Measured(Box<Measurement>),
+    Done(Answer),
     /// It could not measure.
     Failed(Failure),
 }
@@ -87,7 +87,7 @@ pub fn measure_in_child(
     program: &Path,
     request: &Request,
     on_progress: &mut dyn FnMut(Progress),
-) -> Result<Measurement> {
+) -> Result<Answer> {
     let mut child = Command::new(program)
         .arg(COMMAND)
         .stdin(Stdio::piped())
@@ -106,7 +106,7 @@ pub fn measure_in_child(
         let line = line.map_err(Error::io("read from", program))?;
         match serde_json::from_str(&line) {
             Ok(Reply::Progress(progress)) => on_progress(progress),
-            Ok(Reply::Measured(measurement)) => last = Some(Ok(*measurement)),
+            Ok(Reply::Done(answer)) => last = Some(Ok(answer)),
             Ok(Reply::Failed(failure)) => last = Some(Err(failure.into())),
             Err(error) => {
                 last = Some(Err(Error::Defect(format!("the measuring child said {line:?}: {error}"))))
@@ -139,7 +139,7 @@ pub fn serve(input: impl BufRead, output: &mut dyn Write) -> Result<()> {
     // A parent that no longer listens is noticed at the last line.
     let mut on_progress = |progress| drop(send(&Reply::Progress(progress)));
     let reply = match measure(&request, &SystemTree::live(), &mut on_progress) {
-        Ok(measurement) => Reply::Measured(Box::new(measurement)),
+        Ok(answer) => Reply::Done(answer),
         Err(error) => Reply::Failed(error.into()),
     };
     send(&reply)

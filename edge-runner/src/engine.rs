@@ -29,6 +29,9 @@ pub trait Engine {
     /// Name, version, threads and knobs, for records.
     fn facts(&self) -> EngineFacts;
 
+    /// Whether it takes its memory from the program's own allocator.
+    fn allocates_here(&self) -> bool;
+
     /// Loads an ONNX model and optimises it for batch 1. The bytes must have passed
     /// [`crate::graph::inspect`]; `subject` names the model in errors.
     ///
@@ -62,6 +65,28 @@ impl EngineKind {
         match self {
             Self::Tract => "tract",
             Self::Ort => "ort",
+        }
+    }
+}
+
+/// Which engines a command is to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EngineChoice {
+    /// tract, which is part of this program
+    Tract,
+    /// ONNX Runtime, from a library found at run time
+    Ort,
+    /// Both, one after the other, and which to ship
+    All,
+}
+
+impl EngineChoice {
+    /// The engines.
+    pub fn kinds(self) -> &'static [EngineKind] {
+        match self {
+            Self::Tract => &[EngineKind::Tract],
+            Self::Ort => &[EngineKind::Ort],
+            Self::All => &[EngineKind::Tract, EngineKind::Ort],
         }
     }
 }

@@ -9,16 +9,21 @@
 //! | [`graph`], [`shapes`] | shapes, parameters and multiply-accumulates recounted from the ONNX graph |
 //! | [`engine`] | the seam: [`engine::Engine`] loads, [`engine::Session`] answers |
 //! | [`tract_engine`], [`onnx_runtime`], [`library`] | the two engines, and where ONNX Runtime's library lies |
-//! | [`measure`], [`timing`], [`accuracy`], [`verdict`] | one measurement, its parts, and whether it may be believed |
-//! | [`child`] | a measurement in a process of its own |
-//! | [`board`], [`system`], [`memory`], [`affinity`] | facts about the machine, through one seam |
+//! | [`rounds`], [`record`], [`advice`] | models measured in turn, the record of each, and which to ship |
+//! | [`child`], [`measure`] | a part of a measurement, in a process of its own |
+//! | [`timing`], [`accuracy`], [`verdict`] | its windows, its answers, and whether it may be believed |
+//! | [`memory`], [`allocator`], [`energy`] | what it took |
+//! | [`board`], [`system`], [`affinity`] | facts about the machine, through one seam |
 //! | [`classify`], [`picture`] | classes and probabilities of one image |
 
 pub mod accuracy;
+pub mod advice;
 pub mod affinity;
+pub mod allocator;
 pub mod board;
 pub mod child;
 pub mod classify;
+pub mod energy;
 pub mod engine;
 pub mod graph;
 pub mod library;
@@ -27,11 +32,13 @@ pub mod memory;
 pub mod model_file;
 pub mod onnx_runtime;
 pub mod picture;
+pub mod record;
+pub mod rounds;
 pub mod shapes;
 pub mod system;
 pub mod timing;
 pub mod tract_engine;
 pub mod verdict;
 
-pub use engine::{Engine, EngineKind, EngineOptions, Session, Signature};
+pub use engine::{Engine, EngineChoice, EngineKind, EngineOptions, Session, Signature};
 pub use model_file::ModelFile;

@@ -10,6 +10,9 @@ use mfactor::{Result, exit};
 
 use crate::output::{Output, OutputOptions};
 
+#[global_allocator]
+static ALLOCATOR: edge_runner::allocator::Counting = edge_runner::allocator::Counting;
+
 /// Runs and measures mfactor's models on this board
 ///
 /// Exit codes: 0 done, 2 wrong use, 3 bad input, 4 something missing, 5 the board failed, 6 measured but not valid.

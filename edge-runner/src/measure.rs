@@ -1,37 +1,53 @@
-//! One measurement of one model, in this process.
+//! The parts of a measurement, each made in a process of its own: see [`crate::child`] and [`crate::rounds`].
 //!
-//! In this order: pin to a core, start the engine, load and optimise the model, first inference, golden inputs,
-//! warm-up, memory, timed windows, and only then, with the same session, the test records. All at batch 1.
+//! Both parts begin alike: start the engine, load and optimise the model, first inference, golden inputs. Then one
+//! classifies test records, and the other warms up and times one window. All at batch 1, by the same path.
 
 use std::hint::black_box;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use mfactor::measurement::{Latency, MeasuredAccuracy, MeasuredModel, Measurement, Preset, SCHEMA};
-use mfactor::{Error, Result, golden};
+use mfactor::measurement::{Board, Conditions, EngineFacts, MeasuredAccuracy, MeasuredModel, Preset, Round};
+use mfactor::{Result, golden};
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{EngineOptions, Session};
+use crate::affinity::Pinned;
+use crate::energy::{self, Meter, Power, Sensor};
+use crate::engine::{Engine, EngineOptions, Session};
+use crate::memory::Phases;
 use crate::model_file::ModelFile;
 use crate::system::SystemTree;
 use crate::timing::{Clock, Monotonic, Plan, ProcessorTime};
-use crate::{accuracy, affinity, board, engine, memory, timing, verdict};
+use crate::{accuracy, affinity, board, engine, timing, verdict};
 
-/// What to measure, and how.
+/// What to measure, and with what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// The model file.
     pub model: PathBuf,
-    /// Files with labelled test records, and data-set folders, which stand for their test files. Without any,
-    /// accuracy is not measured.
-    pub data: Vec<PathBuf>,
     /// The engine.
     pub engine: EngineOptions,
-    /// How thorough.
-    pub preset: Preset,
+    /// Which part.
+    pub part: Part,
 }
 
-/// How far a measurement is. They come in this order; windows and records repeat.
+/// A part of a measurement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// Classify labelled records.
+    Accuracy {
+        /// Files of records, and data-set folders, which stand for their test files.
+        data: Vec<PathBuf>,
+    },
+    /// Warm up and time one window.
+    Round {
+        /// How thorough.
+        preset: Preset,
+    },
+}
+
+/// How far a part is. They come in this order; records repeat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Progress {
@@ -39,13 +55,8 @@ pub enum Progress {
     Loading,
     /// The engine is being warmed up.
     WarmingUp,
-    /// A timed window begins.
-    Window {
-        /// Which, from 1.
-        number: usize,
-        /// Of how many.
-        of: usize,
-    },
+    /// The timed window begins.
+    Timing,
     /// Test records were classified.
     Records {
         /// How many.
@@ -55,7 +66,38 @@ pub enum Progress {
     },
 }
 
-/// Measures one model. The calling process should do nothing else: see [`crate::child`].
+/// What a part found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// Of [`Part::Accuracy`].
+    Accuracy(MeasuredAccuracy),
+    /// Of [`Part::Round`].
+    Round(Box<RoundAnswer>),
+}
+
+/// What one round found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RoundAnswer {
+    /// The model.
+    pub model: MeasuredModel,
+    /// The engine.
+    pub engine: EngineFacts,
+    /// The machine.
+    pub board: Board,
+    /// The core.
+    pub pinned_core: Option<usize>,
+    /// Largest difference on the golden inputs; `None` if an answer is not a number.
+    pub golden_difference: Option<f64>,
+    /// What speaks against the model, in whatever state the board was.
+    pub model_reasons: Vec<String>,
+    /// The round. Its place among others is not known here, and its samples are not yet set aside.
+    pub round: Round,
+    /// The samples, nanoseconds.
+    pub samples_ns: Vec<u64>,
+}
+
+/// Makes one part. The calling process should do nothing else: see [`crate::child`].
 ///
 /// # Errors
 /// What [`engine::open`], [`ModelFile::read`] and the reading of records can say. A measurement that was made and
@@ -64,64 +106,24 @@ pub fn measure(
     request: &Request,
     tree: &SystemTree,
     on_progress: &mut dyn FnMut(Progress),
-) -> Result<Measurement> {
+) -> Result<Answer> {
     let engine = engine::open(&request.engine)?;
-    let pinned_core = if request.engine.threads == 1 { affinity::pin_to_one_core(tree) } else { None };
-    let baseline = memory::now(tree);
-    let mut clock = Monotonic::start();
+    let pinned = if request.engine.threads == 1 { affinity::pin_to_one_core(tree) } else { None };
     on_progress(Progress::Loading);
-
-    let start = clock.now_ns();
-    let model = ModelFile::read(&request.model)?;
-    let mut session = engine.load(&model.bytes, model.signature(), &model.path.display().to_string())?;
-    let load_ms = elapsed_ms(start, &mut clock);
-    let records = accuracy::record_files(&request.data, &model)?;
-
-    let inputs: Vec<Vec<u8>> =
-        (0..golden::INPUTS).map(|number| golden::input(model.signature().image, number)).collect();
-    let start = clock.now_ns();
-    black_box(session.run(&inputs[0])?);
-    let first_inference_ms = elapsed_ms(start, &mut clock);
-    let golden_difference = golden_difference(session.as_mut(), &inputs, &model)?;
-
-    let timed = time(session.as_mut(), &inputs, request.preset, tree, pinned_core, on_progress)?;
-    let accuracy = measure_accuracy(session.as_mut(), &records, &model, on_progress)?;
-    let [before, during @ ..] = timed.conditions.as_slice() else {
-        return Err(Error::Defect("a measurement has no conditions".to_owned()));
-    };
-    Ok(Measurement {
-        schema: SCHEMA,
-        tool_version: mfactor::version(),
-        unix_seconds: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs()),
-        verdict: verdict::judge(&model, golden_difference, before, during),
-        conditions: [before.clone(), during.last().unwrap_or(before).clone()],
-        model: describe(model),
-        engine: engine.facts(),
-        board: board::facts(tree),
-        pinned_core,
-        preset: request.preset,
-        golden_difference: golden_difference.is_finite().then_some(golden_difference),
-        accuracy,
-        load_ms,
-        first_inference_ms,
-        warm_up_inferences: timed.warm_up_inferences,
-        latency: timed.latency,
-        processor_share: timed.processor_share,
-        baseline_rss_bytes: baseline.resident,
-        peak_rss_bytes: timed.memory.peak_resident,
-        private_dirty_bytes: timed.memory.private_dirty,
-        energy: None,
-    })
+    let mut loaded = Loaded::load(&request.model, engine.as_ref(), tree)?;
+    match &request.part {
+        Part::Accuracy { data } => loaded.accuracy(data, on_progress).map(Answer::Accuracy),
+        Part::Round { preset } => {
+            let timed = loaded.time(Plan::of(*preset), tree, pinned.as_ref(), on_progress)?;
+            let answer = loaded.answer(timed, engine.as_ref(), board::facts(tree), pinned)?;
+            Ok(Answer::Round(Box::new(answer)))
+        }
+    }
 }
 
-/// The file name under which a measurement is filed: one for each model and engine.
-pub fn file_name(measurement: &Measurement) -> String {
-    let model = measurement.model.file.trim_end_matches(".onnx");
-    format!("{model}.{}.json", measurement.engine.name)
-}
-
-fn elapsed_ms(start_ns: u64, clock: &mut Monotonic) -> f64 {
-    (clock.now_ns() - start_ns) as f64 / 1e6
+/// Golden inputs of a model.
+pub fn golden_inputs(model: &ModelFile) -> Vec<Vec<u8>> {
+    (0..golden::INPUTS).map(|number| golden::input(model.signature().image, number)).collect()
 }
 
 /// Largest difference from the golden logits of the model's metadata; infinite where one is not a number.
@@ -136,63 +138,153 @@ pub fn golden_difference(session: &mut dyn Session, inputs: &[Vec<u8>], model: &
     Ok(largest)
 }
 
+/// A model that an engine has loaded, and that has answered its golden inputs.
+struct Loaded<'a> {
+    model: ModelFile,
+    session: Box<dyn Session>,
+    inputs: Vec<Vec<u8>>,
+    golden_difference: f64,
+    load_ms: f64,
+    first_inference_ms: f64,
+    memory: Phases<'a>,
+    counts_memory: bool,
+}
+
+/// One window, and what was read around it.
 struct Timed {
     warm_up_inferences: u64,
-    memory: memory::Memory,
-    latency: Latency,
+    samples_ns: Vec<u64>,
     processor_share: f64,
-    /// Before the first window, then after each.
-    conditions: Vec<mfactor::measurement::Conditions>,
+    conditions: [Conditions; 2],
+    energy: Option<mfactor::measurement::Energy>,
 }
 
-/// Warm-up and windows, over the golden inputs in turn.
-fn time(
-    session: &mut dyn Session,
-    inputs: &[Vec<u8>],
-    preset: Preset,
-    tree: &SystemTree,
-    core: Option<usize>,
-    on_progress: &mut dyn FnMut(Progress),
-) -> Result<Timed> {
-    let (plan, mut clock) = (Plan::of(preset), Monotonic::start());
-    let mut inputs = inputs.iter().cycle();
-    let mut run = || {
-        let input = inputs.next().expect("there are golden inputs, and a cycle over them has no end");
-        session.run(input).map(|logits| drop(black_box(logits)))
-    };
-    on_progress(Progress::WarmingUp);
-    let warm_up_inferences = timing::warm_up(&plan, &mut clock, &mut run)?;
-    // By now the engine holds all that it ever holds; later, our own samples would be counted too.
-    let memory = memory::now(tree);
-    let mut conditions = vec![board::conditions(tree, core)];
-    let mut windows = vec![];
-    let (mut processor_ns, mut wall_ns) = (0, 0);
-    for number in 1..=plan.windows {
-        on_progress(Progress::Window { number, of: plan.windows });
+impl<'a> Loaded<'a> {
+    fn load(path: &std::path::Path, engine: &dyn Engine, tree: &'a SystemTree) -> Result<Self> {
+        let mut memory = Phases::start(tree);
+        let mut clock = Monotonic::start();
+        let model = ModelFile::read(path)?;
+        let mut session = engine.load(&model.bytes, model.signature(), &model.path.display().to_string())?;
+        let load_ms = elapsed_ms(0, &mut clock);
+        memory.loaded();
+        let inputs = golden_inputs(&model);
+        let start = clock.now_ns();
+        black_box(session.run(&inputs[0])?);
+        let first_inference_ms = elapsed_ms(start, &mut clock);
+        let golden_difference = golden_difference(session.as_mut(), &inputs, &model)?;
+        let counts_memory = engine.allocates_here();
+        Ok(Self {
+            model,
+            session,
+            inputs,
+            golden_difference,
+            load_ms,
+            first_inference_ms,
+            memory,
+            counts_memory,
+        })
+    }
+
+    fn accuracy(
+        &mut self,
+        data: &[PathBuf],
+        on_progress: &mut dyn FnMut(Progress),
+    ) -> Result<MeasuredAccuracy> {
+        let files = accuracy::record_files(data, &self.model)?;
+        let records = accuracy::read(&files, &self.model)?;
+        let mut on_progress = |done, of| on_progress(Progress::Records { done, of });
+        accuracy::measure(self.session.as_mut(), &records, &mut on_progress)
+    }
+
+    /// Warm-up and window, over the golden inputs in turn.
+    fn time(
+        &mut self,
+        plan: Plan,
+        tree: &SystemTree,
+        pinned: Option<&Pinned>,
+        on_progress: &mut dyn FnMut(Progress),
+    ) -> Result<Timed> {
+        let core = pinned.map(|pinned| pinned.core);
+        let sensor = Sensor::find(tree).and_then(|sensor| {
+            let rest = rest(&sensor, tree, pinned, plan.rest)?;
+            Some((sensor, rest))
+        });
+        let mut clock = Monotonic::start();
+        let mut inputs = self.inputs.iter().cycle();
+        let session = &mut self.session;
+        let mut run = || {
+            let input = inputs.next().expect("there are golden inputs, and a cycle over them has no end");
+            session.run(input).map(|logits| drop(black_box(logits)))
+        };
+        on_progress(Progress::WarmingUp);
+        let warm_up_inferences = timing::warm_up(&plan, &mut clock, &mut run)?;
+        self.memory.warm(self.counts_memory);
+        let before = board::conditions(tree, core);
+        on_progress(Progress::Timing);
+        let meter = sensor.as_ref().map(|(sensor, _)| Meter::start(sensor, tree, pinned));
         let start = (ProcessorTime.now_ns(), clock.now_ns());
-        windows.push(timing::window(&plan, &mut clock, &mut run)?);
-        processor_ns += ProcessorTime.now_ns() - start.0;
-        wall_ns += clock.now_ns() - start.1;
-        conditions.push(board::conditions(tree, core));
+        let samples_ns = timing::window(&plan, &mut clock, &mut run)?;
+        let (processor_ns, wall_ns) = (ProcessorTime.now_ns() - start.0, clock.now_ns() - start.1);
+        let power = meter.and_then(Meter::stop);
+        let energy = sensor.zip(power).map(|((sensor, rest), power)| {
+            energy::of_inferences(&sensor, rest, power, wall_ns as f64 / 1e9, samples_ns.len())
+        });
+        let processor_share = processor_ns as f64 / wall_ns as f64;
+        let conditions = [before, board::conditions(tree, core)];
+        Ok(Timed { warm_up_inferences, samples_ns, processor_share, conditions, energy })
     }
-    let latency = Latency::from_windows(&windows)
-        .ok_or_else(|| Error::Defect("a window ended without a sample".to_owned()))?;
-    let processor_share = processor_ns as f64 / wall_ns as f64;
-    Ok(Timed { warm_up_inferences, memory, latency, processor_share, conditions })
+
+    fn answer(
+        self,
+        timed: Timed,
+        engine: &dyn Engine,
+        board: Board,
+        pinned: Option<Pinned>,
+    ) -> Result<RoundAnswer> {
+        let difference = self.golden_difference;
+        Ok(RoundAnswer {
+            golden_difference: difference.is_finite().then_some(difference),
+            model_reasons: verdict::of_model(&self.model, difference),
+            model: describe(self.model),
+            engine: engine.facts(),
+            board,
+            pinned_core: pinned.map(|pinned| pinned.core),
+            round: Round {
+                number: 1,
+                attempt: 1,
+                position: 1,
+                cool_down_seconds: 0.0,
+                unix_seconds: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs()),
+                load_ms: self.load_ms,
+                first_inference_ms: self.first_inference_ms,
+                warm_up_inferences: timed.warm_up_inferences,
+                processor_share: timed.processor_share,
+                memory: self.memory.found(),
+                energy: timed.energy,
+                verdict: verdict::of_board(&timed.conditions[0], &timed.conditions[1]),
+                conditions: timed.conditions,
+                samples: timed.samples_ns.len(),
+                set_aside_ns: vec![],
+            },
+            samples_ns: timed.samples_ns,
+        })
+    }
 }
 
-fn measure_accuracy(
-    session: &mut dyn Session,
-    files: &[PathBuf],
-    model: &ModelFile,
-    on_progress: &mut dyn FnMut(Progress),
-) -> Result<Option<MeasuredAccuracy>> {
-    if files.is_empty() {
-        return Ok(None);
-    }
-    let records = accuracy::read(files, model)?;
-    let mut on_progress = |done, of| on_progress(Progress::Records { done, of });
-    accuracy::measure(session, &records, &mut on_progress).map(Some)
+/// The board's power with the model loaded and nothing to do.
+fn rest(
+    sensor: &Sensor,
+    tree: &SystemTree,
+    pinned: Option<&Pinned>,
+    time: std::time::Duration,
+) -> Option<Power> {
+    let meter = Meter::start(sensor, tree, pinned);
+    std::thread::sleep(time);
+    meter.stop()
+}
+
+fn elapsed_ms(start_ns: u64, clock: &mut Monotonic) -> f64 {
+    (clock.now_ns() - start_ns) as f64 / 1e6
 }
 
 fn describe(model: ModelFile) -> MeasuredModel {

@@ -69,7 +69,12 @@ impl Engine for OnnxRuntime {
             version: self.version.clone(),
             threads: self.threads,
             knobs: Default::default(),
+            kernels: None,
         }
+    }
+
+    fn allocates_here(&self) -> bool {
+        false
     }
 
     fn load(&self, model: &[u8], signature: Signature, subject: &str) -> Result<Box<dyn Session>> {

@@ -3,6 +3,7 @@
 //! A recorded tree of a real board stands in for the live one in tests: files under their own paths, and what a
 //! command printed in `commands/<program> <arguments>`.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -30,6 +31,12 @@ impl SystemTree {
         let bytes = std::fs::read(self.root.join(path.trim_start_matches('/'))).ok()?;
         let text = String::from_utf8_lossy(&bytes);
         Some(text.trim_matches(|c: char| c.is_whitespace() || c == '\0').to_owned())
+    }
+
+    /// Writes to a file that is there; whether that was allowed.
+    pub fn write(&self, path: &str, text: &str) -> bool {
+        let file = std::fs::OpenOptions::new().write(true).open(self.root.join(path.trim_start_matches('/')));
+        file.is_ok_and(|mut file| file.write_all(text.as_bytes()).is_ok())
     }
 
     /// A file that holds one number.

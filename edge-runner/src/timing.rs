@@ -1,5 +1,7 @@
 //! Warm-up and timed windows. The clock is passed in, so that tests need none.
 
+use std::time::Duration;
+
 use mfactor::Result;
 use mfactor::measurement::Preset;
 use rustix::time::{ClockId, clock_gettime};
@@ -7,38 +9,55 @@ use rustix::time::{ClockId, clock_gettime};
 const SECOND: u64 = 1_000_000_000;
 
 /// How long to warm up and to measure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Plan {
-    /// Least number of inferences before the first window.
+    /// Least number of inferences before the window.
     pub warm_up_inferences: u64,
     /// Least time of warm-up, nanoseconds.
     pub warm_up_ns: u64,
-    /// Number of windows.
-    pub windows: usize,
+    /// Number of rounds: of windows, each in a process of its own.
+    pub rounds: usize,
     /// Least time of a window, nanoseconds.
     pub window_ns: u64,
     /// Least number of samples in a window.
     pub window_samples: usize,
+    /// How often a round is tried again after the board was not in a state to be believed.
+    pub retries: usize,
+    /// Longest wait for the board to cool down before a retry.
+    pub cool_down: Duration,
+    /// How long the board's power at rest is measured, where it has a sensor.
+    pub rest: Duration,
+    /// Largest [`mfactor::Latency::window_spread`] of a measurement that is to be believed.
+    pub window_spread: f64,
 }
 
 impl Plan {
     /// The plan of a preset. `full` is 5 windows of at least 10 s, as in MLPerf Tiny, with at least 1,024 samples
-    /// in all, as in MLPerf's single stream; `quick` is a fiftieth of that time and a tenth of the samples.
+    /// in all, as in MLPerf's single stream, that agree within 5 % after waits of up to 5 minutes, as in MLPerf
+    /// Mobile; `quick` is a fiftieth of that time and a tenth of the samples, and need not agree.
     pub fn of(preset: Preset) -> Self {
         match preset {
             Preset::Full => Self {
                 warm_up_inferences: 5,
                 warm_up_ns: SECOND,
-                windows: 5,
+                rounds: 5,
                 window_ns: 10 * SECOND,
                 window_samples: 205,
+                retries: 2,
+                cool_down: Duration::from_secs(300),
+                rest: Duration::from_secs(2),
+                window_spread: 0.05,
             },
             Preset::Quick => Self {
                 warm_up_inferences: 5,
                 warm_up_ns: SECOND / 5,
-                windows: 5,
+                rounds: 5,
                 window_ns: SECOND / 5,
                 window_samples: 20,
+                retries: 1,
+                cool_down: Duration::from_secs(10),
+                rest: Duration::from_millis(300),
+                window_spread: f64::INFINITY,
             },
         }
     }
@@ -149,10 +168,10 @@ mod tests {
     fn the_presets_keep_their_promise() {
         let (full, quick) = (Plan::of(Preset::Full), Plan::of(Preset::Quick));
         assert!(
-            full.windows >= 5 && full.window_ns >= 10 * SECOND && full.windows * full.window_samples >= 1024
+            full.rounds >= 5 && full.window_ns >= 10 * SECOND && full.rounds * full.window_samples >= 1024
         );
         assert!(
-            quick.windows as u64 * quick.window_ns >= SECOND && quick.windows * quick.window_samples >= 100
+            quick.rounds as u64 * quick.window_ns >= SECOND && quick.rounds * quick.window_samples >= 100
         );
     }
 

@@ -6,6 +6,8 @@ use mfactor::measurement::EngineFacts;
 use mfactor::{Error, Result};
 use tract::State;
 use tract::prelude::*;
+use tract_linalg::MmmDispatch;
+use tract_linalg::mmm::Query;
 
 use crate::engine::{Engine, Session, Signature, check_image};
 
@@ -32,7 +34,12 @@ impl Tract {
 impl Engine for Tract {
     fn facts(&self) -> EngineFacts {
         let knobs = std::env::vars().filter(|(name, _)| name.starts_with(KNOB_PREFIX)).collect();
-        EngineFacts { name: "tract".to_owned(), version: tract::version().to_owned(), threads: 1, knobs }
+        let version = tract::version().to_owned();
+        EngineFacts { name: "tract".to_owned(), version, threads: 1, knobs, kernels: Some(kernels()) }
+    }
+
+    fn allocates_here(&self) -> bool {
+        true
     }
 
     fn load(&self, model: &[u8], signature: Signature, subject: &str) -> Result<Box<dyn Session>> {
@@ -43,6 +50,20 @@ impl Engine for Tract {
             .map_err(|error| refuse(format!("{error:#}")))?;
         Ok(Box::new(TractSession { state, signature }))
     }
+}
+
+/// What tract takes this processor for, and the kernels that it picks for a convolution of the paper's second stage:
+/// 32 output channels, 288 values a patch, 256 places.
+fn kernels() -> String {
+    let dispatch = MmmDispatch::native();
+    let tiers: Vec<&str> = dispatch.tiers().iter().map(|tier| tier.name).collect();
+    let pick = |accumulator| {
+        let query = Query::plain(accumulator, Some(32), Some(288), Some(256));
+        dispatch.pick(&query).map_or_else(|| "none".to_owned(), |(kernel, _, _)| kernel.name().to_owned())
+    };
+    let (float, integer) =
+        (pick(tract_data::prelude::DatumType::F32), pick(tract_data::prelude::DatumType::I32));
+    format!("{}: f32 {float}, int8 {integer}", tiers.join(" > "))
 }
 
 /// Parses, fixes the batch at 1, and optimises. Only for a concrete shape does tract choose its convolution

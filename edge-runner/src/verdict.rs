@@ -12,22 +12,26 @@ const LOWEST_SHARE_OF_FREQUENCY: f64 = 0.9;
 const THROTTLE_BITS: [(u32, &str); 4] =
     [(0, "under-voltage"), (1, "frequency capped"), (2, "throttled"), (3, "soft temperature limit")];
 
-/// Everything that speaks against a measurement.
-pub fn judge(
-    model: &ModelFile,
-    golden_difference: f64,
-    before: &Conditions,
-    during: &[Conditions],
-) -> Verdict {
+/// What speaks against a model, whatever the board does: it will speak against it in every round.
+pub fn of_model(model: &ModelFile, golden_difference: f64) -> Vec<String> {
     let mut reasons = counts(model);
-    if golden_difference > golden::TOLERANCE {
+    let tolerance = golden::tolerance(&model.metadata.precision);
+    if golden_difference > tolerance {
         reasons.push(format!(
-            "the answers on the golden inputs differ from the model file's by {golden_difference:.2e}; at most {:.0e} is allowed",
-            golden::TOLERANCE
+            "the answers on the golden inputs differ from the model file's by {golden_difference:.2e}; at most \
+             {tolerance:.0e} is allowed"
         ));
     }
-    reasons.extend(throttling(before, during));
-    reasons.extend(frequency_drop(before, during));
+    reasons
+}
+
+/// Whether the board was in a state to be believed.
+pub fn of_board(before: &Conditions, after: &Conditions) -> Verdict {
+    verdict(throttling(before, after).into_iter().chain(frequency_drop(before, after)).collect())
+}
+
+/// Valid if nothing speaks against it.
+pub fn verdict(reasons: Vec<String>) -> Verdict {
     if reasons.is_empty() { Verdict::Valid } else { Verdict::Invalid { reasons } }
 }
 
@@ -46,21 +50,19 @@ fn counts(model: &ModelFile) -> Vec<String> {
 }
 
 /// Bits that were set while measuring, and those that are set now though they were before.
-fn throttling(before: &Conditions, during: &[Conditions]) -> Option<String> {
-    let before = before.throttle_bits?;
-    let seen = during.iter().filter_map(|conditions| conditions.throttle_bits);
-    let bad = seen.fold(0, |bad, bits| bad | bits & !before | bits & 0xf);
+fn throttling(before: &Conditions, after: &Conditions) -> Option<String> {
+    let (before, after) = before.throttle_bits.zip(after.throttle_bits)?;
+    let bad = after & !before | after & 0xf;
     let is_set = |bit: u32| bad & (1 << bit | 1 << (bit + 16)) != 0;
     let names: Vec<&str> =
         THROTTLE_BITS.iter().filter(|(bit, _)| is_set(*bit)).map(|(_, name)| *name).collect();
     (bad != 0).then(|| format!("the board reported {} (bits {bad:#x}) while measuring", names.join(", ")))
 }
 
-fn frequency_drop(before: &Conditions, during: &[Conditions]) -> Option<String> {
-    let before = before.frequency_khz?;
-    let lowest = during.iter().filter_map(|conditions| conditions.frequency_khz).min()?;
-    ((lowest as f64) < LOWEST_SHARE_OF_FREQUENCY * before as f64)
-        .then(|| format!("the core's frequency fell from {before} to {lowest} kHz while measuring"))
+fn frequency_drop(before: &Conditions, after: &Conditions) -> Option<String> {
+    let (before, after) = before.frequency_khz.zip(after.frequency_khz)?;
+    ((after as f64) < LOWEST_SHARE_OF_FREQUENCY * before as f64)
+        .then(|| format!("the core's frequency fell from {before} to {after} kHz while measuring"))
 }
 
 #[cfg(test)]
@@ -78,19 +80,19 @@ mod tests {
     #[test]
     fn old_sticky_bits_are_forgiven_and_new_ones_are_not() {
         let old = throttled(0x50000);
-        assert_eq!(throttling(&old, &[throttled(0x50000)]), None);
-        let reason = throttling(&old, &[throttled(0x50000), throttled(0x70000)]).unwrap();
+        assert_eq!(throttling(&old, &throttled(0x50000)), None);
+        let reason = throttling(&old, &throttled(0x70000)).unwrap();
         assert!(reason.contains("frequency capped") && reason.contains("0x20000"), "{reason}");
-        let reason = throttling(&throttled(0x50005), &[throttled(0x50005)]).unwrap();
+        let reason = throttling(&throttled(0x50005), &throttled(0x50005)).unwrap();
         assert!(reason.contains("under-voltage, throttled"), "{reason}");
-        assert_eq!(throttling(&Conditions::default(), &[throttled(0xf)]), None, "no Raspberry Pi before");
+        assert_eq!(throttling(&Conditions::default(), &throttled(0xf)), None, "no Raspberry Pi before");
     }
 
     #[test]
-    fn a_drop_in_any_window_counts() {
-        assert_eq!(frequency_drop(&at(1_500_000), &[at(1_500_000), at(1_400_000)]), None);
-        let reason = frequency_drop(&at(1_500_000), &[at(1_000_000), at(1_500_000)]).unwrap();
-        assert!(reason.contains("1500000 to 1000000"), "{reason}");
-        assert_eq!(frequency_drop(&at(1), &[]), None);
+    fn a_drop_of_a_step_counts() {
+        assert_eq!(of_board(&at(1_500_000), &at(1_400_000)), Verdict::Valid);
+        let Verdict::Invalid { reasons } = of_board(&at(1_500_000), &at(1_000_000)) else { panic!() };
+        assert!(reasons[0].contains("1500000 to 1000000"), "{reasons:?}");
+        assert_eq!(of_board(&at(1), &Conditions::default()), Verdict::Valid);
     }
 }

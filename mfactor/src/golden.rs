@@ -12,6 +12,13 @@ pub const INPUTS: usize = 4;
 /// Largest difference from a golden logit, as a share of the largest golden logit of that input or of 1,
 /// whichever is larger. Engines sum in different orders; anything wrong is far above this.
 pub const TOLERANCE: f64 = 1e-3;
+/// The same for int8: engines round an activation that lies between two steps to either, and later layers carry it on.
+pub const INT8_TOLERANCE: f64 = 0.1;
+
+/// The tolerance for a model whose weights have this precision, see [`crate::ModelMetadata::precision`].
+pub fn tolerance(precision: &str) -> f64 {
+    if precision == "int8" { INT8_TOLERANCE } else { TOLERANCE }
+}
 
 /// Golden input `number`: random squares of 2^`number` pixels, so that both fine and smooth images are among
 /// them. Channels × rows × columns, the same on every machine.

@@ -25,8 +25,10 @@ pub struct Latency {
     pub mad_ms: f64,
     /// Median of the medians of the windows, milliseconds.
     pub window_p50_ms: f64,
-    /// 95 % bootstrap interval of the median, milliseconds. It takes samples for independent, so drift
-    /// between windows is not in it.
+    /// Largest median of a window − smallest, as a share of their median: what did not repeat.
+    pub window_spread: f64,
+    /// 95 % bootstrap interval of the median, milliseconds. Windows are drawn first and samples within them, so that
+    /// what differs between windows (another process, another place in memory, drift) is in it.
     pub p50_interval_ms: [f64; 2],
     /// MLPerf's early-stopping estimate of the 90th percentile, milliseconds; see [`early_stopping`].
     pub p90_early_stopping_ms: Option<f64>,
@@ -54,6 +56,8 @@ impl Latency {
         let mut medians: Vec<f64> =
             windows.iter().map(|window| percentile(&ascending(window), 0.5)).collect();
         medians.sort_unstable_by(f64::total_cmp);
+        let window_median = (medians[(medians.len() - 1) / 2] + medians[medians.len() / 2]) / 2.0;
+        let spread = medians[medians.len() - 1] - medians[0];
         let mean = sorted.iter().map(|sample| *sample as f64).sum::<f64>() / sorted.len() as f64;
         Some(Self {
             min_ms: ms(sorted[0] as f64),
@@ -62,8 +66,9 @@ impl Latency {
             p99_ms: ms(percentile(&sorted, 0.99)),
             mean_ms: ms(mean),
             mad_ms: ms(percentile(&ascending(&deviations), 0.5)),
-            window_p50_ms: ms((medians[(medians.len() - 1) / 2] + medians[medians.len() / 2]) / 2.0),
-            p50_interval_ms: median_interval(&samples_ns).map(ms),
+            window_p50_ms: ms(window_median),
+            window_spread: if spread > 0.0 { spread / window_median } else { 0.0 },
+            p50_interval_ms: median_interval(windows).map(ms),
             p90_early_stopping_ms: early_stopping(&sorted, 0.9).map(|ns| ms(ns as f64)),
             windows: windows.iter().map(Vec::len).collect(),
             samples_ns,
@@ -88,14 +93,19 @@ fn percentile(sorted: &[u64], quantile: f64) -> f64 {
     low + (high - low) * position.fract()
 }
 
-/// 95 % percentile-bootstrap interval of the median (Efron 1979), from a fixed seed.
-fn median_interval(samples: &[u64]) -> [f64; 2] {
+/// 95 % percentile-bootstrap interval of the median, from a fixed seed: as many windows are drawn as there are, and
+/// from each as many samples as it has (the two-stage bootstrap of Davison and Hinkley 1997, section 3.8).
+fn median_interval(windows: &[Vec<u64>]) -> [f64; 2] {
     let mut rng = ChaCha8Rng::seed_from_u64(0);
-    let mut resample = samples.to_vec();
-    let middle = samples.len() / 2;
+    let mut resample = vec![];
     let mut medians: Vec<u64> = (0..RESAMPLES)
         .map(|_| {
-            resample.fill_with(|| samples[rng.random_range(0..samples.len())]);
+            resample.clear();
+            for _ in windows {
+                let window = &windows[rng.random_range(0..windows.len())];
+                resample.extend(window.iter().map(|_| window[rng.random_range(0..window.len())]));
+            }
+            let middle = resample.len() / 2;
             *resample.select_nth_unstable(middle).1
         })
         .collect();
@@ -147,6 +157,8 @@ mod tests {
     fn windows_are_summarised_apart() {
         let latency = Latency::from_windows(&[vec![1_000_000; 10], vec![4_000_000; 4]]).unwrap();
         assert_eq!((latency.p50_ms, latency.window_p50_ms), (1.0, 2.5));
+        assert!((latency.window_spread - 3.0 / 2.5).abs() < 1e-12);
+        assert_eq!(latency.p50_interval_ms, [1.0, 4.0], "either window may be the one that is like the next");
         assert_eq!((latency.windows, latency.samples_ns.len()), (vec![10, 4], 14));
         assert!(Latency::from_windows(&[vec![1], vec![]]).is_none());
     }

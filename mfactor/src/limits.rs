@@ -60,7 +60,7 @@ impl Limits {
         };
         let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
         most("latency p90", "ms", Some(measurement.latency.p90_ms), self.latency_ms);
-        most("peak memory", "MiB", measurement.peak_rss_bytes.map(mib), self.memory_bytes.map(mib));
+        most("peak memory", "MiB", measurement.memory.peak_rss_bytes.map(mib), self.memory_bytes.map(mib));
         most("model file", "MiB", Some(mib(measurement.model.model_bytes)), self.model_bytes.map(mib));
         match (measurement.accuracy, self.accuracy) {
             (Some(measured), Some(limit)) if measured.accuracy < limit => {

@@ -10,9 +10,10 @@ pub use crate::latency::Latency;
 use crate::metadata::ModelMetadata;
 
 /// Version of the record's form.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
-/// One model, measured once by one engine on one board. Raw samples are kept beside their summary.
+/// One model, measured by one engine on one board, in rounds: each round is one timed window in a process of its
+/// own, and between two rounds of one model come those of the others. Raw samples are kept beside their summary.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measurement {
     /// Version of this form.
@@ -33,43 +34,124 @@ pub struct Measurement {
     pub pinned_core: Option<usize>,
     /// How thorough the measurement was.
     pub preset: Preset,
-    /// Largest difference from the golden logits in the model's metadata, see [`crate::golden::difference`].
-    /// `None` where one of the answers is not a number.
+    /// Largest difference from the golden logits in the model's metadata, over all rounds, see
+    /// [`crate::golden::difference`]. `None` where one of the answers is not a number.
     pub golden_difference: Option<f64>,
     /// Accuracy on the test records, if records were given.
     pub accuracy: Option<MeasuredAccuracy>,
-    /// Milliseconds to read, check and optimise the model.
+    /// Milliseconds to read, check and optimise the model: median of the rounds.
     pub load_ms: f64,
-    /// Milliseconds of the first inference.
+    /// Milliseconds of the first inference: median of the rounds.
     pub first_inference_ms: f64,
-    /// Inferences made before the timed ones.
+    /// Inferences made before the timed ones, in all rounds.
     pub warm_up_inferences: u64,
-    /// Latency of one image at batch 1.
+    /// Latency of one image at batch 1, over the rounds that count: of each round the attempt that is valid, else the
+    /// last one.
     pub latency: Latency,
-    /// Processor time of this process in the timed windows / their length. Below 1 on one thread, other processes had
-    /// the core in between, and the upper percentiles are theirs too.
+    /// Processor time of the measuring process in the timed windows / their length: the smallest of the rounds. Below
+    /// 1 on one thread, other processes had the core in between, and the upper percentiles are theirs too.
     pub processor_share: f64,
-    /// Resident memory of the process before the model was read, in bytes (VmRSS).
-    pub baseline_rss_bytes: Option<u64>,
-    /// Peak resident memory of the whole process in bytes (VmHWM), read after the warm-up: before samples and test
-    /// records take memory of their own.
-    pub peak_rss_bytes: Option<u64>,
-    /// Private dirty memory of the process at the same moment, in bytes (smaps_rollup).
-    pub private_dirty_bytes: Option<u64>,
-    /// Energy, where the board has a sensor that could be read; never an estimate.
-    #[serde(default)]
+    /// Memory: the largest of the rounds.
+    pub memory: MemoryUse,
+    /// Energy: median of the rounds. `None` where no sensor was found; it is never estimated.
     pub energy: Option<Energy>,
+    /// Every attempt at every round, in the order of time, those that do not count among them.
+    pub rounds: Vec<Round>,
     /// Whether the figures may be believed.
     pub verdict: Verdict,
 }
 
-/// Energy of one inference, from the timed windows.
+/// One attempt at one round: one timed window in a process of its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Round {
+    /// Number of the round, from 1.
+    pub number: usize,
+    /// Which attempt at it, from 1. Above 1, the one before was not valid.
+    pub attempt: usize,
+    /// Place in the order of this round, from 1. Every round begins with another model.
+    pub position: usize,
+    /// Seconds waited before this attempt for the board to cool down.
+    pub cool_down_seconds: f64,
+    /// When it ended: seconds since 1970-01-01 UTC.
+    pub unix_seconds: u64,
+    /// As in [`Measurement`].
+    pub load_ms: f64,
+    /// As in [`Measurement`].
+    pub first_inference_ms: f64,
+    /// As in [`Measurement`].
+    pub warm_up_inferences: u64,
+    /// As in [`Measurement`].
+    pub processor_share: f64,
+    /// Memory of this process.
+    pub memory: MemoryUse,
+    /// Energy of this window.
+    pub energy: Option<Energy>,
+    /// Before the first timed inference and after the last.
+    pub conditions: [Conditions; 2],
+    /// Number of samples in the window.
+    pub samples: usize,
+    /// The samples, in nanoseconds, if this attempt does not count; those that count are in [`Latency::samples_ns`].
+    pub set_aside_ns: Vec<u64>,
+    /// Whether the board was in a state to be believed.
+    pub verdict: Verdict,
+}
+
+/// Memory of the measuring process, in bytes; what could not be read is `None`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryUse {
+    /// Resident before the model was read (VmRSS).
+    pub baseline_rss_bytes: Option<u64>,
+    /// Private dirty before the model was read (smaps_rollup).
+    pub baseline_private_dirty_bytes: Option<u64>,
+    /// Peak resident while the model was read, checked and optimised (VmHWM, reset before).
+    pub load_peak_rss_bytes: Option<u64>,
+    /// Peak resident in first inference and warm-up (VmHWM, reset after loading).
+    pub inference_peak_rss_bytes: Option<u64>,
+    /// Peak resident of the whole process, from its start to the end of the warm-up: before samples and test records
+    /// take memory of their own.
+    pub peak_rss_bytes: Option<u64>,
+    /// Private dirty after the warm-up (smaps_rollup): what would be free if the process ended.
+    pub private_dirty_bytes: Option<u64>,
+    /// Most that the program's own allocator gave out at once up to the end of the warm-up, beyond what it had given
+    /// out before the model was read. `None` for an engine with an allocator of its own.
+    pub allocator_peak_bytes: Option<u64>,
+}
+
+impl MemoryUse {
+    /// Private dirty memory that the model and its engine brought.
+    pub fn model_private_dirty_bytes(&self) -> Option<u64> {
+        Some(self.private_dirty_bytes?.saturating_sub(self.baseline_private_dirty_bytes?))
+    }
+
+    /// The larger of each figure.
+    pub fn or_larger(self, other: Self) -> Self {
+        Self {
+            baseline_rss_bytes: self.baseline_rss_bytes.max(other.baseline_rss_bytes),
+            baseline_private_dirty_bytes: self
+                .baseline_private_dirty_bytes
+                .max(other.baseline_private_dirty_bytes),
+            load_peak_rss_bytes: self.load_peak_rss_bytes.max(other.load_peak_rss_bytes),
+            inference_peak_rss_bytes: self.inference_peak_rss_bytes.max(other.inference_peak_rss_bytes),
+            peak_rss_bytes: self.peak_rss_bytes.max(other.peak_rss_bytes),
+            private_dirty_bytes: self.private_dirty_bytes.max(other.private_dirty_bytes),
+            allocator_peak_bytes: self.allocator_peak_bytes.max(other.allocator_peak_bytes),
+        }
+    }
+}
+
+/// Energy of inferences, from a sensor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Energy {
-    /// Millijoules of one inference, with the power of the idle board subtracted.
-    pub inference_mj: f64,
-    /// Sensor and rate: `ina3221 VDD_IN, 10 Hz`.
+    /// The sensor, and what it measures: `INA3221 VDD_IN`.
     pub source: String,
+    /// How often it was read. `None` for a sensor that counts energy itself and is read at both ends.
+    pub samples_per_second: Option<f64>,
+    /// Mean power of the board at rest, the model loaded, before the window.
+    pub idle_watts: f64,
+    /// Mean power in the window.
+    pub watts: f64,
+    /// Energy of one inference beyond that of the board at rest, millijoules: (watts − idle) · time / inferences.
+    pub inference_mj: f64,
 }
 
 /// The model of a measurement.
@@ -98,6 +180,8 @@ pub struct EngineFacts {
     pub threads: usize,
     /// Environment variables that change what it does: `TRACT_CPU_AARCH64_KIND`.
     pub knobs: BTreeMap<String, String>,
+    /// The kernels that it takes on this processor, where it tells.
+    pub kernels: Option<String>,
 }
 
 /// Facts about the machine that measured; what could not be read is `None`.
@@ -198,7 +282,7 @@ mod tests {
     #[test]
     fn a_record_of_another_version_is_refused() {
         let error = Measurement::parse(br#"{"schema": 9}"#, "m.json").unwrap_err().to_string();
-        assert_eq!(error, "m.json: schema is 9; this version reads 1");
+        assert_eq!(error, "m.json: schema is 9; this version reads 2");
         assert!(Measurement::parse(b"{", "m.json").unwrap_err().to_string().contains("m.json"));
     }
 }

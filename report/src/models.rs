@@ -94,7 +94,7 @@ impl Figures {
             latency_p90_ms: latency.p90_ms,
             latency_p99_ms: latency.p99_ms,
             latency_mad_ms: latency.mad_ms,
-            peak_rss_bytes: measurement.peak_rss_bytes,
+            peak_rss_bytes: measurement.memory.peak_rss_bytes,
             file_bytes: measurement.model.model_bytes,
             energy_mj: measurement.energy.as_ref().map(|energy| energy.inference_mj),
             preset: measurement.preset,

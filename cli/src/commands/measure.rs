@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use edge_runner::child::measure_in_child;
-use edge_runner::measure::{Progress, Request, file_name};
-use edge_runner::{EngineKind, EngineOptions};
+use edge_runner::measure::Progress;
+use edge_runner::record::{file_name, partial_name};
+use edge_runner::rounds::{self, Event, LiveMachine, Order, Subject};
+use edge_runner::{EngineChoice, EngineKind, EngineOptions, advice};
 use mfactor::measurement::{Preset, Verdict};
 use mfactor::{Error, Measurement, files};
 use search::Study;
@@ -15,20 +16,21 @@ use crate::output::{Output, table};
 use crate::programs::RUNNER;
 use crate::progress::Line;
 
-/// Measure the exported models on this machine: accuracy, latency, memory
+/// Measure the exported models on this machine: accuracy, latency, memory, energy
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   mfactor measure runs/first --preset quick
-  mfactor measure runs/first --engine ort
+  mfactor measure runs/first --engine all
 
-Each model is measured in a process of its own and its record filed under measurements/host/ at once.")]
+Models are measured in rounds, each round of a model in a process of its own, and records are filed under measurements/host/.
+With --engine all both engines are measured, and the text says which to ship.")]
 pub struct Measure {
     /// Folder of the study
     dir: PathBuf,
     /// Inference engine
-    #[arg(long, value_enum, default_value_t = EngineKind::Tract)]
-    engine: EngineKind,
+    #[arg(long, value_enum, default_value_t = EngineChoice::Tract)]
+    engine: EngineChoice,
     /// Threads of one inference
     #[arg(long, value_name = "N", default_value_t = 1)]
     threads: usize,
@@ -52,34 +54,57 @@ enum Thoroughness {
 impl Measure {
     pub fn run(self, output: &Output) -> anyhow::Result<()> {
         let record = Study::read(&self.dir)?;
-        let models = models(&self.dir)?;
-        let data = record.config.data.map(|data| data.folder);
+        let order = self.order(models(&self.dir)?, record.config.data.map(|data| data.folder));
         let program = RUNNER.find()?;
         let line = Line::new(output);
-        let mut measurements = vec![];
-        for model in models {
-            let name = model.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            let request = self.request(model, data.as_deref());
-            let measurement =
-                measure_in_child(&program, &request, &mut |progress| line.show(&text_of(&name, progress)))?;
-            // Filed at once, lest a later model's failure lose it.
-            let path = measurements_folder(&self.dir).join("host").join(file_name(&measurement));
-            files::write_json(&path, &measurement)?;
-            measurements.push(measurement);
-        }
+        let folder = measurements_folder(&self.dir).join("host");
+        let mut unfiled = None;
+        let mut on_event = |subject: usize, event: Event<'_>| {
+            text_of(&order.subjects[subject], &event).iter().for_each(|text| line.show(text));
+            if let Err(error) = file(&folder, &event) {
+                unfiled.get_or_insert(error);
+            }
+        };
+        let results = rounds::measure(&order, &mut LiveMachine { program: &program }, &mut on_event);
         line.finish();
+        let (measurements, failures): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
+        let measurements: Vec<Measurement> = measurements.into_iter().flatten().collect();
         output.result(&measurements, || text(&measurements))?;
+        if let Some(error) = unfiled.or_else(|| failures.into_iter().find_map(Result::err)) {
+            return Err(error.into());
+        }
         check(&measurements)
     }
 
-    fn request(&self, model: PathBuf, data: Option<&Path>) -> Request {
+    /// Every model with every engine.
+    fn order(&self, models: Vec<PathBuf>, data: Option<PathBuf>) -> Order {
         let preset = match self.preset {
             Thoroughness::Quick => Preset::Quick,
             Thoroughness::Full => Preset::Full,
         };
-        let engine =
-            EngineOptions { kind: self.engine, threads: self.threads, library: self.ort_library.clone() };
-        Request { model, data: data.into_iter().map(Path::to_owned).collect(), engine, preset }
+        let engine = |kind: &EngineKind| EngineOptions {
+            kind: *kind,
+            threads: self.threads,
+            library: self.ort_library.clone(),
+        };
+        let subjects = models.iter().flat_map(|model| {
+            self.engine.kinds().iter().map(|kind| Subject { model: model.clone(), engine: engine(kind) })
+        });
+        Order { subjects: subjects.collect(), data: data.into_iter().collect(), preset }
+    }
+}
+
+/// Files what is known so far, lest a later failure lose it.
+fn file(folder: &Path, event: &Event<'_>) -> mfactor::Result<()> {
+    match event {
+        Event::Partial(measured) => files::write_json(&folder.join(partial_name(measured)), measured),
+        Event::Complete(measured) => {
+            files::write_json(&folder.join(file_name(measured)), measured)?;
+            // Left there after a crash it would only be replaced by the next measurement's.
+            let _ = std::fs::remove_file(folder.join(partial_name(measured)));
+            Ok(())
+        }
+        _ => Ok(()),
     }
 }
 
@@ -118,18 +143,28 @@ fn check(measurements: &[Measurement]) -> anyhow::Result<()> {
     if reasons.is_empty() { Ok(()) } else { Err(Error::Invalid(reasons.join("; ")).into()) }
 }
 
-fn text_of(name: &str, progress: Progress) -> String {
-    match progress {
-        Progress::Loading => format!("{name}: loading"),
-        Progress::WarmingUp => format!("{name}: warming up"),
-        Progress::Window { number, of } => format!("{name}: timing, window {number} of {of}"),
-        Progress::Records { done, of } => format!("{name}: test image {done} of {of}"),
-    }
+fn text_of(subject: &Subject, event: &Event<'_>) -> Option<String> {
+    let model = subject.model.file_stem().unwrap_or_default().to_string_lossy();
+    let name = format!("{model} ({})", subject.engine.kind.name());
+    Some(match event {
+        Event::Progress { round, of, progress } => match progress {
+            Progress::Loading => format!("{name}: loading"),
+            Progress::WarmingUp => format!("{name}: round {round} of {of}, warming up"),
+            Progress::Timing => format!("{name}: round {round} of {of}, timing"),
+            Progress::Records { done, of } => format!("{name}: test image {done} of {of}"),
+        },
+        Event::Retry { reasons, wait } => {
+            let wait = wait.as_secs();
+            format!("{name}: {}; cooling down, at most {wait} s", reasons.join("; "))
+        }
+        Event::Partial(_) | Event::Complete(_) | Event::Failed(_) => return None,
+    })
 }
 
 fn text(measurements: &[Measurement]) -> String {
     let headers = [
         "model",
+        "engine",
         ">accuracy",
         ">p50 ms",
         ">p90 ms",
@@ -143,13 +178,17 @@ fn text(measurements: &[Measurement]) -> String {
         let ms = |value: f64| format!("{value:.3}");
         let missing = || "-".to_owned();
         [
-            measurement.model.metadata.architecture.to_string(),
+            measurement.model.file.trim_end_matches(".onnx").to_owned(),
+            measurement.engine.name.clone(),
             measurement.accuracy.map_or_else(missing, |accuracy| format!("{:.4}", accuracy.accuracy)),
             ms(measurement.latency.p50_ms),
             ms(measurement.latency.p90_ms),
             ms(measurement.latency.p99_ms),
             format!("{:.1}", measurement.load_ms),
-            measurement.peak_rss_bytes.map_or_else(missing, |bytes| format!("{:.1}", bytes as f64 / 1e6)),
+            measurement
+                .memory
+                .peak_rss_bytes
+                .map_or_else(missing, |bytes| format!("{:.1}", bytes as f64 / 1e6)),
             format!("{:.0}", measurement.model.model_bytes as f64 / 1e3),
             if measurement.counts() { "valid".to_owned() } else { "does not count".to_owned() },
         ]
@@ -158,14 +197,16 @@ fn text(measurements: &[Measurement]) -> String {
     if let Some(first) = measurements.first() {
         let engine = &first.engine;
         text.push_str(&format!(
-            "\n{} with {} {}, {} thread{}, batch 1, preset {}\n",
+            "\n{}, {} thread{}, batch 1, preset {}\n",
             first.board.name,
-            engine.name,
-            engine.version,
             engine.threads,
             if engine.threads == 1 { "" } else { "s" },
             if first.preset == Preset::Quick { "quick: a first look only" } else { "full" },
         ));
+    }
+    let advice = advice::advise(measurements);
+    if !advice.is_empty() {
+        text.push_str(&format!("\n{}", advice::text(&advice)));
     }
     text
 }

@@ -1,27 +1,28 @@
-//! `edge-runner measure`: accuracy, latency and memory of models, each in a process of its own.
+//! `edge-runner measure`: accuracy, latency, memory and energy of models.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use edge_runner::child;
-use edge_runner::measure::{self, Progress, Request};
+use edge_runner::measure::Progress;
+use edge_runner::rounds::{self, Event, LiveMachine, Order, Subject};
+use edge_runner::{EngineChoice, EngineOptions, advice, record};
 use mfactor::measurement::{Measurement, Preset, Verdict};
 use mfactor::{Error, Result, exit, files};
 
-use crate::commands::EngineArguments;
 use crate::output::Output;
 
 /// A process that has less of its core than this was disturbed by others.
 const UNDISTURBED_SHARE: f64 = 0.97;
 
-/// Measure accuracy, latency and memory of models
+/// Measure accuracy, latency, memory and energy of models
 ///
-/// Each model is measured in a process of its own, one image at a time, on one core where that is allowed.
+/// Models are measured in rounds: each round times every model once, one image at a time, in a process of its own, on
+/// one core where that is allowed. A round in which the board throttled is tried again after a cool-down.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  edge-runner measure models/*.onnx --data test_batch.bin --output measurements\n  \
-                  edge-runner measure model.onnx --engine ort --preset quick --json"
+                  edge-runner measure model.onnx --engine all --preset quick --json"
 )]
 pub struct Arguments {
     /// The models
@@ -30,14 +31,22 @@ pub struct Arguments {
     /// Labelled test records for the accuracy: a file of records, or a data-set folder
     #[arg(long, value_name = "FILE")]
     data: Vec<PathBuf>,
-    /// full: 5 windows of at least 10 s and 1024 samples in all; quick: 1 s and 100 samples, for a first look
+    /// full: 5 rounds of at least 10 s and 1024 samples in all, which must agree; quick: 1 s and 100 samples, for a
+    /// first look
     #[arg(long, value_enum, default_value = "full")]
     preset: PresetArgument,
-    /// Folder for the records, one file a model, written as soon as it is measured
+    /// Folder for the records, one file a model and engine; a round's figures are there as soon as it is over
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
-    #[command(flatten)]
-    engine: EngineArguments,
+    /// What runs the models; all: both engines, and which to ship
+    #[arg(long, value_enum, default_value = "tract")]
+    engine: EngineChoice,
+    /// Threads of one inference
+    #[arg(long, default_value_t = edge_runner::engine::DEFAULT_THREADS)]
+    threads: usize,
+    /// ONNX Runtime's library (else $ORT_DYLIB_PATH, $VIRTUAL_ENV, or a .venv folder)
+    #[arg(long, value_name = "FILE")]
+    ort_library: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -51,41 +60,56 @@ enum PresetArgument {
 pub fn run(arguments: &Arguments, output: &Output) -> Result<u8> {
     check_names(&arguments.models, arguments.output.is_some())?;
     let program = std::env::current_exe().map_err(Error::io("find", Path::new("this program")))?;
-    let mut measurements = vec![];
-    let mut code = exit::DONE;
-    for model in &arguments.models {
-        match measure_one(&program, model, arguments, output) {
-            Ok(measurement) => measurements.push(measurement),
-            Err(error) => {
-                output.error(&error);
-                code = if code == exit::DONE { error.exit_code() } else { code };
-            }
+    let order = order(arguments);
+    let mut unfiled = None;
+    let mut on_event = |subject: usize, event: Event<'_>| {
+        tell(output, &order.subjects[subject], &event);
+        let filed = arguments.output.as_deref().map_or(Ok(()), |folder| file(folder, &event));
+        if let Err(error) = filed {
+            unfiled.get_or_insert(error);
         }
-    }
-    if code == exit::DONE && measurements.iter().any(|measured| measured.verdict != Verdict::Valid) {
-        code = exit::INVALID;
-    }
+    };
+    let results = rounds::measure(&order, &mut LiveMachine { program: &program }, &mut on_event);
+    let code = results.iter().find_map(|result| result.as_ref().err()).map(Error::exit_code);
+    let measurements: Vec<Measurement> = results.into_iter().flatten().collect();
+    let is_invalid = measurements.iter().any(|measured| measured.verdict != Verdict::Valid);
     output.result(&measurements, || table(&measurements))?;
-    Ok(code)
+    match unfiled {
+        Some(error) => Err(error),
+        None => Ok(code.unwrap_or(if is_invalid { exit::INVALID } else { exit::DONE })),
+    }
 }
 
-fn measure_one(program: &Path, model: &Path, arguments: &Arguments, output: &Output) -> Result<Measurement> {
-    let request = Request {
-        model: model.to_owned(),
-        data: arguments.data.clone(),
-        engine: arguments.engine.options(),
-        preset: match arguments.preset {
-            PresetArgument::Full => Preset::Full,
-            PresetArgument::Quick => Preset::Quick,
-        },
+/// Every model with every engine.
+fn order(arguments: &Arguments) -> Order {
+    let engine = |kind: &edge_runner::EngineKind| EngineOptions {
+        threads: arguments.threads,
+        library: arguments.ort_library.clone(),
+        ..EngineOptions::new(*kind)
     };
-    let measurement =
-        child::measure_in_child(program, &request, &mut |progress| tell(output, model, progress))?;
-    if let Some(folder) = &arguments.output {
-        files::write_json(&folder.join(measure::file_name(&measurement)), &measurement)?;
+    let engines: Vec<EngineOptions> = arguments.engine.kinds().iter().map(engine).collect();
+    let subjects = arguments.models.iter().flat_map(|model| {
+        engines.iter().map(|engine| Subject { model: model.clone(), engine: engine.clone() })
+    });
+    let preset = match arguments.preset {
+        PresetArgument::Full => Preset::Full,
+        PresetArgument::Quick => Preset::Quick,
+    };
+    Order { subjects: subjects.collect(), data: arguments.data.clone(), preset }
+}
+
+/// Files what is known so far, lest a later failure lose it.
+fn file(folder: &Path, event: &Event<'_>) -> Result<()> {
+    match event {
+        Event::Partial(measured) => files::write_json(&folder.join(record::partial_name(measured)), measured),
+        Event::Complete(measured) => {
+            files::write_json(&folder.join(record::file_name(measured)), measured)?;
+            // Left there after a crash it would only be replaced by the next measurement's.
+            let _ = std::fs::remove_file(folder.join(record::partial_name(measured)));
+            Ok(())
+        }
+        _ => Ok(()),
     }
-    warn(output, &measurement);
-    Ok(measurement)
 }
 
 /// Two models of one name would overwrite each other's record.
@@ -100,21 +124,29 @@ fn check_names(models: &[PathBuf], is_filed: bool) -> Result<()> {
     }
 }
 
-fn tell(output: &Output, model: &Path, progress: Progress) {
-    let name = model.file_name().unwrap_or_default().to_string_lossy();
-    match progress {
-        Progress::Loading => output.say(format!("{name}: loading")),
-        Progress::WarmingUp => output.say(format!("{name}: warming up")),
-        Progress::Window { number, of } => output.say(format!("{name}: window {number} of {of}")),
-        Progress::Records { done, of } if done % 1000 == 0 || done == of => {
+fn tell(output: &Output, subject: &Subject, event: &Event<'_>) {
+    let model = subject.model.file_name().unwrap_or_default().to_string_lossy();
+    let name = format!("{model} ({})", subject.engine.kind.name());
+    match event {
+        Event::Progress { round, of, progress: Progress::Timing } => {
+            output.say(format!("{name}: round {round} of {of}"));
+        }
+        Event::Progress { progress: Progress::Records { done, of }, .. }
+            if done % 1000 == 0 || done == of =>
+        {
             output.say(format!("{name}: {done} of {of} test images"));
         }
-        Progress::Records { .. } => {}
+        Event::Retry { reasons, wait } => {
+            let (reasons, wait) = (reasons.join("; "), wait.as_secs());
+            output.say(format!("{name}: {reasons}; trying again after at most {wait} s to cool down"));
+        }
+        Event::Failed(error) => output.error(error),
+        Event::Complete(measured) => warn(output, &name, measured),
+        Event::Progress { .. } | Event::Partial(_) => {}
     }
 }
 
-fn warn(output: &Output, measurement: &Measurement) {
-    let name = &measurement.model.file;
+fn warn(output: &Output, name: &str, measurement: &Measurement) {
     if let Verdict::Invalid { reasons } = &measurement.verdict {
         reasons.iter().for_each(|reason| output.say(format!("{name}: not valid: {reason}")));
     }
@@ -136,14 +168,16 @@ fn warn(output: &Output, measurement: &Measurement) {
 
 fn table(measurements: &[Measurement]) -> String {
     let mut text = format!(
-        "{:<24}{:>7}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>9}  verdict\n",
-        "model", "engine", "accuracy", "P", "p50 ms", "p90 ms", "p99 ms", "load ms", "RSS MiB"
+        "{:<24}{:>6}{:>10}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}  verdict\n",
+        "model", "engine", "accuracy", "p50 ms", "p90 ms", "p99 ms", "load ms", "RSS MiB", "mJ"
     );
     for measured in measurements {
-        let accuracy = measured.accuracy.map_or_else(|| "-".to_owned(), |a| format!("{:.4}", a.accuracy));
-        let memory = measured
-            .peak_rss_bytes
-            .map_or_else(|| "-".to_owned(), |bytes| format!("{:.1}", bytes as f64 / f64::from(1 << 20)));
+        let missing = || "-".to_owned();
+        let accuracy = measured.accuracy.map_or_else(missing, |a| format!("{:.4}", a.accuracy));
+        let peak = measured.memory.peak_rss_bytes;
+        let memory = peak.map_or_else(missing, |bytes| format!("{:.1}", bytes as f64 / f64::from(1 << 20)));
+        let energy = measured.energy.as_ref();
+        let energy = energy.map_or_else(missing, |e| format!("{:.2}", e.inference_mj));
         let latency = &measured.latency;
         let verdict = match (&measured.verdict, measured.board.emulated) {
             (Verdict::Invalid { .. }, _) => "invalid",
@@ -151,15 +185,18 @@ fn table(measurements: &[Measurement]) -> String {
             (Verdict::Valid, false) => "valid",
         };
         text.push_str(&format!(
-            "{:<24}{:>7}{accuracy:>10}{:>10}{:>10.3}{:>10.3}{:>10.3}{:>10.2}{memory:>9}  {verdict}\n",
+            "{:<24}{:>6}{accuracy:>10}{:>9.3}{:>9.3}{:>9.3}{:>9.2}{memory:>9}{energy:>9}  {verdict}\n",
             measured.model.file,
             measured.engine.name,
-            measured.model.parameters,
             latency.p50_ms,
             latency.p90_ms,
             latency.p99_ms,
             measured.load_ms,
         ));
+    }
+    let advice = advice::advise(measurements);
+    if !advice.is_empty() {
+        text.push_str(&format!("\n{}", advice::text(&advice)));
     }
     text
 }

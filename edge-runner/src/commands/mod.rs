@@ -25,6 +25,7 @@ pub struct EngineArguments {
 }
 
 impl EngineArguments {
+    /// The options of one engine.
     fn options(&self) -> EngineOptions {
         EngineOptions { kind: self.engine, threads: self.threads, library: self.ort_library.clone() }
     }

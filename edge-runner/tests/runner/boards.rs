@@ -27,7 +27,7 @@ const RASPBERRY_PI_4: &[(&str, &str)] = &[
     ("commands/vcgencmd get_throttled", "throttled=0x50000\n"),
 ];
 
-fn tree(files: &[(&str, &str)]) -> (TempDir, SystemTree) {
+pub fn tree(files: &[(&str, &str)]) -> (TempDir, SystemTree) {
     let folder = tempfile::tempdir().unwrap();
     for (path, text) in files {
         let path = folder.path().join(path);

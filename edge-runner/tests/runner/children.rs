@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use edge_runner::child::{measure_in_child, serve};
-use edge_runner::measure::Request;
+use edge_runner::measure::{Part, Request};
 use edge_runner::{EngineKind, EngineOptions};
 use mfactor::measurement::Preset;
 use mfactor::{Error, exit};
@@ -13,9 +13,8 @@ use mfactor::{Error, exit};
 fn request() -> Request {
     Request {
         model: "some.onnx".into(),
-        data: vec![],
         engine: EngineOptions::new(EngineKind::Tract),
-        preset: Preset::Quick,
+        part: Part::Round { preset: Preset::Quick },
     }
 }
 

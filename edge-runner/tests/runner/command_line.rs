@@ -56,7 +56,15 @@ fn a_measurement_is_printed_and_filed() {
     assert!(measured.latency.samples_ns.len() >= 100 && measured.latency.windows.len() == 5);
     assert!(measured.warm_up_inferences >= 5 && measured.pinned_core.is_some());
     assert!(measured.processor_share > 0.0 && measured.processor_share < 1.1);
-    assert!(measured.peak_rss_bytes > measured.baseline_rss_bytes && measured.private_dirty_bytes.is_some());
+    assert_eq!(measured.rounds.len(), measured.latency.windows.len());
+    assert!(measured.rounds.iter().all(|round| round.set_aside_ns.is_empty() && round.attempt == 1));
+    let memory = &measured.memory;
+    assert!(memory.peak_rss_bytes > memory.baseline_rss_bytes, "{memory:?}");
+    assert!(memory.load_peak_rss_bytes > memory.baseline_rss_bytes, "{memory:?}");
+    assert!(memory.model_private_dirty_bytes() > Some(0), "{memory:?}");
+    assert!(memory.allocator_peak_bytes > Some(measured.model.model_bytes), "{memory:?}");
+    assert!(measured.engine.kernels.as_ref().is_some_and(|kernels| kernels.contains("f32")));
+    assert!(!std::fs::exists(Path::new(&filed).join("tiny.tract.json.partial")).unwrap());
 }
 
 #[test]
@@ -75,7 +83,7 @@ fn every_model_is_measured_and_what_is_not_valid_says_why() {
     };
     assert!(reasons(&printed[0]).contains("its metadata says 1"), "{:?}", printed[0].verdict);
     assert!(reasons(&printed[1]).contains("golden"), "{:?}", printed[1].verdict);
-    assert!(talk(&output).contains("counted.onnx: not valid: "), "{}", talk(&output));
+    assert!(talk(&output).contains("counted.onnx (tract): not valid: "), "{}", talk(&output));
 }
 
 #[test]
@@ -105,6 +113,46 @@ fn onnx_runtime_is_measured_or_missed() {
         let output = edge_runner(&arguments);
         assert_eq!(code(&output), exit::DONE, "{}", talk(&output));
         assert_eq!(json(&output)[0]["engine"]["name"], "ort");
+        assert_eq!(
+            json(&output)[0]["memory"]["allocator_peak_bytes"],
+            Value::Null,
+            "it allocates for itself"
+        );
+    }
+}
+
+#[test]
+fn both_engines_are_measured_in_turn_and_one_is_advised() {
+    if !model::onnx_runtime_is_here() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let model = write(&folder, "tiny.onnx", &model::metadata());
+    let filed = text(folder.path().join("records"));
+    let output =
+        edge_runner(&["measure", &model, "--engine", "all", "--preset", "quick", "--output", &filed]);
+    assert_eq!(code(&output), exit::DONE, "{}", talk(&output));
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(printed.contains("3: ship tiny.onnx with "), "{printed}");
+    let rounds: Vec<String> =
+        talk(&output).lines().filter(|line| line.contains(": round ")).map(str::to_owned).collect();
+    let expected = [
+        (1, "tract", "ort"),
+        (2, "ort", "tract"),
+        (3, "tract", "ort"),
+        (4, "ort", "tract"),
+        (5, "tract", "ort"),
+    ];
+    let in_turn: Vec<String> = expected
+        .iter()
+        .flat_map(|(round, one, other)| {
+            [one, other].map(|name| format!("tiny.onnx ({name}): round {round} of 5"))
+        })
+        .collect();
+    assert_eq!(rounds, in_turn);
+    for engine in ["tract", "ort"] {
+        let path = Path::new(&filed).join(format!("tiny.{engine}.json"));
+        assert_eq!(Measurement::parse(&std::fs::read(path).unwrap(), engine).unwrap().engine.name, engine);
     }
 }
 

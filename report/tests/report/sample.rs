@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use mfactor::measurement::{
-    Board, Conditions, Energy, EngineFacts, Latency, MeasuredAccuracy, MeasuredModel, Preset, SCHEMA, Verdict,
+    Board, Conditions, Energy, EngineFacts, Latency, MeasuredAccuracy, MeasuredModel, MemoryUse, Preset,
+    SCHEMA, Verdict,
 };
 use mfactor::{
     Architecture, Cost, Limits, Measurement, ModelMetadata, Objective, Recipe, SearchSpace, Trial, TrialState,
@@ -219,6 +220,7 @@ fn measurement(
             version: "0.23.9".to_owned(),
             threads: 1,
             knobs: BTreeMap::new(),
+            kernels: None,
         },
         board: Board {
             name: board.name.to_owned(),
@@ -238,14 +240,20 @@ fn measurement(
         first_inference_ms: 2.0 * expected,
         warm_up_inferences: 20,
         latency: Latency::from_samples(samples).unwrap(),
-        baseline_rss_bytes: Some(4_000_000),
-        private_dirty_bytes: None,
         energy: board.watts.map(|watts| Energy {
-            inference_mj: watts * expected * (1.0 + rng.random_range(-0.03..0.03)),
             source: "synthetic".to_owned(),
+            samples_per_second: None,
+            idle_watts: 0.0,
+            watts,
+            inference_mj: watts * expected * (1.0 + rng.random_range(-0.03..0.03)),
         }),
         processor_share: 1.0,
-        peak_rss_bytes: Some(9_000_000 + 9 * trial.cost.parameters + 4096 * rng.random_range(0..40)),
+        memory: MemoryUse {
+            baseline_rss_bytes: Some(4_000_000),
+            peak_rss_bytes: Some(9_000_000 + 9 * trial.cost.parameters + 4096 * rng.random_range(0..40)),
+            ..MemoryUse::default()
+        },
+        rounds: vec![],
         verdict: Verdict::Valid,
     }
 }
