@@ -71,6 +71,6 @@ fn nothing_is_advised_on_one_way_or_on_what_does_not_count() {
     let one = measured("m.onnx", EngineKind::Tract, 1000);
     let mut emulated = measured("m.onnx", EngineKind::Ort, 10);
     emulated.board.emulated = true;
-    assert_eq!(advise(&[one.clone()]), []);
+    assert_eq!(advise(std::slice::from_ref(&one)), []);
     assert_eq!(advise(&[one, emulated]), []);
 }
