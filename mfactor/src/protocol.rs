@@ -2,7 +2,8 @@
 //! standard input, events up its standard output.
 //!
 //! The legal order of events is `ready` once after the start, then for each job `epoch` zero or more times and
-//! one of `done` and `failed`.
+//! one of `done`, `pruned` and `failed`. After the epochs that a job names in `decisions`, and only there, the
+//! trainer waits for one [`Decision`] line.
 //!
 //! JSON has no word for what is not a finite number: such a value travels as `null` and arrives as NaN.
 
@@ -32,11 +33,27 @@ pub struct Job {
     pub data: PathBuf,
     /// Folder that receives [`WEIGHTS_FILE`] and [`CHECK_FILE`].
     pub output: PathBuf,
+    /// Epochs, from 1, after which the trainer waits to be told whether to go on; rising, and none is the last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decisions: Vec<u32>,
+}
+
+/// What the search answers after an epoch that [`Job::decisions`] names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Decision {
+    /// The trial.
+    pub trial: u64,
+    /// Whether to go on. If not, the job ends with [`Event::Pruned`] and leaves no files.
+    pub go_on: bool,
 }
 
 /// Variable in which a search tells the trainer that it starts the search's own process id: where the system
 /// can see to it, the trainer ends with that process, however it ends.
 pub const OWNER_VARIABLE: &str = "MFACTOR_TRAINER_OWNER";
+/// Variable in which a search tells a trainer on which of the machine's cores it runs: their numbers with commas
+/// between. What it changes is speed alone.
+pub const CORES_VARIABLE: &str = "MFACTOR_TRAINER_CORES";
 /// The trained tensors, named as [`crate::Layer::tensors`] says, in f32, with [`MEAN_TENSOR`] and
 /// [`DEVIATION_TENSOR`] beside them.
 pub const WEIGHTS_FILE: &str = "weights.safetensors";
@@ -67,6 +84,16 @@ pub enum Event {
         trial: u64,
         /// The result.
         evaluation: Evaluation,
+    },
+    /// The job was stopped early, as a [`Decision`] asked.
+    Pruned {
+        /// The trial.
+        trial: u64,
+        /// Wall-clock seconds of the job.
+        #[serde(deserialize_with = "number_or_nan")]
+        seconds: f64,
+        /// Training images that were seen.
+        images: u64,
     },
     /// The job failed; the trainer is ready for another.
     Failed {

@@ -45,15 +45,24 @@ pub struct Trial {
     pub m_factor: Option<f64>,
     /// Validation accuracy after each epoch, 0 to 1.
     pub epoch_accuracies: Vec<f64>,
-    /// Wall-clock seconds of the evaluation.
+    /// Wall-clock seconds of the evaluation, of a complete or pruned trial. Of a reused one: what it took when
+    /// it was trained.
     pub seconds: Option<f64>,
-    /// Training images seen.
+    /// Training images seen, likewise.
     pub images: Option<u64>,
+    /// Whether the same training was found among earlier ones and cost nothing.
+    #[serde(default)]
+    pub reused: bool,
     /// Why it failed.
     pub failure: Option<String>,
 }
 
 impl Trial {
+    /// Seconds that this study spent on it.
+    pub fn seconds_spent(&self) -> f64 {
+        if self.reused { 0.0 } else { self.seconds.unwrap_or(0.0) }
+    }
+
     /// Whether nothing more will happen to it.
     pub fn is_finished(&self) -> bool {
         self.state != TrialState::Running
@@ -109,6 +118,7 @@ mod tests {
             epoch_accuracies: vec![],
             seconds: None,
             images: None,
+            reused: false,
             failure: None,
         }
     }

@@ -3,14 +3,17 @@
 mod differences;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use mfactor::dataset::DataSet;
 use mfactor::objective::check_alpha;
 use mfactor::{Error, Recipe, Result, SearchSpace, files};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use crate::evaluators::{Constant, Evaluator, Table, TrainerCommand, TrainerProcess};
+use crate::evaluators::{Cached, Constant, Evaluator, Table, TrainerCommand, TrainerProcess};
+use crate::pruning::Pruning;
 use crate::strategies::StrategyKind;
 
 /// Version of the file's form.
@@ -43,6 +46,13 @@ pub struct StudyConfig {
     /// Whether the smallest architecture is measured too, before all strategies.
     #[serde(default = "default_baseline")]
     pub baseline: bool,
+    /// Trials of one strategy that run at once. It decides the result, for a strategy proposes a trial without
+    /// knowing how the others end that run beside it.
+    #[serde(default = "default_workers")]
+    pub workers: u64,
+    /// How trials without promise are stopped early; none is if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prune: Option<Pruning>,
     /// Seconds after which a trial fails; unlimited if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial_timeout_seconds: Option<u64>,
@@ -66,6 +76,10 @@ fn default_strategies() -> Vec<StrategyKind> {
 
 fn default_trials() -> u64 {
     50
+}
+
+fn default_workers() -> u64 {
+    1
 }
 
 fn default_alpha() -> f64 {
@@ -161,6 +175,8 @@ impl StudyConfig {
             seed: 0,
             alpha: default_alpha(),
             baseline: default_baseline(),
+            workers: default_workers(),
+            prune: None,
             trial_timeout_seconds: None,
             evaluator: EvaluatorConfig::default(),
             data: None,
@@ -203,6 +219,8 @@ impl StudyConfig {
         check("trials", (1..=1_000_000).contains(&self.trials), "must be from 1 to 1000000")?;
         check("seed", i64::try_from(self.seed).is_ok(), "must be below 2^63")?;
         check("alpha", check_alpha(self.alpha).is_ok(), "must be a finite number above 0")?;
+        check("workers", (1..=1024).contains(&self.workers), "must be from 1 to 1024")?;
+        self.prune.as_ref().map_or(Ok(()), |prune| prune.check(subject))?;
         let timeout = self.trial_timeout_seconds.unwrap_or(1);
         check(
             "trial_timeout_seconds",
@@ -226,27 +244,46 @@ impl StudyConfig {
         }
     }
 
-    /// The evaluator that this configuration asks for, after a look at what it reads: a table or data set
-    /// that has changed is refused. `trainer` is started when the first job comes, and only where there is
-    /// something to train.
-    pub fn evaluator(&self, trainer: TrainerCommand) -> Result<Box<dyn Evaluator>> {
-        Ok(match &self.evaluator {
-            EvaluatorConfig::Train => {
-                self.check_data("the study")?;
-                self.data.as_ref().map_or(Ok(()), |data| data.check(&self.space))?;
-                let timeout = self.trial_timeout_seconds.map(Duration::from_secs);
-                Box::new(TrainerProcess::new(trainer, timeout))
+    /// The evaluators that this configuration asks for, one for each of `trainers`, after a look at what they
+    /// read: a table or data set that has changed is refused. A trainer is started when its first job comes, and
+    /// only where there is something to train. Trainings are kept in the folder `cache`, and found again there.
+    pub fn evaluators(
+        &self,
+        trainers: &[TrainerCommand],
+        cache: Option<&Path>,
+    ) -> Result<Vec<Box<dyn Evaluator>>> {
+        match &self.evaluator {
+            EvaluatorConfig::Train => self.trainers(trainers, cache),
+            EvaluatorConfig::Constant { accuracy } => {
+                let constant = Constant::new(*accuracy)?;
+                Ok(trainers.iter().map(|_| Box::new(constant) as Box<dyn Evaluator>).collect())
             }
-            EvaluatorConfig::Constant { accuracy } => Box::new(Constant::new(*accuracy)?),
             EvaluatorConfig::Table { file, sha256 } => {
                 if files::sha256(&files::read(file)?) != *sha256 {
                     let problem =
                         "the table has changed since the study began; restore it, or start a new study";
                     return Err(Error::file(file, problem));
                 }
-                Box::new(Table::load(file, &self.space)?)
+                let table = Arc::new(Table::load(file, &self.space)?);
+                let table = || Box::new(Arc::clone(&table)) as Box<dyn Evaluator>;
+                Ok(trainers.iter().map(|_| table()).collect())
             }
-        })
+        }
+    }
+
+    fn trainers(&self, trainers: &[TrainerCommand], cache: Option<&Path>) -> Result<Vec<Box<dyn Evaluator>>> {
+        self.check_data("the study")?;
+        self.data.as_ref().map_or(Ok(()), |data| data.check(&self.space))?;
+        let timeout = self.trial_timeout_seconds.map(Duration::from_secs);
+        let evaluator = |command: &TrainerCommand| -> Result<Box<dyn Evaluator>> {
+            let trainer = TrainerProcess::new(command.clone(), timeout);
+            let Some(cache) = cache else { return Ok(Box::new(trainer)) };
+            let fingerprint = self.data.as_ref().map(|data| &data.fingerprint);
+            let arguments: Vec<_> = command.arguments.iter().map(|text| text.to_string_lossy()).collect();
+            let context = json!({ "data": fingerprint, "trainer": arguments });
+            Ok(Box::new(Cached::new(trainer, cache, context)?))
+        };
+        trainers.iter().map(evaluator).collect()
     }
 }
 

@@ -1,29 +1,77 @@
 //! Evaluators: what turns an architecture into an accuracy, the only expensive call in a study. They know
 //! neither strategies nor the study.
 
+mod cached;
 mod constant;
 mod table;
 mod trainer_process;
 
 use std::sync::atomic::AtomicBool;
 
-use mfactor::protocol::{Evaluation, Event, Job};
+use mfactor::protocol::{Epoch, Evaluation, Job, TrainerFacts};
 use mfactor::{Error, Result};
 
+pub use cached::Cached;
 pub use constant::Constant;
 pub use table::Table;
 pub use trainer_process::{TrainerCommand, TrainerProcess};
 
-/// Turns an architecture into an evaluation.
-pub trait Evaluator {
-    /// Evaluates one job. Events of the job go to `on_event` as they come; an error from it ends the evaluation.
-    /// Once `stop` is set the evaluation ends soon, with [`Error::Interrupted`].
+/// Turns an architecture into an evaluation. A study with several workers has one evaluator for each and calls
+/// them from threads of their own.
+pub trait Evaluator: Send {
+    /// Evaluates one job. What happens on the way goes to `on_report` as it comes. Its answer to an epoch that
+    /// [`Job::decisions`] names says whether to go on, and means nothing elsewhere; an error from it ends the
+    /// evaluation. Once `stop` is set the evaluation ends soon, with [`Error::Interrupted`].
     fn evaluate(
         &mut self,
         job: &Job,
-        on_event: &mut dyn FnMut(Event) -> Result<()>,
+        on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
         stop: &AtomicBool,
     ) -> Result<Evaluation, Failure>;
+}
+
+impl<E: Evaluator + ?Sized> Evaluator for Box<E> {
+    fn evaluate(
+        &mut self,
+        job: &Job,
+        on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
+        stop: &AtomicBool,
+    ) -> Result<Evaluation, Failure> {
+        (**self).evaluate(job, on_report, stop)
+    }
+}
+
+impl<E: Evaluator + ?Sized> Evaluator for &mut E {
+    fn evaluate(
+        &mut self,
+        job: &Job,
+        on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
+        stop: &AtomicBool,
+    ) -> Result<Evaluation, Failure> {
+        (**self).evaluate(job, on_report, stop)
+    }
+}
+
+/// What an evaluator reports on the way.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Report {
+    /// A trainer is up; again after each restart.
+    Trainer(TrainerFacts),
+    /// An epoch has ended.
+    Epoch(Epoch),
+    /// The result comes from an earlier training of the same job. Sent before its epochs.
+    Reused,
+    /// Something went wrong that changes no result, in a sentence.
+    Warning(String),
+}
+
+/// Whether an evaluation goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It does.
+    GoOn,
+    /// It ends here, with [`Failure::Pruned`].
+    Prune,
 }
 
 /// Why there is no evaluation.
@@ -31,6 +79,13 @@ pub trait Evaluator {
 pub enum Failure {
     /// This trial failed, for the reason given; another may succeed.
     Trial(String),
+    /// The study's verdict ended it early.
+    Pruned {
+        /// Wall-clock seconds until then.
+        seconds: f64,
+        /// Training images that were seen.
+        images: u64,
+    },
     /// No trial can succeed: the study ends.
     Study(Error),
 }

@@ -3,8 +3,8 @@
 use mfactor::protocol::{Epoch, TrainerFacts};
 use mfactor::{Architecture, Trial};
 
-/// What happened. For each trial: `Started`, `Epoch` zero or more times, then one of `Finished` and `Failed`,
-/// or nothing more if the study was stopped.
+/// What happened. For each trial: `Started`, `Epoch` zero or more times, then one of `Finished`, `Pruned` and
+/// `Failed`, or nothing more if the study was stopped. With several workers the events of several trials mix.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StudyEvent {
     /// A trainer is up; again after each restart.
@@ -27,6 +27,20 @@ pub enum StudyEvent {
         place: Place,
         /// Its result.
         trial: Trial,
+    },
+    /// A trial was stopped early, for others were ahead of it.
+    Pruned {
+        /// Which.
+        place: Place,
+        /// The trial, with its accuracies so far.
+        trial: Trial,
+    },
+    /// Something went wrong in a trial that does not change its result.
+    Warning {
+        /// Which trial.
+        place: Place,
+        /// What, in a sentence.
+        text: String,
     },
     /// A trial failed, and the search goes on.
     Failed {

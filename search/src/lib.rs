@@ -6,9 +6,10 @@
 //! | module | holds |
 //! |---|---|
 //! | [`strategies`] | who proposes: random search, regularized evolution, TPE, policy-based RL |
-//! | [`evaluators`] | who answers: a trainer process, a table, a constant |
+//! | [`evaluators`] | who answers: a trainer process, a table, a constant, a cache of earlier trainings |
 //! | [`study`] | the loop, and what is known of a study afterwards |
 //! | [`config`] | `study.toml`: all that decides a study's result |
+//! | [`pruning`] | which trials are stopped early |
 //! | [`events`] | what a running study tells its observer |
 //! | [`simulation`] | a strategy against a function, for judging strategies |
 //! | `journal` | Optuna's journal format, appended as things happen |
@@ -18,6 +19,7 @@
 pub mod config;
 pub mod evaluators;
 pub mod events;
+pub mod pruning;
 pub mod simulation;
 pub mod strategies;
 pub mod study;
@@ -29,7 +31,8 @@ mod tell;
 mod track;
 
 pub use config::StudyConfig;
-pub use evaluators::{Evaluator, Failure};
+pub use evaluators::{Evaluator, Failure, Report, Verdict};
 pub use events::{Place, StudyEvent};
+pub use pruning::Pruning;
 pub use strategies::{Strategy, StrategyKind};
 pub use study::{Baselines, Outcome, RandomBaseline, Study, StudyRecord};

@@ -12,6 +12,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
+use crate::evaluators::Failure;
 use crate::strategies::StrategyKind;
 use crate::track::{Terms, Track};
 
@@ -42,6 +43,7 @@ pub fn simulate(
         let Some(trial) = track.ask(number, &terms) else { break };
         overhead += begin.elapsed();
         let answer = accuracy(&trial).map(|accuracy| Evaluation { accuracy, seconds: 0.0, images: 0 });
+        let answer = answer.map_err(Failure::Trial);
         let begin = Instant::now();
         track.add(trial);
         track.end(track.tell(number as usize, answer, &terms));

@@ -27,7 +27,7 @@ pub use tpe::Tpe;
 pub trait Strategy {
     /// The next architecture to try, or `None` once every architecture of the space was tried. `trials` is
     /// the history of this strategy by trial number, running trials included; none of its architectures is
-    /// proposed again.
+    /// proposed again. A pruned trial has the M-factor of the accuracy it had got to.
     fn propose(
         &mut self,
         space: &SearchSpace,

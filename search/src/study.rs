@@ -3,6 +3,7 @@
 mod place;
 mod record;
 mod run;
+mod workers;
 
 use std::path::{Path, PathBuf};
 
@@ -74,13 +75,13 @@ impl Study {
     /// Reads the study in `folder` without opening it: other processes may, one of them may be running it.
     pub fn read(folder: &Path) -> Result<StudyRecord> {
         let config = load_config(folder)?;
-        let terms = Terms::new(config.space.clone(), config.alpha, config.seed)?;
+        let terms = terms(&config)?;
         let trials = journal::read(&folder.join(JOURNAL_FILE), &terms.space, &terms.objective)?;
         Ok(StudyRecord { config, trials })
     }
 
     fn open(folder: &Path, config: StudyConfig, lock: StudyLock) -> Result<Self> {
-        let terms = Terms::new(config.space.clone(), config.alpha, config.seed)?;
+        let terms = terms(&config)?;
         let mut journal = Journal::open(&folder.join(JOURNAL_FILE))?;
         let trials = journal.trials(&terms.space, &terms.objective)?;
         let of = |name: &str| trials.iter().filter(|trial| trial.strategy == name).cloned().collect();
@@ -156,6 +157,11 @@ fn load_config(folder: &Path) -> Result<StudyConfig> {
     Ok(config)
 }
 
+fn terms(config: &StudyConfig) -> Result<Terms> {
+    let terms = Terms::new(config.space.clone(), config.alpha, config.seed)?;
+    Ok(Terms { workers: config.workers, pruning: config.prune.clone(), ..terms })
+}
+
 /// Name of the Optuna study of one strategy.
 fn optuna_name(config: &StudyConfig, strategy: &str) -> String {
     format!("{}-{strategy}", config.name)
@@ -171,6 +177,7 @@ fn study_attributes(config: &StudyConfig, strategy: &str, versions: Option<&Valu
     let attributes = [
         ("strategy", json!(strategy)),
         ("seed", json!(config.seed)),
+        ("workers", json!(config.workers)),
         ("alpha", json!(config.alpha)),
         ("evaluator", json!(config.evaluator)),
         ("data", json!(config.data.as_ref().map(|data| &data.name))),

@@ -3,10 +3,14 @@
 use mfactor::protocol::Evaluation;
 use mfactor::{Objective, Trial, TrialState};
 
+use crate::evaluators::Failure;
+
 /// Ends `trial` with the evaluator's answer, or with the reason why there is none. A complete trial has a
-/// finite accuracy from 0 to 1; anything else is a failure with its reason, and the search goes on.
-pub(crate) fn tell(trial: &mut Trial, answer: Result<Evaluation, String>, objective: &Objective) {
-    match answer.and_then(believable) {
+/// finite accuracy from 0 to 1; a pruned one has only what it cost; anything else is a failure with its reason,
+/// and the search goes on. An answer that ends the study is no answer to a trial: it fails like any other.
+pub(crate) fn tell(trial: &mut Trial, answer: Result<Evaluation, Failure>, objective: &Objective) {
+    let answer = answer.and_then(|evaluation| believable(evaluation).map_err(Failure::Trial));
+    match answer {
         Ok(evaluation) => {
             trial.state = TrialState::Complete;
             trial.accuracy = Some(evaluation.accuracy);
@@ -14,11 +18,19 @@ pub(crate) fn tell(trial: &mut Trial, answer: Result<Evaluation, String>, object
             trial.seconds = Some(evaluation.seconds);
             trial.images = Some(evaluation.images);
         }
-        Err(reason) => {
-            trial.state = TrialState::Failed;
-            trial.failure = Some(reason);
+        Err(Failure::Pruned { seconds, images }) => {
+            trial.state = TrialState::Pruned;
+            trial.seconds = Some(seconds).filter(|seconds| seconds.is_finite());
+            trial.images = Some(images);
         }
+        Err(Failure::Trial(reason)) => fail(trial, reason),
+        Err(Failure::Study(error)) => fail(trial, error.to_string()),
     }
+}
+
+fn fail(trial: &mut Trial, reason: String) {
+    trial.state = TrialState::Failed;
+    trial.failure = Some(reason);
 }
 
 /// Whether an accuracy may be recorded.

@@ -1,9 +1,13 @@
 //! The ask and tell of one strategy: its history in memory, without evaluator or journal. What changes the
 //! history is apart from what decides the change, so that a study can write it down in between.
 
+use std::borrow::Cow;
+
 use mfactor::protocol::Evaluation;
 use mfactor::{Objective, Result, SearchSpace, Trial, TrialState};
 
+use crate::evaluators::Failure;
+use crate::pruning::{Pruning, PruningScore};
 use crate::seeding;
 use crate::strategies::Strategy;
 use crate::tell::tell;
@@ -14,12 +18,22 @@ pub(crate) struct Terms {
     pub space: SearchSpace,
     pub objective: Objective,
     pub seed: u64,
+    /// Trials of one strategy that may run at once.
+    pub workers: u64,
+    pub pruning: Option<Pruning>,
 }
 
 impl Terms {
+    /// One worker, and no pruning.
     pub fn new(space: SearchSpace, alpha: f64, seed: u64) -> Result<Self> {
         let objective = Objective::new(alpha, space.minimum_parameters())?;
-        Ok(Self { space, objective, seed })
+        Ok(Self { space, objective, seed, workers: 1, pruning: None })
+    }
+
+    /// Number of trials whose ends trial `number` may know of. That it never knows of more is what makes a study
+    /// with several workers a function of its configuration: which of them is the quicker one changes nothing.
+    fn known(&self, number: usize) -> usize {
+        number.saturating_sub(self.workers as usize - 1)
     }
 }
 
@@ -28,12 +42,14 @@ pub(crate) struct Track {
     name: String,
     strategy: Box<dyn Strategy>,
     trials: Vec<Trial>,
+    /// Whether the strategy has nothing more to propose.
+    exhausted: bool,
 }
 
 impl Track {
     /// A strategy that goes on from `trials`.
     pub fn new(name: impl Into<String>, strategy: Box<dyn Strategy>, trials: Vec<Trial>) -> Self {
-        Self { name: name.into(), strategy, trials }
+        Self { name: name.into(), strategy, trials, exhausted: false }
     }
 
     /// Name of the strategy.
@@ -61,29 +77,44 @@ impl Track {
         self.trials.iter().filter(|trial| trial.is_finished()).count() as u64
     }
 
-    /// Seconds that complete trials took, and their number.
+    /// Seconds that were spent on trials, and the number of trials.
     pub fn seconds(&self) -> (f64, u64) {
-        self.trials.iter().filter_map(|trial| trial.seconds).fold((0.0, 0), |(sum, n), s| (sum + s, n + 1))
+        let trained = self.trials.iter().filter(|trial| trial.seconds.is_some());
+        trained.fold((0.0, 0), |(sum, n), trial| (sum + trial.seconds_spent(), n + 1))
     }
 
-    /// Number of the first trial that is running, or was when the program was cut off.
-    pub fn running(&self) -> Option<usize> {
-        self.trials.iter().position(|trial| !trial.is_finished())
+    /// Number of the first trial that has not ended and is not one of the `running`: it was cut off.
+    pub fn cut_off(&self, running: &[usize]) -> Option<usize> {
+        let is_cut_off = |(number, trial): (usize, &Trial)| !trial.is_finished() && !running.contains(&number);
+        self.trials.iter().enumerate().position(is_cut_off)
+    }
+
+    /// Whether everything is known that the next trial may know.
+    pub fn is_ready(&self, terms: &Terms) -> bool {
+        self.trials[..terms.known(self.trials.len())].iter().all(Trial::is_finished)
+    }
+
+    /// Whether the strategy said that it has nothing more to propose.
+    pub fn is_exhausted(&self) -> bool {
+        self.exhausted
     }
 
     /// A new trial with this `id`, for [`Track::add`]; `None` if the strategy has nothing more to propose.
     pub fn ask(&mut self, id: u64, terms: &Terms) -> Option<Trial> {
         let number = self.trials.len() as u64;
         let mut rng = seeding::proposal(terms.seed, &self.name, number);
-        let architecture = self.strategy.propose(&terms.space, &self.trials, &mut rng)?;
+        let history = history(&self.trials, terms);
+        let proposal = self.strategy.propose(&terms.space, &history, &mut rng);
+        self.exhausted = proposal.is_none();
+        let architecture = proposal?;
         let cost = terms.space.cost(&architecture);
         Some(Trial {
             id,
             number,
             strategy: self.name.clone(),
+            seed: seeding::training(terms.seed, &architecture),
             architecture,
             state: TrialState::Running,
-            seed: seeding::training(terms.seed, &self.name, number),
             cost,
             size_score: terms.objective.size_score(cost.parameters),
             accuracy: None,
@@ -91,6 +122,7 @@ impl Track {
             epoch_accuracies: Vec::new(),
             seconds: None,
             images: None,
+            reused: false,
             failure: None,
         })
     }
@@ -100,9 +132,10 @@ impl Track {
         self.trials.push(trial);
     }
 
-    /// Forgets the epochs of a running trial, whose evaluation begins again.
+    /// Forgets what a running trial has said, for its evaluation begins again.
     pub fn begin(&mut self, number: usize) {
         self.trials[number].epoch_accuracies.clear();
+        self.trials[number].reused = false;
     }
 
     /// Keeps the accuracy after an epoch of a running trial.
@@ -110,9 +143,28 @@ impl Track {
         self.trials[number].epoch_accuracies.push(accuracy);
     }
 
-    /// A running trial as it ends with an evaluation, or with the reason why there is none; for
-    /// [`Track::end`].
-    pub fn tell(&self, number: usize, answer: Result<Evaluation, String>, terms: &Terms) -> Trial {
+    /// Marks a running trial as one that costs nothing.
+    pub fn reuse(&mut self, number: usize) {
+        self.trials[number].reused = true;
+    }
+
+    /// Whether a running trial goes on after `epoch`, held against the trials that it may know of.
+    pub fn goes_on(&self, number: usize, epoch: u32, terms: &Terms) -> bool {
+        let Some(pruning) = &terms.pruning else { return true };
+        let score = |trial: &Trial| {
+            let accuracy = *trial.epoch_accuracies.get(epoch as usize - 1)?;
+            Some(match pruning.by {
+                PruningScore::Accuracy => accuracy,
+                PruningScore::MFactor => terms.objective.m_factor(accuracy, trial.cost.parameters),
+            })
+        };
+        let others = self.trials[..terms.known(number)].iter();
+        let others = others.filter(|trial| trial.state != TrialState::Failed).filter_map(score);
+        score(&self.trials[number]).is_none_or(|score| pruning.goes_on(score, &others.collect::<Vec<_>>()))
+    }
+
+    /// A running trial as it ends with an evaluation, or without one; for [`Track::end`].
+    pub fn tell(&self, number: usize, answer: Result<Evaluation, Failure>, terms: &Terms) -> Trial {
         let mut trial = self.trials[number].clone();
         tell(&mut trial, answer, &terms.objective);
         trial
@@ -123,4 +175,24 @@ impl Track {
         let number = trial.number as usize;
         self.trials[number] = trial;
     }
+}
+
+/// What a strategy may know when it proposes the next trial: trials that another worker may still be at are
+/// running, and a pruned one has the M-factor it had got to.
+fn history<'a>(trials: &'a [Trial], terms: &Terms) -> Cow<'a, [Trial]> {
+    let known = terms.known(trials.len());
+    let hides = |trial: &Trial| trial.is_finished() && trial.number >= known as u64;
+    if !trials.iter().any(|trial| hides(trial) || trial.state == TrialState::Pruned) {
+        return Cow::Borrowed(trials);
+    }
+    let mut trials = trials.to_vec();
+    for trial in &mut trials {
+        if hides(trial) {
+            trial.state = TrialState::Running;
+            (trial.accuracy, trial.m_factor) = (None, None);
+        } else if let (TrialState::Pruned, Some(accuracy)) = (trial.state, trial.epoch_accuracies.last()) {
+            trial.m_factor = Some(terms.objective.m_factor(*accuracy, trial.cost.parameters));
+        }
+    }
+    Cow::Owned(trials)
 }

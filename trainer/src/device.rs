@@ -36,9 +36,14 @@ impl FromStr for DeviceChoice {
     }
 }
 
+/// Number of GPUs that libtorch sees.
+pub fn gpus() -> usize {
+    usize::try_from(Cuda::device_count()).unwrap_or(0)
+}
+
 impl DeviceChoice {
     fn resolve(self) -> Result<Device> {
-        let gpus = usize::try_from(Cuda::device_count()).unwrap_or(0);
+        let gpus = gpus();
         match self {
             Self::Auto if gpus > 0 => Ok(Device::Cuda(0)),
             Self::Auto | Self::Cpu => Ok(Device::Cpu),

@@ -29,6 +29,9 @@ pub enum Failure {
         /// The epoch, from 1.
         epoch: u32,
     },
+    /// The search does not listen any more, or does not answer: the trainer ends.
+    #[error("{0}")]
+    Conversation(mfactor::Error),
     /// Code panicked; the text is the panic's.
     #[error("training panicked: {0}")]
     Panic(String),

@@ -3,6 +3,7 @@
 
 mod allocator;
 mod augmentation;
+mod cores;
 mod device;
 mod evaluation;
 mod failure;
@@ -43,6 +44,9 @@ struct Cli {
     /// Threads of one operation on the CPU [default: one for each core]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
+    /// Print the number of GPUs that libtorch sees, and end
+    #[arg(long)]
+    count_gpus: bool,
 }
 
 fn main() -> ExitCode {
@@ -59,7 +63,15 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<()> {
+    if cli.count_gpus {
+        #[expect(clippy::print_stdout, reason = "it is what was asked for")]
+        {
+            println!("{}", device::gpus());
+        }
+        return Ok(());
+    }
     owner::end_with_owner();
+    cores::stay_on_cores()?;
     allocator::keep_freed_memory();
     let backend = Backend::new(cli.device, cli.precision, cli.threads)?;
     serve::serve(backend, io::stdin().lock(), io::stdout().lock())

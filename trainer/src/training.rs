@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use mfactor::Error;
-use mfactor::protocol::{Epoch, Evaluation, Event, Job};
+use mfactor::protocol::{Epoch, Evaluation, Job};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use tch::{Kind, Reduction, TchError, Tensor};
@@ -40,39 +40,58 @@ pub fn check(job: &Job) -> Result<(), Error> {
     Ok(())
 }
 
-/// Trains a job that passed [`check`] on images that fit its space, and writes its files. `on_event` receives
-/// `epoch` events only.
+/// How a training ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ended {
+    /// After its whole budget; its files are written.
+    Done(Evaluation),
+    /// Early, as `on_epoch` said. There are no files.
+    Pruned {
+        /// Wall-clock seconds.
+        seconds: f64,
+        /// Training images seen.
+        images: u64,
+    },
+}
+
+/// Trains a job that passed [`check`] on images that fit its space, and writes its files. `on_epoch` is called
+/// after each epoch and says whether to go on, which is heeded before the last; an error from it ends the training.
 pub fn train(
     job: &Job,
     images: &Images,
     backend: Backend,
-    on_event: &mut dyn FnMut(Event),
-) -> Result<Evaluation, Failure> {
+    on_epoch: &mut dyn FnMut(Epoch) -> Result<bool, Failure>,
+) -> Result<Ended, Failure> {
     let begin = Instant::now();
+    let epochs = job.recipe.epochs;
     let mut training = Training::new(job, images, backend)?;
     let mut accuracy = f64::NAN;
-    for epoch in 0..job.recipe.epochs {
+    for epoch in 0..epochs {
         let epoch_begin = Instant::now();
         let loss = training.epoch(epoch)?;
         let seconds = epoch_begin.elapsed().as_secs_f64();
         accuracy = evaluation::accuracy(&training.network, images)?;
         let done = f64::from(epoch + 1);
-        on_event(Event::Epoch(Epoch {
+        let go_on = on_epoch(Epoch {
             trial: job.trial,
             epoch: epoch + 1,
-            epochs: job.recipe.epochs,
+            epochs,
             loss,
             accuracy,
             images_per_second: training.images_an_epoch() as f64 / seconds,
-            seconds_left: begin.elapsed().as_secs_f64() / done * (f64::from(job.recipe.epochs) - done),
-        }));
+            seconds_left: begin.elapsed().as_secs_f64() / done * (f64::from(epochs) - done),
+        })?;
+        if !go_on && epoch + 1 < epochs {
+            let images = training.images_an_epoch() * u64::from(epoch + 1);
+            return Ok(Ended::Pruned { seconds: begin.elapsed().as_secs_f64(), images });
+        }
     }
     weights::write(&job.output, &training.network, images)?;
-    Ok(Evaluation {
+    Ok(Ended::Done(Evaluation {
         accuracy,
         seconds: begin.elapsed().as_secs_f64(),
-        images: training.images_an_epoch() * u64::from(job.recipe.epochs),
-    })
+        images: training.images_an_epoch() * u64::from(epochs),
+    }))
 }
 
 /// A training under way.
@@ -179,19 +198,43 @@ mod tests {
 
     /// Trains the toy job after `change`; returns what came of it and the epochs.
     fn trained(backend: Backend, change: impl FnOnce(&mut Job)) -> (Result<Evaluation, Failure>, Vec<Epoch>) {
+        let mut epochs = vec![];
+        let result = train_toy(backend, change, &mut |epoch| {
+            epochs.push(epoch);
+            Ok(true)
+        });
+        let evaluation = result.map(|ended| match ended {
+            Ended::Done(evaluation) => evaluation,
+            Ended::Pruned { .. } => panic!("nobody asked for it"),
+        });
+        (evaluation, epochs)
+    }
+
+    fn train_toy(
+        backend: Backend,
+        change: impl FnOnce(&mut Job),
+        on_epoch: &mut dyn FnMut(Epoch) -> Result<bool, Failure>,
+    ) -> Result<Ended, Failure> {
         // Two threads on a busy machine wait for each other at every operation.
         tch::set_num_threads(1);
         let (data, output) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         toy::write_data(data.path());
-        let mut job = toy::job(data.path(), output.path());
+        let mut job = toy::job(data.path(), &output.path().join("trial"));
         change(&mut job);
         let images = Images::load(&job.data, &job.space, backend.device).unwrap();
-        let mut epochs = vec![];
-        let result = train(&job, &images, backend, &mut |event| match event {
-            Event::Epoch(epoch) => epochs.push(epoch),
-            other => panic!("{other:?}"),
-        });
-        (result, epochs)
+        let result = train(&job, &images, backend, on_epoch);
+        assert_eq!(matches!(result, Ok(Ended::Done(_))), job.output.exists(), "only a whole training is kept");
+        result
+    }
+
+    #[test]
+    fn a_training_stops_when_it_is_told_to_and_when_nobody_listens() {
+        let ended = train_toy(CPU, |job| job.recipe.epochs = 4, &mut |epoch| Ok(epoch.epoch < 2)).unwrap();
+        let Ended::Pruned { seconds, images } = ended else { panic!("{ended:?}") };
+        assert!(seconds > 0.0 && images == 2 * 9 * 32, "{images}");
+        let mut gone = |_| Err(Failure::Conversation(Error::Interrupted("gone".to_owned())));
+        let failure = train_toy(CPU, |_| {}, &mut gone).unwrap_err();
+        assert!(matches!(failure, Failure::Conversation(_)), "{failure}");
     }
 
     #[test]

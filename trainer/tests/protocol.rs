@@ -11,8 +11,8 @@ use std::process::{Command, Output, Stdio};
 
 use mfactor::Layer;
 use mfactor::protocol::{
-    CHECK_FILE, CHECK_LOGITS_TENSOR, CHECK_RECORDS, CHECK_RECORDS_TENSOR, DEVIATION_TENSOR, Event, Job,
-    MEAN_TENSOR, WEIGHTS_FILE,
+    CHECK_FILE, CHECK_LOGITS_TENSOR, CHECK_RECORDS, CHECK_RECORDS_TENSOR, CORES_VARIABLE, DEVIATION_TENSOR,
+    Decision, Event, Job, MEAN_TENSOR, WEIGHTS_FILE,
 };
 use safetensors::{Dtype, SafeTensors};
 
@@ -97,6 +97,47 @@ fn good_and_bad_jobs_in_one_conversation() {
     assert!((0.25..=1.0).contains(&evaluation.accuracy) && evaluation.images == 2 * 9 * 32, "{evaluation:?}");
     check_files(&good, &folder);
     assert!(!output.path().join("trials/9").exists(), "a training that failed leaves nothing");
+}
+
+#[test]
+fn after_the_epochs_that_a_job_names_the_trainer_asks() {
+    let (data, output) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    toy::write_data(data.path());
+    let mut job = toy::job(data.path(), &output.path().join("trial"));
+    job.recipe.epochs = 4;
+    job.decisions = vec![1, 3];
+    let decision = |go_on| serde_json::to_string(&Decision { trial: 7, go_on }).unwrap() + "\n";
+    let pruned = run(&["--threads", "1"], &[line(&job), decision(true), decision(false)].concat());
+    let said = events(&pruned);
+    assert!(matches!(said.last(), Some(Event::Pruned { trial: 7, images: 864, .. })), "{said:?}");
+    assert_eq!(said.len(), 5, "ready, three epochs, pruned: {said:?}");
+    assert!(!job.output.exists());
+    for (answer, text) in [
+        (String::new(), "ended where a decision was due"),
+        (line(&job), "line 2 is not a decision"),
+        (decision(true).replace('7', "8"), "decides on trial 8 and not on 7"),
+    ] {
+        let ran = run(&["--threads", "1"], &[line(&job), answer].concat());
+        let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert_eq!(ran.status.code(), Some(i32::from(mfactor::exit::INPUT)), "{said}");
+        assert!(said.contains(text), "{said}");
+        assert_eq!(events(&ran).len(), 2, "it stops after the first epoch");
+    }
+}
+
+#[test]
+fn it_stays_on_the_cores_it_is_given() {
+    let start = |cores: &str| {
+        let program = env!("CARGO_BIN_EXE_mfactor-trainer");
+        Command::new(program).arg("--device=cpu").env(CORES_VARIABLE, cores).stdin(Stdio::null()).output()
+    };
+    assert!(start("0").unwrap().status.success());
+    for (cores, text) in [("zero", "not the number of a core"), ("1023", "refuses")] {
+        let ran = start(cores).unwrap();
+        let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert_eq!(ran.status.code(), Some(i32::from(mfactor::exit::INPUT)), "{said}");
+        assert!(said.contains("MFACTOR_TRAINER_CORES") && said.contains(text), "{said}");
+    }
 }
 
 #[test]

@@ -2,10 +2,10 @@
 
 use std::sync::atomic::AtomicBool;
 
-use mfactor::protocol::{Evaluation, Event, Job};
+use mfactor::protocol::{Evaluation, Job};
 use mfactor::{Error, Result};
 
-use super::{Evaluator, Failure};
+use super::{Evaluator, Failure, Report, Verdict};
 
 /// Answers every job with the same accuracy, at once.
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +28,7 @@ impl Evaluator for Constant {
     fn evaluate(
         &mut self,
         _: &Job,
-        _: &mut dyn FnMut(Event) -> Result<()>,
+        _: &mut dyn FnMut(Report) -> Result<Verdict>,
         _: &AtomicBool,
     ) -> Result<Evaluation, Failure> {
         Ok(Evaluation { accuracy: self.accuracy, seconds: 0.0, images: 0 })

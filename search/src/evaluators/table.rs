@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use mfactor::protocol::{Evaluation, Event, Job};
+use mfactor::protocol::{Evaluation, Job};
 use mfactor::{Architecture, Error, Result, SearchSpace, files};
 use serde::Deserialize;
 
-use super::{Evaluator, Failure};
+use super::{Evaluator, Failure, Report, Verdict};
 
 /// Answers a job with the accuracy that the table has for its architecture; an architecture that is not in
 /// the table fails its trial.
@@ -73,11 +74,11 @@ impl Table {
     }
 }
 
-impl Evaluator for Table {
+impl Evaluator for Arc<Table> {
     fn evaluate(
         &mut self,
         job: &Job,
-        _: &mut dyn FnMut(Event) -> Result<()>,
+        _: &mut dyn FnMut(Report) -> Result<Verdict>,
         _: &AtomicBool,
     ) -> Result<Evaluation, Failure> {
         match self.accuracies.get(&job.architecture) {

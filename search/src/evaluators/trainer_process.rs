@@ -9,11 +9,11 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use mfactor::protocol::{Evaluation, Event, Job};
+use mfactor::protocol::{Decision, Epoch, Evaluation, Event, Job};
 use mfactor::{Error, Result};
 
 use self::child::{Output, Trainer};
-use super::{Evaluator, Failure};
+use super::{Evaluator, Failure, Report, Verdict};
 
 /// How long a trainer may take to come up. Loading libtorch with CUDA from a cold disk takes a while.
 const START_TIMEOUT: Duration = Duration::from_secs(180);
@@ -48,7 +48,7 @@ impl TrainerProcess {
     }
 
     /// Starts a trainer and waits until it is ready. A trainer that does not come up ends the study.
-    fn start(&self, on_event: &mut dyn FnMut(Event) -> Result<()>, stop: &AtomicBool) -> Result<Trainer> {
+    fn start(&self, on_report: &mut dyn FnMut(Report) -> Result<Verdict>, stop: &AtomicBool) -> Result<Trainer> {
         let trainer = Trainer::start(&self.command)?;
         let deadline = Instant::now() + START_TIMEOUT;
         loop {
@@ -65,8 +65,8 @@ impl TrainerProcess {
                 Output::End => return Err(trainer.end().not_ready("")),
             };
             match understand(&line) {
-                Ok(Some(event @ Event::Ready(_))) => {
-                    on_event(event)?;
+                Ok(Some(Event::Ready(facts))) => {
+                    on_report(Report::Trainer(facts))?;
                     return Ok(trainer);
                 }
                 Ok(None) => trainer.note(&line),
@@ -94,16 +94,17 @@ impl Evaluator for TrainerProcess {
     fn evaluate(
         &mut self,
         job: &Job,
-        on_event: &mut dyn FnMut(Event) -> Result<()>,
+        on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
         stop: &AtomicBool,
     ) -> Result<Evaluation, Failure> {
         std::fs::create_dir_all(&job.output).map_err(Error::io("create", &job.output))?;
         // Whoever returns early from here drops the trainer, and that kills it: its state is unknown.
         let mut trainer = match self.idle.take().and_then(Trainer::if_alive) {
             Some(trainer) => trainer,
-            None => self.start(on_event, stop)?,
+            None => self.start(on_report, stop)?,
         };
         let began = Instant::now();
+        trainer.forget();
         if trainer.send(job).is_err() {
             return Err(Failure::Trial(trainer.end().to_string()));
         }
@@ -116,14 +117,16 @@ impl Evaluator for TrainerProcess {
                 Output::End => return Err(Failure::Trial(trainer.end().to_string())),
             };
             match answer(&line, job)? {
-                Answer::Epoch(event) => on_event(event)?,
-                Answer::Done(evaluation) => {
-                    self.idle = Some(trainer);
-                    return Ok(evaluation);
+                Answer::Epoch(epoch) => {
+                    let is_awaited = job.decisions.contains(&epoch.epoch);
+                    let go_on = on_report(Report::Epoch(epoch))? == Verdict::GoOn;
+                    if is_awaited && trainer.send(&Decision { trial: job.trial, go_on }).is_err() {
+                        return Err(Failure::Trial(trainer.end().to_string()));
+                    }
                 }
-                Answer::Failed(reason) => {
+                Answer::Ended(result) => {
                     self.idle = Some(trainer);
-                    return Err(Failure::Trial(reason));
+                    return result;
                 }
                 Answer::Stray => trainer.note(&line),
             }
@@ -133,9 +136,9 @@ impl Evaluator for TrainerProcess {
 
 /// What a line means to the job that is running.
 enum Answer {
-    Epoch(Event),
-    Done(Evaluation),
-    Failed(String),
+    Epoch(Epoch),
+    /// The job has ended, and the trainer is ready for another.
+    Ended(Result<Evaluation, Failure>),
     /// Nothing: libraries print where they should not.
     Stray,
 }
@@ -150,9 +153,12 @@ fn answer(line: &str, job: &Job) -> Result<Answer, Failure> {
         Some(Event::Ready(_)) => {
             return Err(broken("it said that it is ready in the middle of a job".to_owned()));
         }
-        Some(Event::Epoch(epoch)) => (epoch.trial, Answer::Epoch(Event::Epoch(epoch))),
-        Some(Event::Done { trial, evaluation }) => (trial, Answer::Done(evaluation)),
-        Some(Event::Failed { trial, reason }) => (trial, Answer::Failed(reason)),
+        Some(Event::Epoch(epoch)) => (epoch.trial, Answer::Epoch(epoch)),
+        Some(Event::Done { trial, evaluation }) => (trial, Answer::Ended(Ok(evaluation))),
+        Some(Event::Pruned { trial, seconds, images }) => {
+            (trial, Answer::Ended(Err(Failure::Pruned { seconds, images })))
+        }
+        Some(Event::Failed { trial, reason }) => (trial, Answer::Ended(Err(Failure::Trial(reason)))),
     };
     if trial != job.trial {
         return Err(broken(format!("it spoke of trial {trial} and not of {}", job.trial)));
@@ -178,7 +184,7 @@ fn quote(line: &str) -> String {
     format!("{text:?}")
 }
 
-fn check_stop(stop: &AtomicBool) -> Result<()> {
+pub(super) fn check_stop(stop: &AtomicBool) -> Result<()> {
     if stop.load(Ordering::Relaxed) {
         return Err(Error::Interrupted("stopped in the middle of a trial".to_owned()));
     }

@@ -128,6 +128,7 @@ impl TrialRecord {
         if state == TrialState::Complete && (self.value.is_none() || number("accuracy").is_none()) {
             return Err("is complete and has no value or no accuracy".to_owned());
         }
+        let is_trained = matches!(state, TrialState::Complete | TrialState::Pruned);
         let cost = space.cost(&architecture);
         Ok(Trial {
             id,
@@ -141,8 +142,9 @@ impl TrialRecord {
             accuracy: complete(number("accuracy")),
             m_factor: complete(self.value),
             epoch_accuracies: self.intermediate_values.values().copied().collect(),
-            seconds: complete(number("seconds")),
-            images: count("images").filter(|_| state == TrialState::Complete),
+            seconds: number("seconds").filter(|_| is_trained),
+            images: count("images").filter(|_| is_trained),
+            reused: self.user_attributes.get("reused") == Some(&Value::Bool(true)),
             failure: text("failure").filter(|_| state == TrialState::Failed).map(str::to_owned),
         })
     }

@@ -48,13 +48,22 @@ impl History {
         &self.choices
     }
 
-    /// Rows and M-factors of the complete trials, by trial number.
+    /// Rows and M-factors of the trials that have one, by trial number: the complete ones, and the pruned ones
+    /// with what they had got to.
     pub fn scored<'a>(&'a self, trials: &'a [Trial]) -> Vec<(&'a Row, f64)> {
-        let complete = |(row, trial): (&'a Row, &Trial)| match (trial.state, trial.m_factor) {
-            (TrialState::Complete, Some(m_factor)) if m_factor.is_finite() => Some((row, m_factor)),
+        let scored = |(row, trial): (&'a Row, &Trial)| match (trial.state, trial.m_factor) {
+            (TrialState::Complete | TrialState::Pruned, Some(m_factor)) if m_factor.is_finite() => {
+                Some((row, m_factor))
+            }
             _ => None,
         };
-        self.rows.iter().zip(trials).filter_map(complete).collect()
+        self.rows.iter().zip(trials).filter_map(scored).collect()
+    }
+
+    /// Rows of the trials that run, by trial number.
+    pub fn running<'a>(&'a self, trials: &'a [Trial]) -> impl Iterator<Item = &'a Row> {
+        let is_running = |(_, trial): &(&Row, &Trial)| trial.state == TrialState::Running;
+        self.rows.iter().zip(trials).filter(is_running).map(|(row, _)| row)
     }
 
     /// Whether this row was never tried.

@@ -41,7 +41,9 @@ impl Strategy for Tpe {
         let candidate = if observed.len() < STARTUP || history.is_exhausted() {
             None
         } else {
-            let (good, other) = split(&observed);
+            let (good, mut other) = split(&observed);
+            // Optuna's constant liar: what runs counts as bad, lest its neighbourhood be proposed all over.
+            other.extend(history.running(trials));
             let good = Mixture::new(good, history.choices());
             let other = Mixture::new(other, history.choices());
             best_candidate(history, &good, &other, rng)

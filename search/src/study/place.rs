@@ -43,7 +43,7 @@ impl Study {
         self.asked_of(track).min(self.terms.space.size()).max(track.trials().len() as u64)
     }
 
-    /// Estimate for the `trials` that have not ended.
+    /// Estimate for the `trials` that have not ended, as many of them at once as there are workers.
     fn seconds_left(&self, trials: u64, clock: Option<Clock>) -> Option<f64> {
         let clock = clock.filter(|clock| clock.left.is_finite());
         let of_tracks = self.tracks.iter().map(Track::seconds);
@@ -52,9 +52,10 @@ impl Study {
             (0, clock) => clock.map(|clock| clock.elapsed + clock.left)?,
             (count, _) => seconds / count as f64,
         };
+        let workers = self.config.workers as f64;
         Some(match clock {
-            Some(clock) => clock.left + mean * trials.saturating_sub(1) as f64,
-            None => mean * trials as f64,
+            Some(clock) => clock.left + mean * trials.saturating_sub(1) as f64 / workers,
+            None => mean * trials as f64 / workers,
         })
     }
 }

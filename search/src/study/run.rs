@@ -1,18 +1,22 @@
 //! The loop: ask a strategy, evaluate, tell, and write each down as it happens.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use mfactor::protocol::{Epoch, Evaluation, Event, Job, TrainerFacts};
+use mfactor::protocol::{Epoch, Evaluation, Job, TrainerFacts};
 use mfactor::{Error, Result, TrialState};
 use serde_json::json;
 
 use super::place::Clock;
+use super::workers::{Message, Workers};
 use super::{Study, optuna_name, trial_folder};
-use crate::evaluators::{Evaluator, Failure};
+use crate::evaluators::{Evaluator, Failure, Report, Verdict};
 use crate::events::StudyEvent;
 use crate::journal::Attributes;
 use crate::tell::is_accuracy;
+
+/// How often the stop flag is looked at while all workers are silent.
+const POLL: Duration = Duration::from_millis(50);
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,47 +33,96 @@ pub(super) struct Next {
     pub track: usize,
     pub number: usize,
     pub resumed: bool,
+    pub began: Instant,
+}
+
+/// What a run holds beside the study.
+struct Run<'a> {
+    workers: Workers<'a, Next>,
+    observer: &'a mut dyn FnMut(&StudyEvent),
+    /// Tracks that were said to have exhausted the space.
+    exhausted: Vec<bool>,
+    /// How the run ends, once that is known; then nothing new is begun.
+    ending: Option<Result<Outcome>>,
 }
 
 impl Study {
-    /// Runs the study to its end, or until `stop` is set. A trial that was cut off is evaluated first, as it
-    /// would have been. An error ends the run and loses nothing: the study can be resumed.
-    pub fn run(
+    /// Runs the study to its end, or until `stop` is set. Each evaluator works in a thread of its own; the result
+    /// depends on the configuration's number of workers and not on how many evaluators there are. Trials that
+    /// were cut off are evaluated first, as they would have been. An error ends the run and loses nothing: the
+    /// study can be resumed.
+    pub fn run<E: Evaluator>(
         &mut self,
-        evaluator: &mut dyn Evaluator,
+        evaluators: &mut [E],
         observer: &mut dyn FnMut(&StudyEvent),
         stop: &AtomicBool,
     ) -> Result<Outcome> {
-        for track in 0..self.tracks.len() {
+        let halt = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let workers = Workers::start(scope, evaluators, &halt);
+            let mut run =
+                Run { workers, observer, exhausted: vec![false; self.tracks.len()], ending: None };
             loop {
                 if stop.load(Ordering::Relaxed) {
-                    return Ok(Outcome::Stopped);
+                    run.end(Ok(Outcome::Stopped));
                 }
-                let Some(next) = self.ask(track)? else { break };
-                match self.evaluate(next, evaluator, observer, stop) {
-                    Err(Error::Interrupted(_)) if stop.load(Ordering::Relaxed) => {
-                        return Ok(Outcome::Stopped);
-                    }
-                    ended => ended?,
+                if let Err(error) = self.begin(&mut run) {
+                    run.end(Err(error));
+                }
+                if run.workers.at().next().is_none() {
+                    break;
+                }
+                if let Some(message) = run.workers.next(POLL)
+                    && let Err(error) = self.hear(message, &mut run)
+                {
+                    run.end(Err(error));
                 }
             }
-            let track = &self.tracks[track];
-            let trials = track.trials().len() as u64;
-            if trials < self.asked_of(track) {
-                observer(&StudyEvent::Exhausted { strategy: track.name().to_owned(), trials });
-            }
-        }
-        Ok(Outcome::Finished)
+            run.ending.unwrap_or(Ok(Outcome::Finished))
+        })
     }
 
-    /// The next trial of a track: the one that was cut off, or else a new one, which is written before it is
-    /// evaluated. `None` if the track is done.
-    fn ask(&mut self, index: usize) -> Result<Option<Next>> {
-        let track = &self.tracks[index];
-        if let Some(number) = track.running() {
-            return Ok(Some(Next { track: index, number, resumed: true }));
+    /// Gives every idle worker a trial, as long as there are trials that can begin.
+    fn begin(&mut self, run: &mut Run) -> Result<()> {
+        while run.ending.is_none()
+            && let Some(worker) = run.workers.idle()
+        {
+            let Some(next) = self.next(run)? else { break };
+            self.tracks[next.track].begin(next.number);
+            run.workers.assign(worker, next, self.job(next));
+            (run.observer)(&StudyEvent::Started { place: self.place(next, None) });
         }
-        if track.trials().len() as u64 >= self.asked_of(track) {
+        Ok(())
+    }
+
+    /// The next trial that can begin, of the first track that has one.
+    fn next(&mut self, run: &mut Run) -> Result<Option<Next>> {
+        for track in 0..self.tracks.len() {
+            let running: Vec<usize> =
+                run.workers.at().filter(|next| next.track == track).map(|next| next.number).collect();
+            if let Some(next) = self.ask(track, &running)? {
+                return Ok(Some(next));
+            }
+            let trials = self.tracks[track].trials().len() as u64;
+            let is_exhausted = self.tracks[track].is_exhausted() && running.is_empty();
+            if is_exhausted && !run.exhausted[track] {
+                run.exhausted[track] = true;
+                let strategy = self.tracks[track].name().to_owned();
+                (run.observer)(&StudyEvent::Exhausted { strategy, trials });
+            }
+        }
+        Ok(None)
+    }
+
+    /// The next trial of a track: one that was cut off, or else a new one, which is written before it is
+    /// evaluated. `None` if the track is done, or has to wait for one of the trials that are `running`.
+    fn ask(&mut self, index: usize, running: &[usize]) -> Result<Option<Next>> {
+        let next = |number, resumed| Next { track: index, number, resumed, began: Instant::now() };
+        let track = &self.tracks[index];
+        if let Some(number) = track.cut_off(running) {
+            return Ok(Some(next(number, true)));
+        }
+        if track.trials().len() as u64 >= self.asked_of(track) || !track.is_ready(&self.terms) {
             return Ok(None);
         }
         let id = self.journal.next_trial();
@@ -77,42 +130,12 @@ impl Study {
         self.journal.create(self.optuna_studies[index], &trial, &self.terms.space)?;
         let number = trial.number as usize;
         self.tracks[index].add(trial);
-        Ok(Some(Next { track: index, number, resumed: false }))
-    }
-
-    /// Evaluates a trial and writes how it ended.
-    fn evaluate(
-        &mut self,
-        next: Next,
-        evaluator: &mut dyn Evaluator,
-        observer: &mut dyn FnMut(&StudyEvent),
-        stop: &AtomicBool,
-    ) -> Result<()> {
-        let job = self.job(next);
-        let began = Instant::now();
-        self.tracks[next.track].begin(next.number);
-        observer(&StudyEvent::Started { place: self.place(next, None) });
-        let mut on_event = |event| match event {
-            Event::Ready(facts) => self.note_trainer(facts, observer),
-            Event::Epoch(epoch) => {
-                self.note_epoch(next, &epoch)?;
-                let clock = Clock { elapsed: began.elapsed().as_secs_f64(), left: epoch.seconds_left };
-                observer(&StudyEvent::Epoch { place: self.place(next, Some(clock)), epoch });
-                Ok(())
-            }
-            // How the job ended is the evaluator's answer.
-            Event::Done { .. } | Event::Failed { .. } => Ok(()),
-        };
-        let answer = match evaluator.evaluate(&job, &mut on_event, stop) {
-            Ok(evaluation) => Ok(evaluation),
-            Err(Failure::Trial(reason)) => Err(reason),
-            Err(Failure::Study(error)) => return Err(error),
-        };
-        self.tell(next, answer, observer)
+        Ok(Some(next(number, false)))
     }
 
     fn job(&self, next: Next) -> Job {
         let trial = &self.tracks[next.track].trials()[next.number];
+        let rungs = self.terms.pruning.as_ref().map(|pruning| pruning.rungs(self.config.recipe.epochs));
         Job {
             trial: trial.id,
             architecture: trial.architecture.clone(),
@@ -121,7 +144,64 @@ impl Study {
             seed: trial.seed,
             data: self.config.data.as_ref().map(|data| data.folder.clone()).unwrap_or_default(),
             output: trial_folder(&self.folder, trial.id),
+            decisions: rungs.unwrap_or_default(),
         }
+    }
+
+    /// Takes in what a worker says.
+    fn hear(&mut self, message: Message, run: &mut Run) -> Result<()> {
+        match message {
+            Message::Report { worker, report, answer } => {
+                let next = run.workers.task(worker);
+                let verdict = match run.ending {
+                    None => self.note(next, report, run.observer),
+                    Some(_) => Err(Error::Interrupted("the study is ending".to_owned())),
+                };
+                let (verdict, noted) = match verdict {
+                    Err(error) if run.ending.is_none() => {
+                        (Err(Error::Interrupted("the study is ending".to_owned())), Err(error))
+                    }
+                    verdict => (verdict, Ok(())),
+                };
+                // A worker that is gone needs no answer.
+                let _ = answer.send(verdict);
+                noted
+            }
+            Message::Ended { worker, result } => {
+                let next = run.workers.release(worker);
+                match result {
+                    Err(Failure::Study(error)) if run.ending.is_none() => Err(error),
+                    Err(Failure::Study(_)) => Ok(()),
+                    result => self.tell(next, result, run.observer),
+                }
+            }
+        }
+    }
+
+    /// Writes a report down and passes it on.
+    fn note(
+        &mut self,
+        next: Next,
+        report: Report,
+        observer: &mut dyn FnMut(&StudyEvent),
+    ) -> Result<Verdict> {
+        match report {
+            Report::Trainer(facts) => self.note_trainer(facts, observer)?,
+            Report::Reused => self.tracks[next.track].reuse(next.number),
+            Report::Warning(text) => {
+                observer(&StudyEvent::Warning { place: self.place(next, None), text });
+            }
+            Report::Epoch(epoch) => {
+                self.note_epoch(next, &epoch)?;
+                let clock = Clock { elapsed: next.began.elapsed().as_secs_f64(), left: epoch.seconds_left };
+                let number = epoch.epoch;
+                observer(&StudyEvent::Epoch { place: self.place(next, Some(clock)), epoch });
+                if !self.tracks[next.track].goes_on(next.number, number, &self.terms) {
+                    return Ok(Verdict::Prune);
+                }
+            }
+        }
+        Ok(Verdict::GoOn)
     }
 
     fn note_trainer(&mut self, facts: TrainerFacts, observer: &mut dyn FnMut(&StudyEvent)) -> Result<()> {
@@ -146,7 +226,7 @@ impl Study {
     fn tell(
         &mut self,
         next: Next,
-        answer: Result<Evaluation, String>,
+        answer: Result<Evaluation, Failure>,
         observer: &mut dyn FnMut(&StudyEvent),
     ) -> Result<()> {
         let trial = self.tracks[next.track].tell(next.number, answer, &self.terms);
@@ -155,8 +235,19 @@ impl Study {
         let place = self.place(next, None);
         observer(&match trial.state {
             TrialState::Complete => StudyEvent::Finished { place, trial },
+            TrialState::Pruned => StudyEvent::Pruned { place, trial },
             _ => StudyEvent::Failed { place, trial },
         });
         Ok(())
+    }
+}
+
+impl Run<'_> {
+    /// Ends the run this way, unless its end is known already.
+    fn end(&mut self, ending: Result<Outcome>) {
+        if self.ending.is_none() {
+            self.ending = Some(ending);
+            self.workers.halt();
+        }
     }
 }

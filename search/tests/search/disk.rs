@@ -20,7 +20,7 @@ const FOLDER: &str = "MFACTOR_TEST_FULL_DISK";
 fn process_to_limit() {
     let folder = PathBuf::from(std::env::var_os(FOLDER).expect("it is started by the test below"));
     let mut study = Study::create(&folder, config("random", 20)).unwrap();
-    let error = study.run(&mut Pretend::default(), &mut |_| {}, &AtomicBool::new(false)).unwrap_err();
+    let error = study.run(&mut [Pretend::default()], &mut |_| {}, &AtomicBool::new(false)).unwrap_err();
     assert_eq!(error.exit_code(), exit::MISSING, "{error}");
     assert!(error.to_string().contains("append to") && error.to_string().contains(JOURNAL_FILE), "{error}");
     // What is in memory did not run ahead of what is on the disk.

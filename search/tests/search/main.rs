@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test cannot unwrap, it fails by")]
 #![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 
+mod cached;
 mod conformance;
 mod disk;
 mod interruption;
@@ -12,3 +13,4 @@ mod quality;
 mod spaces;
 mod study;
 mod trainer;
+mod workers;

@@ -119,7 +119,7 @@ fn optuna_opens_a_study_that_was_cut_off_and_the_same_one_resumed() {
         stop.fetch_or(now, Ordering::Relaxed);
     };
     let mut study = Study::create(folder.path(), config("tpe", 7)).unwrap();
-    assert_eq!(study.run(&mut Pretend::default(), &mut observer, &stop).unwrap(), Outcome::Stopped);
+    assert_eq!(study.run(&mut [Pretend::default()], &mut observer, &stop).unwrap(), Outcome::Stopped);
     let record = study.record();
     drop(study);
     assert_eq!(record.trials[4].state, TrialState::Running);

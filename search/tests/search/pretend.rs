@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use mfactor::protocol::{Epoch, Evaluation, Event, Job};
+use mfactor::protocol::{Epoch, Evaluation, Job};
 use mfactor::{Error, Result};
-use search::{Evaluator, Failure};
+use search::{Evaluator, Failure, Report, Verdict};
 
 /// Answers with an accuracy that depends on architecture and seed. Some jobs fail, some diverge.
 #[derive(Default)]
@@ -24,7 +24,7 @@ impl Evaluator for Pretend {
     fn evaluate(
         &mut self,
         job: &Job,
-        on_event: &mut dyn FnMut(Event) -> Result<()>,
+        on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
         stop: &AtomicBool,
     ) -> Result<Evaluation, Failure> {
         self.jobs.push(job.clone());
@@ -39,7 +39,7 @@ impl Evaluator for Pretend {
             if every(self.failing) && epoch == 2 {
                 return Err(Failure::Trial(format!("seed {} is a bad one", job.seed)));
             }
-            on_event(Event::Epoch(Epoch {
+            let verdict = on_report(Report::Epoch(Epoch {
                 trial: job.trial,
                 epoch,
                 epochs: job.recipe.epochs,
@@ -48,6 +48,9 @@ impl Evaluator for Pretend {
                 images_per_second: 1000.0,
                 seconds_left: 0.5,
             }))?;
+            if verdict == Verdict::Prune && job.decisions.contains(&epoch) {
+                return Err(Failure::Pruned { seconds: 0.5 * f64::from(epoch), images: u64::from(epoch) });
+            }
         }
         let accuracy = if every(self.diverging) { f64::NAN } else { final_accuracy };
         Ok(Evaluation { accuracy, seconds: 1.5, images: 45_000 })

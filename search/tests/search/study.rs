@@ -8,7 +8,7 @@ use mfactor::{Error, TrialState, exit};
 use search::config::{DataSource, EvaluatorConfig, StudyConfig};
 use search::evaluators::TrainerCommand;
 use search::study::{BASELINE, JOURNAL_FILE, trial_folder};
-use search::{Evaluator, Failure, Outcome, StrategyKind, Study, StudyEvent};
+use search::{Evaluator, Failure, Outcome, Report, StrategyKind, Study, StudyEvent, Verdict};
 use serde_json::Value;
 
 use crate::pretend::Pretend;
@@ -29,7 +29,7 @@ pub fn config(strategies: &str, trials: u64) -> StudyConfig {
 pub fn finish(study: &mut Study, evaluator: &mut dyn Evaluator) -> Vec<StudyEvent> {
     let mut events = Vec::new();
     let mut observer = |event: &StudyEvent| events.push(event.clone());
-    let outcome = study.run(evaluator, &mut observer, &AtomicBool::new(false)).unwrap();
+    let outcome = study.run(&mut [evaluator], &mut observer, &AtomicBool::new(false)).unwrap();
     assert_eq!(outcome, Outcome::Finished);
     events
 }
@@ -123,7 +123,7 @@ fn a_stopped_study_goes_on_as_if_nothing_had_been() {
             seen += 1;
             stop.store(seen >= after, Ordering::Relaxed);
         };
-        let outcome = study.run(&mut Pretend::default(), &mut observer, &stop).unwrap();
+        let outcome = study.run(&mut [Pretend::default()], &mut observer, &stop).unwrap();
         assert_eq!(outcome, Outcome::Stopped);
         drop(study);
         let mut study = Study::resume(folder.path()).unwrap();
@@ -140,7 +140,7 @@ fn a_study_that_an_evaluator_ends_can_be_resumed() {
         fn evaluate(
             &mut self,
             _: &mfactor::protocol::Job,
-            _: &mut dyn FnMut(mfactor::protocol::Event) -> mfactor::Result<()>,
+            _: &mut dyn FnMut(Report) -> mfactor::Result<Verdict>,
             _: &AtomicBool,
         ) -> Result<mfactor::protocol::Evaluation, Failure> {
             Err(Error::missing("libtorch is not there", "scripts/setup").into())
@@ -148,7 +148,7 @@ fn a_study_that_an_evaluator_ends_can_be_resumed() {
     }
     let folder = tempfile::tempdir().unwrap();
     let mut study = Study::create(folder.path(), config("tpe", 2)).unwrap();
-    let error = error_of(study.run(&mut Missing, &mut |_| {}, &AtomicBool::new(false)));
+    let error = error_of(study.run(&mut [Missing], &mut |_| {}, &AtomicBool::new(false)));
     assert_eq!(error.exit_code(), exit::MISSING);
     assert_eq!(study.record().trials[0].state, TrialState::Running, "it was not the trial's fault");
     drop(study);
@@ -293,8 +293,8 @@ fn dry_runs_need_no_trainer() {
     let run = |name: &str, evaluator: EvaluatorConfig| {
         let config = StudyConfig { evaluator, space: space(&[(1, &[3, 5, 7])]), ..config("random", 3) };
         let mut study = Study::create(&folder.path().join(name), config).unwrap();
-        let mut evaluator = study.config().evaluator(TrainerCommand::default()).unwrap();
-        finish(&mut study, &mut *evaluator);
+        let mut evaluators = study.config().evaluators(&[TrainerCommand::default()], None).unwrap();
+        finish(&mut study, &mut *evaluators[0]);
         study.record()
     };
     let constant = run("constant", EvaluatorConfig::parse("constant:0.5").unwrap());
@@ -308,7 +308,7 @@ fn dry_runs_need_no_trainer() {
     assert_eq!(record.trials[0].accuracy, Some(0.25));
 
     fs::write(&table, "architecture,accuracy\n3,0.99\n").unwrap();
-    let changed = error_of(record.config.evaluator(TrainerCommand::default()));
+    let changed = error_of(record.config.evaluators(&[TrainerCommand::default()], None));
     assert!(changed.to_string().contains("changed"), "{changed}");
 }
 
@@ -332,12 +332,12 @@ fn a_data_set_that_changed_is_refused() {
     let study = folder.path().join("study");
     drop(Study::create(&study, config.clone()).unwrap());
     assert_eq!(Study::read(&study).unwrap().config, config);
-    config.evaluator(TrainerCommand::default()).unwrap();
+    config.evaluators(&[TrainerCommand::default()], None).unwrap();
 
     let mut changed = [1; 6 * 65];
     changed[200] = 2;
     fs::write(folder.path().join("train.bin"), changed).unwrap();
-    let error = error_of(config.evaluator(TrainerCommand::default()));
+    let error = error_of(config.evaluators(&[TrainerCommand::default()], None));
     assert_eq!(error.exit_code(), exit::INPUT);
     assert!(error.to_string().contains("changed"), "{error}");
 }

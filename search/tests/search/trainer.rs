@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use mfactor::protocol::{Evaluation, Event, Job};
+use mfactor::protocol::{Evaluation, Job};
 use mfactor::{Error, Recipe, SearchSpace, exit};
 use search::evaluators::{TrainerCommand, TrainerProcess};
-use search::{Evaluator, Failure};
+use search::{Evaluator, Failure, Report, Verdict};
 use tempfile::TempDir;
 
 /// Says that it is ready, counts its jobs in `$n`, and calls `job` with the trial's number.
@@ -30,7 +30,10 @@ struct Fake {
     folder: TempDir,
     trainer: TrainerProcess,
     /// Epochs and announcements seen.
-    events: Vec<Event>,
+    events: Vec<Report>,
+    /// Epochs after which the trainer is to ask, and what it is told.
+    decisions: Vec<u32>,
+    verdict: Verdict,
 }
 
 impl Fake {
@@ -48,7 +51,13 @@ impl Fake {
             arguments: vec![script.into()],
             environment: vec![("FOLDER".into(), folder.path().into())],
         };
-        Self { trainer: TrainerProcess::new(command, timeout), folder, events: Vec::new() }
+        Self {
+            trainer: TrainerProcess::new(command, timeout),
+            folder,
+            events: Vec::new(),
+            decisions: Vec::new(),
+            verdict: Verdict::GoOn,
+        }
     }
 
     fn evaluate(&mut self, trial: u64, stop: &AtomicBool) -> Result<Evaluation, Failure> {
@@ -61,12 +70,13 @@ impl Fake {
             seed: 1,
             data: PathBuf::from("data"),
             output: self.folder.path().join("trials").join(trial.to_string()),
+            decisions: self.decisions.clone(),
         };
-        let mut on_event = |event| {
-            self.events.push(event);
-            Ok(())
+        let mut on_report = |report| {
+            self.events.push(report);
+            Ok(self.verdict)
         };
-        let result = self.trainer.evaluate(&job, &mut on_event, stop);
+        let result = self.trainer.evaluate(&job, &mut on_report, stop);
         assert!(
             job.output.is_dir() || matches!(result, Err(Failure::Study(_))),
             "the trainer may write to it"
@@ -128,12 +138,12 @@ fn one_process_serves_many_jobs_and_fails_single_ones() {
         .events
         .iter()
         .filter_map(|event| match event {
-            Event::Epoch(epoch) => Some(epoch.trial),
+            Report::Epoch(epoch) => Some(epoch.trial),
             _ => None,
         })
         .collect();
     assert_eq!(epochs, [1, 3, 4]);
-    assert!(matches!(&fake.events[0], Event::Ready(facts) if facts.device == "cpu"));
+    assert!(matches!(&fake.events[0], Report::Trainer(facts) if facts.device == "cpu"));
 }
 
 #[test]
@@ -152,6 +162,24 @@ fn a_crash_costs_one_trial_and_says_how_it_came() {
         assert!(found.contains(reason) && found.len() < 2500, "{death}: {found}");
         assert_eq!(fake.done(2).images, 1, "another process serves the next");
     }
+}
+
+#[test]
+fn a_trainer_that_asks_is_told_whether_to_go_on() {
+    let job = r#"epoch $1; read -r said; echo "$said" >> $FOLDER/said; case $said in
+        *true*) done_ $1 0.5 ;;
+        *) echo '{"event":"pruned","trial":'$1',"seconds":2.5,"images":9}' ;;
+    esac"#;
+    let mut fake = Fake::new(job, None);
+    fake.decisions = vec![1];
+    assert_eq!(fake.done(4).images, 1);
+    fake.verdict = Verdict::Prune;
+    let pruned = fake.evaluate(5, &AtomicBool::new(false));
+    assert!(matches!(pruned, Err(Failure::Pruned { seconds: 2.5, images: 9 })), "{pruned:?}");
+    fake.verdict = Verdict::GoOn;
+    assert_eq!(fake.done(6).images, 3, "it is the same process");
+    let said = fs::read_to_string(fake.folder.path().join("said")).unwrap();
+    assert_eq!(said.lines().next(), Some(r#"{"trial":4,"go_on":true}"#));
 }
 
 #[test]

@@ -75,5 +75,6 @@ pub fn job(data: &Path, output: &Path) -> Job {
         seed: 3,
         data: data.to_owned(),
         output: output.to_owned(),
+        decisions: vec![],
     }
 }

@@ -9,9 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mfactor::protocol::{Job, OWNER_VARIABLE};
+use mfactor::protocol::OWNER_VARIABLE;
 use mfactor::{Error, Result};
 use rustix::process::{Pid, Signal, kill_process_group};
+use serde::Serialize;
 
 use super::TrainerCommand;
 use super::ending::Ending;
@@ -91,11 +92,14 @@ impl Trainer {
         matches!(self.child.try_wait(), Ok(None)).then_some(self)
     }
 
-    /// Sends a job. An error means that the trainer does not listen any more. What it said before has nothing
-    /// to do with the job and is forgotten.
-    pub fn send(&mut self, job: &Job) -> std::io::Result<()> {
+    /// Forgets what it said so far: it has nothing to do with the next job.
+    pub fn forget(&self) {
         self.tail.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        let mut line = serde_json::to_vec(job)?;
+    }
+
+    /// Sends a line. An error means that the trainer does not listen any more.
+    pub fn send(&mut self, message: &impl Serialize) -> std::io::Result<()> {
+        let mut line = serde_json::to_vec(message)?;
         line.push(b'\n');
         self.jobs.write_all(&line)
     }

@@ -1,0 +1,206 @@
+//! Trainings that are found again: the same job is trained once, whichever strategies ask for it.
+//!
+//! A cache is a folder of entries named by the SHA-256 of all that decides a training's result. An entry appears
+//! by one rename, is checked byte by byte before it is used, and is thrown away when it is damaged.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use mfactor::protocol::{CHECK_FILE, Epoch, Evaluation, Job, WEIGHTS_FILE};
+use mfactor::{Error, Result, files};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::trainer_process::check_stop;
+use super::{Evaluator, Failure, Report, Verdict};
+
+/// Version of an entry's form.
+const SCHEMA: u32 = 1;
+/// What is known of an entry, beside the trained files.
+const ENTRY_FILE: &str = "entry.json";
+/// Files that a training leaves.
+const TRAINED_FILES: [&str; 2] = [WEIGHTS_FILE, CHECK_FILE];
+/// How often a worker looks whether the one that trains the same job is done.
+const POLL: Duration = Duration::from_millis(50);
+
+/// What an entry says.
+#[derive(Debug, Serialize, Deserialize)]
+struct Entry {
+    schema: u32,
+    /// What the entry is named after, for people.
+    key: Value,
+    evaluation: Evaluation,
+    epochs: Vec<Epoch>,
+    /// SHA-256 of each of [`TRAINED_FILES`].
+    sha256: [String; 2],
+}
+
+/// Answers from earlier trainings where it can, and keeps what another evaluator trains. Only whole trainings
+/// are kept. Several processes and threads may share a folder; each job is trained by one of them while the
+/// others wait for it.
+pub struct Cached<E> {
+    inner: E,
+    folder: PathBuf,
+    context: Value,
+}
+
+impl<E: Evaluator> Cached<E> {
+    /// A cache in `folder`, which is made if need be, for what `inner` trains. `context` is what decides a
+    /// training's result beside the job: the contents of the data set, the trainer's settings.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the folder cannot be made or written to.
+    pub fn new(inner: E, folder: &Path, context: Value) -> Result<Self> {
+        fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+        let probe = tempfile::Builder::new().prefix(".probe-").tempfile_in(folder);
+        probe.map_err(Error::io("write to", folder))?;
+        Ok(Self { inner, folder: folder.to_owned(), context })
+    }
+
+    /// All that decides the result of `job`.
+    fn key(&self, job: &Job) -> Value {
+        json!({
+            "schema": SCHEMA,
+            "tool": mfactor::version(),
+            "architecture": job.architecture,
+            "space": job.space,
+            "recipe": job.recipe,
+            "seed": job.seed,
+            "context": self.context,
+        })
+    }
+}
+
+impl<E: Evaluator> Evaluator for Cached<E> {
+    fn evaluate(
+        &mut self,
+        job: &Job,
+        on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
+        stop: &AtomicBool,
+    ) -> Result<Evaluation, Failure> {
+        let key = self.key(job);
+        let name = files::sha256(key.to_string().as_bytes());
+        let _lock = lock(&self.folder.join(format!("{name}.lock")), stop)?;
+        let folder = self.folder.join(name);
+        match Entry::read(&folder) {
+            Ok(Some(entry)) => return entry.replay(&folder, job, on_report),
+            Ok(None) => {}
+            Err(problem) => {
+                let folder = folder.display();
+                on_report(Report::Warning(format!("{folder} is damaged ({problem}): it is trained again")))?;
+            }
+        }
+        let mut epochs = Vec::new();
+        let mut record = |report: Report| {
+            if let Report::Epoch(epoch) = &report {
+                epochs.push(epoch.clone());
+            }
+            on_report(report)
+        };
+        let evaluation = self.inner.evaluate(job, &mut record, stop)?;
+        if evaluation.accuracy.is_finite() {
+            let kept = Entry::write(&folder, key, &evaluation, epochs, &job.output);
+            if let Err(error) = kept {
+                on_report(Report::Warning(format!("the training is not kept for others: {error}")))?;
+            }
+        }
+        Ok(evaluation)
+    }
+}
+
+/// Holds a job for its worker. The system gives it up with the process.
+fn lock(path: &Path, stop: &AtomicBool) -> Result<File> {
+    let open = OpenOptions::new().write(true).create(true).truncate(false).open(path);
+    let file = open.map_err(Error::io("open", path))?;
+    loop {
+        check_stop(stop)?;
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(POLL),
+            Err(TryLockError::Error(error)) => return Err(Error::io("lock", path)(error)),
+        }
+    }
+}
+
+impl Entry {
+    /// Reads an entry and checks its files; `None` if there is none. The error says what is wrong.
+    fn read(folder: &Path) -> Result<Option<Self>, String> {
+        let bytes = match fs::read(folder.join(ENTRY_FILE)) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::NotFound && !folder.exists() => return Ok(None),
+            Err(error) => return Err(format!("{ENTRY_FILE}: {error}")),
+        };
+        let entry: Self =
+            serde_json::from_slice(&bytes).map_err(|error| format!("{ENTRY_FILE}: {error}"))?;
+        for (name, sha256) in TRAINED_FILES.iter().zip(&entry.sha256) {
+            let bytes = fs::read(folder.join(name)).map_err(|error| format!("{name}: {error}"))?;
+            if files::sha256(&bytes) != *sha256 {
+                return Err(format!("{name} has other contents than when it was written"));
+            }
+        }
+        Ok(Some(entry))
+    }
+
+    /// Keeps what a training left in `output`.
+    fn write(
+        folder: &Path,
+        key: Value,
+        evaluation: &Evaluation,
+        epochs: Vec<Epoch>,
+        output: &Path,
+    ) -> Result<()> {
+        let parent = folder.parent().expect("an entry lies in the cache's folder");
+        let draft = tempfile::Builder::new().prefix(".draft-").tempdir_in(parent);
+        let draft = draft.map_err(Error::io("write to", parent))?;
+        let mut sha256 = [String::new(), String::new()];
+        for (name, sha256) in TRAINED_FILES.iter().zip(&mut sha256) {
+            *sha256 = files::sha256(&files::read(&output.join(name))?);
+            link(&output.join(name), &draft.path().join(name))?;
+        }
+        let entry = Self { schema: SCHEMA, key, evaluation: evaluation.clone(), epochs, sha256 };
+        files::write_json(&draft.path().join(ENTRY_FILE), &entry)?;
+        if folder.exists() {
+            fs::remove_dir_all(folder).map_err(Error::io("remove", folder))?;
+        }
+        fs::rename(draft.keep(), folder).map_err(Error::io("create", folder))
+    }
+
+    /// Answers a job as its training did.
+    fn replay(
+        &self,
+        folder: &Path,
+        job: &Job,
+        on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
+    ) -> Result<Evaluation, Failure> {
+        on_report(Report::Reused)?;
+        for epoch in &self.epochs {
+            let verdict = on_report(Report::Epoch(Epoch { trial: job.trial, ..epoch.clone() }))?;
+            if verdict == Verdict::Prune && job.decisions.contains(&epoch.epoch) {
+                let share = f64::from(epoch.epoch) / f64::from(epoch.epochs);
+                let images = (self.evaluation.images as f64 * share).round() as u64;
+                return Err(Failure::Pruned { seconds: self.evaluation.seconds * share, images });
+            }
+        }
+        fs::create_dir_all(&job.output).map_err(Error::io("create", &job.output))?;
+        for name in TRAINED_FILES {
+            link(&folder.join(name), &job.output.join(name))?;
+        }
+        Ok(self.evaluation.clone())
+    }
+}
+
+/// Makes `to` the file `from`: by a second name where the file system has that, else by a copy. Neither is ever
+/// changed in place, so sharing is safe.
+fn link(from: &Path, to: &Path) -> Result<()> {
+    match fs::remove_file(to) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(Error::io("replace", to)(error)),
+        _ => {}
+    }
+    if fs::hard_link(from, to).is_ok() {
+        return Ok(());
+    }
+    files::write(to, &files::read(from)?)
+}
