@@ -8,6 +8,7 @@ mod output;
 mod programs;
 mod progress;
 mod summary;
+mod workers;
 
 use std::process::ExitCode;
 

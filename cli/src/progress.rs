@@ -74,6 +74,8 @@ impl<'a> SearchProgress<'a> {
                 duration(place.seconds_left.unwrap_or(epoch.seconds_left)),
             )),
             StudyEvent::Finished { place, trial } => self.say(&finished(place, trial)),
+            StudyEvent::Pruned { place, trial } => self.say(&pruned(place, trial)),
+            StudyEvent::Warning { place, text } => self.say(&format!("{}: {text}", now(place))),
             StudyEvent::Failed { place, trial } => {
                 let reason = trial.failure.as_deref().unwrap_or("no reason was given");
                 self.say(&format!("{} failed: {reason}", now(place)));
@@ -98,11 +100,17 @@ fn now(place: &Place) -> String {
     format!("{:<9} {:>3}/{} {}", place.strategy, place.number + 1, place.total, place.architecture)
 }
 
+fn pruned(place: &Place, trial: &Trial) -> String {
+    let accuracy = trial.epoch_accuracies.last().copied().unwrap_or_default();
+    format!("{}  A {accuracy:.4}  pruned after epoch {}", now(place), trial.epoch_accuracies.len())
+}
+
 fn finished(place: &Place, trial: &Trial) -> String {
     let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
+    let reused = if trial.reused { "  reused" } else { "" };
     let left = place.seconds_left.map_or(String::new(), |seconds| format!("  {} left", duration(seconds)));
     format!(
-        "{}  A {}  M {}  best {}{left}",
+        "{}  A {}  M {}  best {}{reused}{left}",
         now(place),
         number(trial.accuracy),
         number(trial.m_factor),

@@ -35,6 +35,9 @@ struct Options {
     /// Which kernels are the good ones: small, large or arbitrary.
     #[arg(long, default_value_t = Good::Small)]
     good: Good,
+    /// Trials that run at once.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    workers: u64,
     /// Search space file; the paper's by default.
     #[arg(long)]
     space: Option<PathBuf>,
@@ -46,8 +49,8 @@ struct Options {
 fn main() -> Result<()> {
     let options = Options::parse();
     let space = options.space.as_deref().map_or_else(|| Ok(SearchSpace::paper()), SearchSpace::load)?;
-    let Options { accuracy, alpha, noise, good, .. } = options;
-    let landscape = Landscape { space, accuracy, alpha, noise, good };
+    let Options { accuracy, alpha, noise, good, workers, .. } = options;
+    let landscape = Landscape { space, accuracy, alpha, noise, good, workers };
     println!(
         "{:<10} {:>8} {:>7} {:>9} {:>8} {:>9}",
         "strategy", "best M", "± sd", "last ten", "optimum", "µs/trial"

@@ -206,7 +206,7 @@ fn final_attributes(trial: &Trial) -> Attributes {
         ("accuracy", trial.accuracy.map(|accuracy| json!(accuracy))),
         ("seconds", trial.seconds.map(|seconds| json!(seconds))),
         ("images", trial.images.map(|images| json!(images))),
-        ("reused", trial.reused.then(|| json!(true))),
+        ("reused", trial.reused.then_some(Value::Bool(true))),
         ("failure", trial.failure.as_ref().map(|failure| json!(failure))),
     ];
     let known = attributes.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));

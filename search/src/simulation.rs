@@ -26,7 +26,8 @@ pub struct Simulation {
 }
 
 /// Runs `trials` trials of a strategy, in which `accuracy` stands for training: it answers with an accuracy or
-/// with the reason why there is none. Proposals are those that a study with these settings would see.
+/// with the reason why there is none. Proposals are those that a study with these settings and one worker would
+/// see.
 pub fn simulate(
     kind: StrategyKind,
     space: &SearchSpace,
@@ -35,18 +36,26 @@ pub fn simulate(
     trials: u64,
     accuracy: &mut dyn FnMut(&Trial) -> Result<f64, String>,
 ) -> Result<Simulation> {
-    let terms = Terms::new(space.clone(), alpha, seed)?;
+    simulate_on(&Terms::new(space.clone(), alpha, seed)?, kind, trials, accuracy)
+}
+
+fn simulate_on(
+    terms: &Terms,
+    kind: StrategyKind,
+    trials: u64,
+    accuracy: &mut dyn FnMut(&Trial) -> Result<f64, String>,
+) -> Result<Simulation> {
     let mut track = Track::new(kind.name(), kind.build(), Vec::new());
     let mut overhead = Duration::ZERO;
     for number in 0..trials {
         let begin = Instant::now();
-        let Some(trial) = track.ask(number, &terms) else { break };
+        let Some(trial) = track.ask(number, terms) else { break };
         overhead += begin.elapsed();
         let answer = accuracy(&trial).map(|accuracy| Evaluation { accuracy, seconds: 0.0, images: 0 });
         let answer = answer.map_err(Failure::Trial);
         let begin = Instant::now();
         track.add(trial);
-        track.end(track.tell(number as usize, answer, &terms));
+        track.end(track.tell(number as usize, answer, terms));
         overhead += begin.elapsed();
     }
     Ok(Simulation { trials: track.into_trials(), overhead })
@@ -67,6 +76,8 @@ pub struct Landscape {
     pub noise: f64,
     /// Which kernels are the good ones.
     pub good: Good,
+    /// Trials that run at once: a strategy does not know how those end that run beside the one it proposes.
+    pub workers: u64,
 }
 
 /// Which kernels are the good ones.
@@ -105,7 +116,14 @@ impl Scores {
 impl Landscape {
     /// The M-factor in the paper's space at accuracy 0.75 and α = 1.
     pub fn paper() -> Self {
-        Self { space: SearchSpace::paper(), accuracy: 0.75, alpha: 1.0, noise: 0.0, good: Good::Small }
+        Self {
+            space: SearchSpace::paper(),
+            accuracy: 0.75,
+            alpha: 1.0,
+            noise: 0.0,
+            good: Good::Small,
+            workers: 1,
+        }
     }
 
     /// The largest M-factor there is.
@@ -127,7 +145,8 @@ impl Landscape {
             Ok((score + self.noise * normal(&mut rng)).clamp(0.0, 1.0))
         };
         // With α all but 0 the study's own objective is the accuracy, and so any function at all.
-        let simulation = simulate(kind, &self.space, 1e-12, seed, trials, &mut answer)?;
+        let terms = Terms { workers: self.workers, ..Terms::new(self.space.clone(), 1e-12, seed)? };
+        let simulation = simulate_on(&terms, kind, trials, &mut answer)?;
         Ok(Scores { scores, overhead: simulation.overhead })
     }
 

@@ -85,7 +85,8 @@ impl Track {
 
     /// Number of the first trial that has not ended and is not one of the `running`: it was cut off.
     pub fn cut_off(&self, running: &[usize]) -> Option<usize> {
-        let is_cut_off = |(number, trial): (usize, &Trial)| !trial.is_finished() && !running.contains(&number);
+        let is_cut_off =
+            |(number, trial): (usize, &Trial)| !trial.is_finished() && !running.contains(&number);
         self.trials.iter().enumerate().position(is_cut_off)
     }
 

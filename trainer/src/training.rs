@@ -223,7 +223,11 @@ mod tests {
         change(&mut job);
         let images = Images::load(&job.data, &job.space, backend.device).unwrap();
         let result = train(&job, &images, backend, on_epoch);
-        assert_eq!(matches!(result, Ok(Ended::Done(_))), job.output.exists(), "only a whole training is kept");
+        assert_eq!(
+            matches!(result, Ok(Ended::Done(_))),
+            job.output.exists(),
+            "only a whole training is kept"
+        );
         result
     }
 

@@ -10,19 +10,21 @@ use clap::Args;
 use mfactor::{Error, exit};
 use search::config::{DataSource, EvaluatorConfig};
 use search::evaluators::TrainerCommand;
-use search::{Outcome, StrategyKind, Study, StudyConfig, StudyRecord};
+use search::{Outcome, Pruning, StrategyKind, Study, StudyConfig, StudyRecord};
 use serde::Serialize;
 
 use crate::output::Output;
 use crate::programs::TRAINER;
 use crate::progress::SearchProgress;
 use crate::summary::{self, Summary};
+use crate::workers::{Machine, Workers};
 
 /// Run or resume a study: propose architectures, train them, keep a journal
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   mfactor search --data digits --epochs 3 --trials 12 --out runs/first
+  mfactor search --data cifar10 --workers auto --prune --out runs/cifar10
   mfactor search --evaluator constant:0.75 --trials 50     a dry run, without libtorch
   mfactor search --resume --out runs/first")]
 pub struct Search {
@@ -50,6 +52,24 @@ pub struct Search {
     /// train; or without training: constant:A, or table:FILE with a line ARCHITECTURE,ACCURACY each
     #[arg(long, value_name = "KIND")]
     evaluator: Option<String>,
+    /// Trials that run at once: auto (one a GPU, or one a core, four at the most) or a number [default: 1]
+    ///
+    /// The result of a study depends on it, for a strategy proposes a trial without knowing how those end that
+    /// run beside it. It does not depend on which of them is the quicker one.
+    #[arg(long, value_name = "auto|N")]
+    workers: Option<Workers>,
+    /// Stop trials early that are behind others (asynchronous successive halving)
+    ///
+    /// After the first epoch, and after each third, ninth and so on, the best third of a strategy's trials goes on. They
+    /// are compared by the M-factor of the accuracy so far. A study file can say more: see docs/formats.md.
+    #[arg(long)]
+    prune: bool,
+    /// Folder in which trainings are kept and found again, or none [default: cache in the study's folder]
+    ///
+    /// The same architecture, recipe, seed and data are trained once, whichever strategies propose them. Studies
+    /// that differ in strategy or α alone can share a folder.
+    #[arg(long, value_name = "DIR|none")]
+    cache: Option<PathBuf>,
     /// A trial that takes longer fails, and the search goes on
     #[arg(long, value_name = "SECONDS")]
     trial_timeout: Option<u64>,
@@ -82,9 +102,11 @@ impl Search {
         let folder = study.folder().to_owned();
         output.say(format!("Study {}", folder.display()));
         let stop = stop_on_ctrl_c()?;
-        let mut evaluator = study.config().evaluator(self.trainer(study.config())?)?;
+        let cache = self.cache.clone().unwrap_or_else(|| folder.join("cache"));
+        let cache = (cache != Path::new("none")).then_some(&*cache);
+        let mut evaluators = study.config().evaluators(&self.trainers(study.config())?, cache)?;
         let mut progress = SearchProgress::new(output);
-        let outcome = study.run(&mut *evaluator, &mut |event| progress.show(event), &stop);
+        let outcome = study.run(&mut evaluators, &mut |event| progress.show(event), &stop);
         progress.finish();
         let record = study.record();
         let finished = matches!(outcome.with_context(|| go_on(&folder))?, Outcome::Finished);
@@ -108,7 +130,7 @@ impl Search {
             return Err(Error::input("--data", problem).into());
         }
         // Before anything is written: a search that cannot start leaves nothing behind.
-        self.trainer(&config)?;
+        self.trainers(&config)?;
         Ok(Study::create(&folder, config)?)
     }
 
@@ -142,6 +164,16 @@ impl Search {
         config.seed = self.seed.unwrap_or(config.seed);
         config.alpha = self.alpha.unwrap_or(config.alpha);
         config.recipe.epochs = self.epochs.unwrap_or(config.recipe.epochs);
+        if self.prune && config.prune.is_none() {
+            config.prune = Some(Pruning::default());
+        }
+        config.workers = match self.workers {
+            None => config.workers,
+            Some(Workers::Count(workers)) => workers,
+            // A study that goes on keeps its number, which the machine of its beginning may have decided.
+            Some(Workers::Auto) if self.resume => config.workers,
+            Some(Workers::Auto) => self.machine()?.map_or(1, |machine| machine.workers()),
+        };
         config.trial_timeout_seconds = self.trial_timeout.or(config.trial_timeout_seconds);
         config.check("the options")?;
         Ok(())
@@ -152,17 +184,31 @@ impl Search {
         name.map_or_else(|| "study".to_owned(), |name| name.to_string_lossy().into_owned())
     }
 
-    /// The trainer to start; not looked for where nothing is trained.
-    fn trainer(&self, config: &StudyConfig) -> mfactor::Result<TrainerCommand> {
-        let program = match config.evaluator {
-            EvaluatorConfig::Train => TRAINER.find()?,
-            _ => PathBuf::from(TRAINER.name()),
-        };
+    /// The trainer of each worker; not looked for where nothing is trained.
+    fn trainers(&self, config: &StudyConfig) -> mfactor::Result<Vec<TrainerCommand>> {
+        if !matches!(config.evaluator, EvaluatorConfig::Train) {
+            return Ok(vec![TrainerCommand::default(); config.workers as usize]);
+        }
+        let program = TRAINER.find()?;
         let arguments = match &self.device {
             Some(device) => vec!["--device".into(), device.into()],
             None => vec![],
         };
-        Ok(TrainerCommand { program, arguments, environment: patient_threads() })
+        let command = TrainerCommand { program, arguments, environment: patient_threads() };
+        let machine = if config.workers == 1 { None } else { self.machine()? };
+        Ok(match machine {
+            Some(machine) => machine.place(&command, config.workers),
+            None => vec![command; config.workers as usize],
+        })
+    }
+
+    /// What the workers share; `None` where a GPU was named, which is theirs together.
+    fn machine(&self) -> mfactor::Result<Option<Machine>> {
+        Ok(match self.device.as_deref() {
+            None | Some("auto") => Some(Machine::ask(&TRAINER.find()?)?),
+            Some("cpu") => Some(Machine::without_gpus()),
+            Some(_) => None,
+        })
     }
 }
 

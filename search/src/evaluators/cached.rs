@@ -133,8 +133,7 @@ impl Entry {
             Err(error) if error.kind() == ErrorKind::NotFound && !folder.exists() => return Ok(None),
             Err(error) => return Err(format!("{ENTRY_FILE}: {error}")),
         };
-        let entry: Self =
-            serde_json::from_slice(&bytes).map_err(|error| format!("{ENTRY_FILE}: {error}"))?;
+        let entry: Self = serde_json::from_slice(&bytes).map_err(|error| format!("{ENTRY_FILE}: {error}"))?;
         for (name, sha256) in TRAINED_FILES.iter().zip(&entry.sha256) {
             let bytes = fs::read(folder.join(name)).map_err(|error| format!("{name}: {error}"))?;
             if files::sha256(&bytes) != *sha256 {

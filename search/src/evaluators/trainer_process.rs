@@ -48,7 +48,11 @@ impl TrainerProcess {
     }
 
     /// Starts a trainer and waits until it is ready. A trainer that does not come up ends the study.
-    fn start(&self, on_report: &mut dyn FnMut(Report) -> Result<Verdict>, stop: &AtomicBool) -> Result<Trainer> {
+    fn start(
+        &self,
+        on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
+        stop: &AtomicBool,
+    ) -> Result<Trainer> {
         let trainer = Trainer::start(&self.command)?;
         let deadline = Instant::now() + START_TIMEOUT;
         loop {

@@ -60,8 +60,7 @@ impl Study {
         let halt = AtomicBool::new(false);
         std::thread::scope(|scope| {
             let workers = Workers::start(scope, evaluators, &halt);
-            let mut run =
-                Run { workers, observer, exhausted: vec![false; self.tracks.len()], ending: None };
+            let mut run = Run { workers, observer, exhausted: vec![false; self.tracks.len()], ending: None };
             loop {
                 if stop.load(Ordering::Relaxed) {
                     run.end(Ok(Outcome::Stopped));
@@ -179,12 +178,7 @@ impl Study {
     }
 
     /// Writes a report down and passes it on.
-    fn note(
-        &mut self,
-        next: Next,
-        report: Report,
-        observer: &mut dyn FnMut(&StudyEvent),
-    ) -> Result<Verdict> {
+    fn note(&mut self, next: Next, report: Report, observer: &mut dyn FnMut(&StudyEvent)) -> Result<Verdict> {
         match report {
             Report::Trainer(facts) => self.note_trainer(facts, observer)?,
             Report::Reused => self.tracks[next.track].reuse(next.number),

@@ -78,7 +78,10 @@ fn what_was_trained_is_found_with_its_epochs_and_files() {
     assert_eq!(replayed[0], Report::Reused);
     for (replayed, reported) in replayed[1..].iter().zip(&reported) {
         let (Report::Epoch(replayed), Report::Epoch(reported)) = (replayed, reported) else { panic!() };
-        assert_eq!((replayed.trial, replayed.accuracy, replayed.epoch), (2, reported.accuracy, reported.epoch));
+        assert_eq!(
+            (replayed.trial, replayed.accuracy, replayed.epoch),
+            (2, reported.accuracy, reported.epoch)
+        );
     }
     for file in [WEIGHTS_FILE, CHECK_FILE] {
         let read = |trial: &str| fs::read(folder.join("trials").join(trial).join(file)).unwrap();
