@@ -73,8 +73,17 @@ impl Output {
 
     /// Prints an error with its causes in one line.
     pub fn error(&self, error: &anyhow::Error) {
-        talk(&format!("error: {error:#}"));
+        talk(&format!("error: {}", chain(error)));
     }
+}
+
+/// An error with its causes, each said once: some errors repeat their cause in their own text.
+fn chain(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |said, cause| match said.as_str() {
+        "" => cause,
+        _ if said.ends_with(&cause) => said,
+        _ => format!("{said}: {cause}"),
+    })
 }
 
 /// Where stderr is closed there is nobody to tell.
@@ -130,6 +139,16 @@ mod tests {
     fn numbers_for_people() {
         assert_eq!([0, 999, 1000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([0.4, 61.0, 3660.0].map(duration), ["0 s", "1 min 01 s", "1 h 01 min"]);
+    }
+
+    #[test]
+    fn causes_are_said_once() {
+        let io = std::io::Error::other("no space");
+        let error = mfactor::Error::io("write", std::path::Path::new("f"))(io);
+        assert_eq!(
+            chain(&anyhow::Error::from(error).context("to go on")),
+            "to go on: cannot write f: no space"
+        );
     }
 
     #[test]

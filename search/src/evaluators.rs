@@ -61,6 +61,8 @@ pub enum Report {
     Epoch(Epoch),
     /// The result comes from an earlier training of the same job. Sent before its epochs.
     Reused,
+    /// The evaluation begins again, for the reason given: the epochs so far do not count.
+    Again(String),
     /// Something went wrong that changes no result, in a sentence.
     Warning(String),
 }

@@ -13,7 +13,11 @@ const SEARCH: &str =
 
 /// Starts the search and waits until it is in the middle of a trial after the first.
 fn in_the_middle(place: &Workplace, study: &str) -> Child {
-    let arguments = format!("{SEARCH} --out {study}");
+    in_the_middle_of(place, SEARCH, study)
+}
+
+fn in_the_middle_of(place: &Workplace, search: &str, study: &str) -> Child {
+    let arguments = format!("{search} --out {study}");
     let child = place
         .mfactor(arguments.split(' '))
         .stdout(Stdio::null())
@@ -71,6 +75,58 @@ fn killed_and_stopped_searches_end_as_an_undisturbed_one() {
     assert!(outcome(&place, "stopped").len() < whole.len(), "it did stop");
     place.run("search --resume --out stopped", exit::DONE);
     assert_eq!(outcome(&place, "stopped"), whole, "after Ctrl-C");
+}
+
+/// What a study with several workers found, without what depends on their timing.
+fn timeless(place: &Workplace, study: &str) -> Vec<Value> {
+    let mut trials = outcome(place, study);
+    trials.sort_by_key(|trial| (trial["strategy"].to_string(), trial["number"].as_u64()));
+    for trial in &mut trials {
+        let trial = trial.as_object_mut().expect("an object");
+        trial.remove("id");
+        trial.remove("reused");
+    }
+    trials
+}
+
+#[test]
+fn with_several_workers_nothing_is_lost_when_one_is_killed_or_all() {
+    let place = Workplace::new();
+    place.prepare();
+    let search = format!("{SEARCH} --workers 2 --prune");
+    place.run(&format!("{search} --out whole"), exit::DONE);
+    let whole = timeless(&place, "whole");
+    assert_eq!(whole.len(), 5);
+    assert_eq!(place.path("whole/cache").read_dir().expect("trainings are kept").count() % 2, 0);
+
+    let command = format!("{search} --out worker");
+    let mut child = place.mfactor(command.split(' ')).stdout(Stdio::null()).spawn().expect("it starts");
+    let trainers = loop {
+        let trainers = children(child.id());
+        if trainers.len() == 2 || child.try_wait().unwrap().is_some() {
+            break trainers;
+        }
+        sleep(Duration::from_millis(2));
+    };
+    Command::new("kill").arg("-KILL").arg(&trainers[0]).status().expect("kill runs");
+    assert!(child.wait().unwrap().success());
+    assert_eq!(timeless(&place, "worker"), whole, "after kill -9 of a trainer");
+
+    let mut parent = in_the_middle_of(&place, &search, "parent");
+    signal(&parent, "KILL");
+    parent.wait().unwrap();
+    place.run("search --resume --out parent", exit::DONE);
+    assert_eq!(timeless(&place, "parent"), whole, "after kill -9 of the search");
+}
+
+/// Process ids of the trainers that a search has started, from whichever of its threads.
+fn children(parent: u32) -> Vec<String> {
+    let tasks = std::fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten();
+    let lists = tasks.map(|task| std::fs::read_to_string(task.path().join("children")).unwrap_or_default());
+    let is_trainer = |id: &&str| {
+        std::fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|name| name.trim() == "mfactor-trainer")
+    };
+    lists.collect::<String>().split_whitespace().filter(is_trainer).map(str::to_owned).collect()
 }
 
 #[test]

@@ -129,6 +129,7 @@ impl<'a> Study<'a> {
             epoch_accuracies: accuracy.map(|a| vec![a - 0.2, a - 0.08, a]).unwrap_or_default(),
             seconds: accuracy.map(|_| cost.macs as f64 / 1e6),
             images: accuracy.map(|_| 135_000),
+            reused: false,
             failure: failed.then(|| "generated: the accuracy was not a number".to_owned()),
         });
     }

@@ -95,8 +95,10 @@ impl<E: Evaluator> Evaluator for Cached<E> {
         }
         let mut epochs = Vec::new();
         let mut record = |report: Report| {
-            if let Report::Epoch(epoch) = &report {
-                epochs.push(epoch.clone());
+            match &report {
+                Report::Epoch(epoch) => epochs.push(epoch.clone()),
+                Report::Again(_) => epochs.clear(),
+                _ => {}
             }
             on_report(report)
         };

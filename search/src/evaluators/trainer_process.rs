@@ -13,6 +13,7 @@ use mfactor::protocol::{Decision, Epoch, Evaluation, Event, Job};
 use mfactor::{Error, Result};
 
 use self::child::{Output, Trainer};
+use self::ending::Ending;
 use super::{Evaluator, Failure, Report, Verdict};
 
 /// How long a trainer may take to come up. Loading libtorch with CUDA from a cold disk takes a while.
@@ -32,7 +33,7 @@ pub struct TrainerCommand {
 }
 
 /// Trains by `mfactor-trainer`, which is started with the first job, kept for the next, and started afresh after
-/// it crashed or was killed. It runs in a process group of its own: a Ctrl-C in the terminal reaches the study,
+/// it crashed or was killed. A job whose trainer was killed from outside begins again, once. The trainer runs in a process group of its own: a Ctrl-C in the terminal reaches the study,
 /// which ends it, and not the trainer itself. Nor does a trainer outlive its study: on Linux the system ends it
 /// with the thread that evaluated the first job, so that thread should be the one that runs the study.
 pub struct TrainerProcess {
@@ -102,6 +103,43 @@ impl Evaluator for TrainerProcess {
         stop: &AtomicBool,
     ) -> Result<Evaluation, Failure> {
         std::fs::create_dir_all(&job.output).map_err(Error::io("create", &job.output))?;
+        let ending = match self.attempt(job, on_report, stop) {
+            Ok(evaluation) => return Ok(evaluation),
+            Err(Unfinished::Failure(failure)) => return Err(failure),
+            Err(Unfinished::Dead(ending)) => ending,
+        };
+        if !ending.came_from_outside() {
+            return Err(Failure::Trial(ending.to_string()));
+        }
+        on_report(Report::Again(format!("{ending}; the trial begins again")))?;
+        self.attempt(job, on_report, stop).map_err(|unfinished| match unfinished {
+            Unfinished::Failure(failure) => failure,
+            Unfinished::Dead(ending) => Failure::Trial(ending.to_string()),
+        })
+    }
+}
+
+/// Why an attempt at a job gave no evaluation.
+enum Unfinished {
+    Failure(Failure),
+    /// The trainer ended in the middle of it.
+    Dead(Ending),
+}
+
+impl<F: Into<Failure>> From<F> for Unfinished {
+    fn from(failure: F) -> Self {
+        Self::Failure(failure.into())
+    }
+}
+
+impl TrainerProcess {
+    /// Has one trainer do the job.
+    fn attempt(
+        &mut self,
+        job: &Job,
+        on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
+        stop: &AtomicBool,
+    ) -> Result<Evaluation, Unfinished> {
         // Whoever returns early from here drops the trainer, and that kills it: its state is unknown.
         let mut trainer = match self.idle.take().and_then(Trainer::if_alive) {
             Some(trainer) => trainer,
@@ -110,7 +148,7 @@ impl Evaluator for TrainerProcess {
         let began = Instant::now();
         trainer.forget();
         if trainer.send(job).is_err() {
-            return Err(Failure::Trial(trainer.end().to_string()));
+            return Err(Unfinished::Dead(trainer.end()));
         }
         loop {
             check_stop(stop)?;
@@ -118,19 +156,19 @@ impl Evaluator for TrainerProcess {
             let line = match trainer.next(POLL) {
                 Output::Line(line) => line,
                 Output::Silence => continue,
-                Output::End => return Err(Failure::Trial(trainer.end().to_string())),
+                Output::End => return Err(Unfinished::Dead(trainer.end())),
             };
             match answer(&line, job)? {
                 Answer::Epoch(epoch) => {
                     let is_awaited = job.decisions.contains(&epoch.epoch);
                     let go_on = on_report(Report::Epoch(epoch))? == Verdict::GoOn;
                     if is_awaited && trainer.send(&Decision { trial: job.trial, go_on }).is_err() {
-                        return Err(Failure::Trial(trainer.end().to_string()));
+                        return Err(Unfinished::Dead(trainer.end()));
                     }
                 }
                 Answer::Ended(result) => {
                     self.idle = Some(trainer);
-                    return result;
+                    return Ok(result?);
                 }
                 Answer::Stray => trainer.note(&line),
             }

@@ -182,6 +182,10 @@ impl Study {
         match report {
             Report::Trainer(facts) => self.note_trainer(facts, observer)?,
             Report::Reused => self.tracks[next.track].reuse(next.number),
+            Report::Again(text) => {
+                self.tracks[next.track].begin(next.number);
+                observer(&StudyEvent::Warning { place: self.place(next, None), text });
+            }
             Report::Warning(text) => {
                 observer(&StudyEvent::Warning { place: self.place(next, None), text });
             }

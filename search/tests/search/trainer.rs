@@ -165,6 +165,19 @@ fn a_crash_costs_one_trial_and_says_how_it_came() {
 }
 
 #[test]
+fn a_job_whose_trainer_was_killed_begins_again_once() {
+    let job = "epoch $1; [ $1 = 2 ] && kill -KILL $$; [ -e $FOLDER/once ] || { > $FOLDER/once; kill -KILL $$; }; done_ $1 0.5";
+    let mut fake = Fake::new(job, None);
+    assert_eq!(fake.done(1).images, 1, "another process has done it");
+    let again = fake.events.iter().position(|event| matches!(event, Report::Again(_))).unwrap();
+    let Report::Again(text) = &fake.events[again] else { panic!() };
+    assert!(text.contains("signal 9") && text.contains("begins again"), "{text}");
+    assert!(matches!(fake.events[again + 2], Report::Epoch(_)), "after the trainer said that it is ready");
+    let reason = fake.failed(2);
+    assert!(reason.contains("signal 9"), "{reason}");
+}
+
+#[test]
 fn a_trainer_that_asks_is_told_whether_to_go_on() {
     let job = r#"epoch $1; read -r said; echo "$said" >> $FOLDER/said; case $said in
         *true*) done_ $1 0.5 ;;

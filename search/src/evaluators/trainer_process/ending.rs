@@ -49,6 +49,12 @@ impl Ending {
         }
     }
 
+    /// Whether somebody else ended it, the system or a person: then the job may be innocent.
+    pub fn came_from_outside(&self) -> bool {
+        const KILL_AND_TERM: [i32; 2] = [9, 15];
+        self.status.and_then(|status| status.signal()).is_some_and(|signal| KILL_AND_TERM.contains(&signal))
+    }
+
     fn last_words(&self) -> String {
         let last = &self.tail[self.tail.len().saturating_sub(LAST_WORDS)..];
         if last.is_empty() { String::new() } else { format!("; its last words: {}", last.join(" | ")) }
