@@ -8,6 +8,7 @@ mod output;
 mod programs;
 mod progress;
 mod summary;
+mod trial_table;
 mod workers;
 
 use std::process::ExitCode;

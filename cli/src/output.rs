@@ -38,10 +38,20 @@ impl Output {
         self.quiet
     }
 
+    /// Whether results are wanted as JSON.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether results go to a terminal.
+    pub fn is_terminal(&self) -> bool {
+        io::stdout().is_terminal()
+    }
+
     /// Whether a result may have colours: on a terminal, unless NO_COLOR is set.
     pub fn colour(&self) -> bool {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        io::stdout().is_terminal() && !refused
+        self.is_terminal() && !refused
     }
 
     /// Prints the result: `value` as JSON if that was asked for, else what `text` makes of it.
@@ -50,7 +60,12 @@ impl Output {
         if !text.ends_with('\n') {
             text.push('\n');
         }
-        match io::stdout().lock().write_all(text.as_bytes()) {
+        self.bytes(text.as_bytes())
+    }
+
+    /// Prints a result that is a file of its own.
+    pub fn bytes(&self, bytes: &[u8]) -> anyhow::Result<()> {
+        match io::stdout().lock().write_all(bytes) {
             // The reader, `head` say, has seen enough.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             written => Ok(written?),

@@ -9,7 +9,9 @@
 //! | [`folding`] | batch norm, and the deviation of the pixels, folded into convolutions |
 //! | [`graph`] | the ONNX graph |
 //! | [`check`] | the model's answers against the trainer's |
+//! | [`card`] | the model card beside the file |
 
+pub mod card;
 pub mod check;
 pub mod folding;
 pub mod graph;
@@ -96,7 +98,7 @@ pub struct ExportedModel {
 /// Exports one trained architecture.
 ///
 /// The test accuracy, and the golden logits that boards compare with, are measured here with ONNX Runtime on one
-/// thread at batch 1.
+/// thread at batch 1. A model card is written beside the file.
 ///
 /// # Errors
 /// [`mfactor::Error::Input`] if there are no weights, a tensor does not fit, the data set is another one, or an engine's
@@ -168,12 +170,14 @@ fn describe(
 
 fn write(path: &Path, file: ModelFile, test_images: u64, checks: Vec<EngineCheck>) -> Result<ExportedModel> {
     mfactor::files::write(path, &file.bytes)?;
-    Ok(ExportedModel {
+    let model = ExportedModel {
         path: path.to_owned(),
         model_bytes: file.bytes.len() as u64,
         sha256: file.sha256,
         metadata: file.metadata,
         test_images,
         checks,
-    })
+    };
+    mfactor::files::write(&card::path(path), card::text(&model).as_bytes())?;
+    Ok(model)
 }

@@ -87,6 +87,8 @@ fn metadata_and_test_accuracy_are_in_the_file() {
     let trial = Trial::new(&odd_space(), "13-5", 4);
     let mut steps = vec![];
     let exported = export::export(&trial.request, &mut |step| steps.push(step)).unwrap();
+    let card = std::fs::read_to_string(export::card::path(&exported.path)).unwrap();
+    assert!(card.contains(&exported.sha256) && card.contains("data set of the user's own"), "{card}");
     let metadata = ModelFile::read(&exported.path).unwrap().metadata;
     assert_eq!((metadata.alpha, metadata.m_factor, metadata.validation_accuracy), (1.0, 0.8, 0.75));
     assert_eq!((metadata.study.as_str(), metadata.trial, metadata.seed), ("test", 3, 7));

@@ -95,7 +95,7 @@ impl Pair {
     }
 }
 
-/// The strategies over all studies; `None` of fewer than two. `seed` is that of the resampling.
+/// The strategies over all studies; `None` of fewer than two, and where no strategy has a complete trial in all. `seed` is that of the resampling.
 pub(crate) fn seeds(studies: &[(u64, &[Trial])], objective: &Objective, seed: u64) -> Option<Seeds> {
     if studies.len() < 2 {
         return None;
@@ -107,6 +107,9 @@ pub(crate) fn seeds(studies: &[(u64, &[Trial])], objective: &Objective, seed: u6
     names.dedup();
     let of = |name: &&str| over_seeds(name, studies, budget, objective, seed);
     let mut strategies: Vec<StrategyOverSeeds> = names.iter().filter_map(of).collect();
+    if strategies.is_empty() {
+        return None;
+    }
     strategies.sort_by(|a, b| b.mean.total_cmp(&a.mean));
     let (smallest, searched): (Vec<_>, Vec<_>) =
         strategies.iter().partition(|strategy| strategy.strategy == BASELINE);

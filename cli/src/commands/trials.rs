@@ -2,18 +2,21 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use mfactor::trial::{pareto_front, ranked};
-use mfactor::{Objective, Trial, TrialState};
+use mfactor::{Error, Objective, Trial, TrialState};
 use search::Study;
 
 use crate::output::{Output, table, thousands};
+use crate::trial_table::{self, Facts};
 
 /// List the trials of a study, best first; it may still be running
 #[derive(Args)]
-#[command(
-    after_help = "Examples:\n  mfactor trials runs/first --top 10\n  mfactor trials runs/first --pareto"
-)]
+#[command(after_help = "\
+Examples:
+  mfactor trials runs/first --top 10
+  mfactor trials runs/first --pareto
+  mfactor trials runs/first --all --format parquet > trials.parquet")]
 pub struct Trials {
     /// Folder of the study
     dir: PathBuf,
@@ -29,6 +32,25 @@ pub struct Trials {
     /// Rank by the M-factor with this weight instead of the study's
     #[arg(long, allow_negative_numbers = true)]
     alpha: Option<f64>,
+    /// Those too that are not complete: they stand at the end
+    #[arg(long, conflicts_with_all = ["pareto", "top"])]
+    all: bool,
+    /// How to write them; csv and parquet have every column
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+/// The formats.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A table for people
+    Text,
+    /// Comma-separated values, RFC 4180
+    Csv,
+    /// Apache Parquet; redirect it into a file
+    Parquet,
+    /// The table for people in Markdown
+    Markdown,
 }
 
 impl Trials {
@@ -41,32 +63,69 @@ impl Trials {
             trial.m_factor = trial.accuracy.map(|a| objective.m_factor(a, trial.cost.parameters));
         }
         trials.retain(|trial| self.strategy.as_ref().is_none_or(|name| *name == trial.strategy));
-        let mut shown = if self.pareto { pareto_front(&trials) } else { ranked(&trials) };
+        let shown = self.shown(&trials);
+        let facts = Facts { study: &record.config.name, alpha };
+        match self.format {
+            _ if output.is_json() && self.format != Format::Text => {
+                Err(Error::Usage("--json and --format exclude each other".to_owned()).into())
+            }
+            Format::Text => output.result(&shown, || text(&shown, &trials, alpha)),
+            Format::Markdown => output.result(&shown, || trial_table::markdown(&HEADERS, rows(&shown))),
+            Format::Csv => output.bytes(trial_table::csv(&shown).as_bytes()),
+            Format::Parquet if output.is_terminal() => {
+                let problem = "--format parquet is not for a terminal; redirect it: \
+                               mfactor trials DIR --format parquet > trials.parquet";
+                Err(Error::Usage(problem.to_owned()).into())
+            }
+            Format::Parquet => output.bytes(&trial_table::parquet(&shown, &facts)?),
+        }
+    }
+
+    fn shown<'a>(&self, trials: &'a [Trial]) -> Vec<&'a Trial> {
+        let mut shown = if self.pareto { pareto_front(trials) } else { ranked(trials) };
         shown.truncate(self.top.unwrap_or(usize::MAX));
-        output.result(&shown, || text(&shown, &trials, alpha))
+        if self.all {
+            shown.extend(trials.iter().filter(|trial| trial.m_factor.is_none()));
+        }
+        shown
     }
 }
 
-fn text(shown: &[&Trial], trials: &[Trial], alpha: f64) -> String {
-    let headers = [">id", "strategy", "architecture", ">M", ">accuracy", ">parameters", ">MACs", ">seconds"];
+const HEADERS: [&str; 8] =
+    [">id", "strategy", "architecture", ">M", ">accuracy", ">parameters", ">MMACs", ">seconds"];
+
+fn rows(shown: &[&Trial]) -> Vec<[String; 8]> {
     let optional =
         |value: Option<f64>, digits| value.map_or(String::new(), |value| format!("{value:.digits$}"));
-    let rows = shown.iter().map(|trial| {
+    let row = |trial: &&Trial| {
         [
             trial.id.to_string(),
             trial.strategy.clone(),
             trial.architecture.to_string(),
             optional(trial.m_factor, 4),
-            optional(trial.accuracy, 4),
+            trial.accuracy.map_or_else(|| state(trial.state).to_owned(), |a| format!("{a:.4}")),
             thousands(trial.cost.parameters),
-            thousands(trial.cost.macs),
+            format!("{:.1}", trial.cost.macs as f64 / 1e6),
             optional(trial.seconds, 1),
         ]
-    });
+    };
+    shown.iter().map(row).collect()
+}
+
+fn state(state: TrialState) -> &'static str {
+    match state {
+        TrialState::Running => "running",
+        TrialState::Complete => "complete",
+        TrialState::Pruned => "pruned",
+        TrialState::Failed => "failed",
+    }
+}
+
+fn text(shown: &[&Trial], trials: &[Trial], alpha: f64) -> String {
     let count = |state| trials.iter().filter(|trial| trial.state == state).count();
     format!(
-        "{}\nα = {alpha}; {} complete, {} failed, {} running\n",
-        table(&headers, rows),
+        "{}\nα = {alpha}; {} complete, {} failed, {} running; MMACs are millions of multiply-accumulates\n",
+        table(&HEADERS, rows(shown)),
         count(TrialState::Complete),
         count(TrialState::Failed),
         count(TrialState::Running),

@@ -1,0 +1,309 @@
+//! The model card beside an ONNX file: what the model is, how it was trained and checked, and what not to trust
+//! it with (after Mitchell et al. 2019, arXiv:1810.03993).
+
+use std::path::{Path, PathBuf};
+
+use mfactor::ModelMetadata;
+
+use crate::ExportedModel;
+
+/// Where the card of a model lies: beside it, with the ending `.md`.
+pub fn path(model: &Path) -> PathBuf {
+    model.with_extension("md")
+}
+
+/// The card of a model, in Markdown.
+pub fn text(model: &ExportedModel) -> String {
+    [
+        head(model),
+        interface(model),
+        accuracy(model),
+        training(&model.metadata),
+        checks(model),
+        limits(&model.metadata),
+        data(&model.metadata),
+    ]
+    .join("\n")
+}
+
+fn head(model: &ExportedModel) -> String {
+    let metadata = &model.metadata;
+    format!(
+        "---\nlibrary_name: onnx\npipeline_tag: image-classification\ndatasets: [{data}]\n---\n\n\
+         # {architecture}, {precision}\n\n\
+         A small residual network that tells {classes} classes of images apart, found by a search for networks that \
+         are both accurate and small: study `{study}`, trial {trial}, strategy {strategy}. Written by \
+         `mfactor export` {version}.\n",
+        data = metadata.data,
+        architecture = metadata.architecture,
+        precision = metadata.precision,
+        classes = metadata.classes.len(),
+        study = metadata.study,
+        trial = metadata.trial,
+        strategy = metadata.strategy,
+        version = metadata.tool_version,
+    )
+}
+
+fn interface(model: &ExportedModel) -> String {
+    let metadata = &model.metadata;
+    let image = metadata.space.image();
+    let file = model.path.file_name().unwrap_or_default().to_string_lossy();
+    let rows = [
+        ("file", format!("`{file}`, {} bytes", thousands(model.model_bytes))),
+        ("SHA-256", format!("`{}`", model.sha256)),
+        (
+            "input",
+            format!(
+                "`{}`: unsigned bytes [batch, {}, {}, {}], pixels as they are; the scaling is in the graph",
+                crate::graph::INPUT,
+                image.channels,
+                image.height,
+                image.width
+            ),
+        ),
+        ("output", format!("`{}`: one logit for each class, in the order below", crate::graph::OUTPUT)),
+        ("classes", metadata.classes.join(", ")),
+        ("weights", metadata.precision.clone()),
+        ("parameters", format!("{}, before batch norm was folded", thousands(metadata.parameters))),
+        ("multiply-accumulates", format!("{} an image", thousands(metadata.macs))),
+        ("kernels", format!("{} (`conv1` of each block, stage by stage)", metadata.architecture)),
+    ];
+    section("The file", &table(["", ""], rows.map(|(name, value)| [name.to_owned(), value])))
+}
+
+fn accuracy(model: &ExportedModel) -> String {
+    let metadata = &model.metadata;
+    let [low, high] = wilson(metadata.test_accuracy, model.test_images);
+    let rows = [
+        (
+            "validation",
+            percent(metadata.validation_accuracy),
+            "the search chose by it, so it is on the high side",
+        ),
+        (
+            "test",
+            format!("{} ({} to {})", percent(metadata.test_accuracy), percent(low), percent(high)),
+            "measured once with this file, in ONNX Runtime at batch 1; nothing was chosen by it",
+        ),
+        (
+            "M-factor",
+            format!("{:.4}", metadata.m_factor),
+            "from the validation accuracy and the number of parameters",
+        ),
+    ];
+    let body = table(["", "", ""], rows.map(|(name, value, note)| [name.to_owned(), value, note.to_owned()]));
+    let rest = format!(
+        "\nThe interval is Wilson's, 95 %, over {} test images. α of M is {}, its P_min {}.\n",
+        thousands(model.test_images),
+        metadata.alpha,
+        thousands(metadata.minimum_parameters)
+    );
+    section("How good it is", &(body + &rest))
+}
+
+fn training(metadata: &ModelMetadata) -> String {
+    let recipe = &metadata.recipe;
+    let mut changes = vec![];
+    if recipe.translate > 0 {
+        changes.push(format!("shifted by up to {} pixels", recipe.translate));
+    }
+    if recipe.flip {
+        changes.push("mirrored at random".to_owned());
+    }
+    let images = if changes.is_empty() { "as they are".to_owned() } else { changes.join(" and ") };
+    section(
+        "How it was trained",
+        &format!(
+            "From scratch with SGD (Nesterov momentum {momentum}, weight decay {decay}, label smoothing {smoothing}) and a \
+             one-cycle learning rate with its peak of {rate} after {warm_up} of the steps; {epochs} epochs in batches of \
+             {batch}; training images {images}. Seed {seed}.\n",
+            momentum = recipe.momentum,
+            decay = recipe.weight_decay,
+            smoothing = recipe.label_smoothing,
+            rate = recipe.learning_rate,
+            warm_up = recipe.warm_up,
+            epochs = recipe.epochs,
+            batch = recipe.batch_size,
+            seed = metadata.seed,
+        ),
+    )
+}
+
+fn checks(model: &ExportedModel) -> String {
+    let rows = model.checks.iter().map(|check| {
+        [
+            format!("{} {}", check.engine.name, check.engine.version),
+            check.images.to_string(),
+            format!("{:.1e}", check.largest_difference),
+        ]
+    });
+    let body = table(["engine", "images", "largest difference of a logit"], rows)
+        + &format!(
+            "\nCompared with the trainer's own answers, before the file was handed out. The logits of {} fixed images are in \
+             the file (`mfactor.golden_logits`); the runner compares its own with them before it measures.\n\n\
+             Latency, memory and energy are no property of the file but of a board: `mfactor measure` and \
+             `mfactor flash` file them under `measurements/`, `mfactor compare` shows them.\n",
+            model.metadata.golden_logits.len()
+        );
+    section("How it was checked", &body)
+}
+
+fn limits(metadata: &ModelMetadata) -> String {
+    let epochs = metadata.recipe.epochs;
+    section(
+        "Limits",
+        &format!(
+            "- It answers with one of its classes whatever it is shown, and its logits are not calibrated: a large one is \
+             no probability.\n\
+             - It has seen images like those of {data} only. Nothing was tested on other cameras, light or noise, or on \
+             images made to mislead it.\n\
+             - It comes from one training of {epochs} {word}, a budget to rank networks by. A longer training of the same \
+             network is likely to be better; another seed gives other weights and another accuracy.\n\
+             - The accuracy is an average over the test images; single classes may be much worse.\n\
+             - Not for decisions about people.\n",
+            data = metadata.data,
+            word = if epochs == 1 { "epoch" } else { "epochs" },
+        ),
+    )
+}
+
+fn data(metadata: &ModelMetadata) -> String {
+    let about = match metadata.data.as_str() {
+        "digits" => {
+            "Optical Recognition of Handwritten Digits (E. Alpaydin, C. Kaynak; UCI Machine Learning Repository, \
+             doi:10.24432/C50P49), licensed CC BY 4.0; the 8×8 images are enlarged."
+        }
+        "cifar10" => {
+            "CIFAR-10 (A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009). Its author states no \
+             licence. It is a labelled part of 80 Million Tiny Images, which its makers withdrew in 2020 for \
+             offensive content."
+        }
+        _ => "A data set of the user's own: its terms apply to what was learned from it.",
+    };
+    section(
+        "Data and licence",
+        &format!("{about}\n\nThe licence of mfactor covers the program, not this model.\n"),
+    )
+}
+
+fn section(name: &str, body: &str) -> String {
+    format!("## {name}\n\n{body}")
+}
+
+fn table<const N: usize>(headings: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    let line = |cells: &[String]| {
+        let escaped: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
+        format!("| {} |\n", escaped.join(" | "))
+    };
+    let mut text = line(&headings.map(str::to_owned)) + &format!("|{}\n", "---|".repeat(N));
+    rows.into_iter().for_each(|row| text += &line(&row));
+    text
+}
+
+/// Wilson's interval (1927) of a share, 95 %.
+fn wilson(share: f64, count: u64) -> [f64; 2] {
+    const Z: f64 = 1.959_963_984_540_054;
+    let n = count as f64;
+    let middle = share + Z * Z / (2.0 * n);
+    let half = Z * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
+    [middle - half, middle + half].map(|end| (end / (1.0 + Z * Z / n)).clamp(0.0, 1.0))
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.2} %", 100.0 * share)
+}
+
+fn thousands(value: u64) -> String {
+    let digits = value.to_string();
+    let head = digits.len() % 3;
+    let groups = digits.as_bytes()[head..].chunks(3).map(|group| String::from_utf8_lossy(group).into_owned());
+    let groups = (head > 0).then(|| digits[..head].to_owned()).into_iter().chain(groups);
+    groups.collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use mfactor::measurement::EngineFacts;
+    use mfactor::{Recipe, SearchSpace, metadata};
+
+    use super::*;
+    use crate::check::EngineCheck;
+
+    fn model(data: &str) -> ExportedModel {
+        let space = SearchSpace::paper();
+        ExportedModel {
+            path: PathBuf::from("runs/s/models/333-333-333.onnx"),
+            sha256: "ab".repeat(32),
+            model_bytes: 1_090_000,
+            metadata: ModelMetadata {
+                schema: metadata::SCHEMA,
+                tool_version: "0.1.0".to_owned(),
+                architecture: space.smallest(),
+                parameters: 272_474,
+                macs: 40_813_184,
+                minimum_parameters: 272_474,
+                space,
+                alpha: 1.0,
+                m_factor: 0.8554,
+                validation_accuracy: 0.7474,
+                test_accuracy: 0.75,
+                data: data.to_owned(),
+                classes: vec!["a|b".to_owned(), "c".to_owned()],
+                recipe: Recipe::default(),
+                seed: 7,
+                study: "s".to_owned(),
+                trial: 3,
+                strategy: "rl".to_owned(),
+                precision: "f32".to_owned(),
+                golden_logits: vec![vec![0.1, 0.2]],
+            },
+            test_images: 10_000,
+            checks: vec![EngineCheck {
+                engine: EngineFacts {
+                    name: "tract".to_owned(),
+                    version: "0.23.9".to_owned(),
+                    threads: 1,
+                    knobs: BTreeMap::new(),
+                },
+                images: 64,
+                largest_difference: 1.2e-6,
+            }],
+        }
+    }
+
+    #[test]
+    fn a_card_says_what_how_and_what_not() {
+        let text = text(&model("cifar10"));
+        for part in [
+            "# 333-333-333, f32",
+            "study `s`, trial 3, strategy rl",
+            "`333-333-333.onnx`, 1,090,000 bytes",
+            "| classes | a\\|b, c |",
+            "| test | 75.00 % (74.14 % to 75.84 %) |",
+            "3 epochs in batches of 128",
+            "| tract 0.23.9 | 64 | 1.2e-6 |",
+            "## Limits",
+            "withdrew in 2020",
+        ] {
+            assert!(text.contains(part), "{part} is not in\n{text}");
+        }
+        assert_eq!(path(Path::new("m/333-333-333.int8.onnx")), Path::new("m/333-333-333.int8.md"));
+    }
+
+    #[test]
+    fn the_data_set_is_named_with_its_terms() {
+        assert!(super::text(&model("digits")).contains("CC BY 4.0"));
+        assert!(super::text(&model("mine")).contains("user's own"));
+    }
+
+    #[test]
+    fn wilsons_interval_and_grouped_digits() {
+        // scipy 1.17.1: stats.binomtest(15, 20).proportion_ci(method="wilson").
+        let [low, high] = wilson(0.75, 20);
+        assert!((low - 0.531_299).abs() < 1e-5 && (high - 0.888_138).abs() < 1e-5, "{low} {high}");
+        assert_eq!([1, 999, 1_000, 12_345_678].map(thousands), ["1", "999", "1,000", "12,345,678"]);
+    }
+}
