@@ -1,13 +1,30 @@
 //! Live views on stderr: a line that moves on a terminal and is not there elsewhere.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use mfactor::Trial;
-use search::{Place, StudyEvent};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use mfactor::protocol::Epoch;
+use mfactor::{Objective, SearchSpace, Trial};
+use search::{Place, StudyConfig, StudyEvent};
 
 use crate::output::{Output, duration};
+
+/// How often a spinner turns.
+const TICK: Duration = Duration::from_millis(200);
+
+/// stderr, if somebody looks at it and wants to see more than results.
+fn target(output: &Output) -> ProgressDrawTarget {
+    let live = std::io::stderr().is_terminal() && !output.is_quiet();
+    if live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() }
+}
+
+/// The look of a line. `wide_msg` cuts the message rather than wrapping it: a wrapped line would scroll with every
+/// change.
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("a valid template").progress_chars("━╸─")
+}
 
 /// One line that moves.
 pub struct Line {
@@ -17,12 +34,9 @@ pub struct Line {
 impl Line {
     /// A line that is silent where the user wants silence, or nobody looks.
     pub fn new(output: &Output) -> Self {
-        let live = std::io::stderr().is_terminal() && !output.is_quiet();
-        let target = if live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(None, target);
-        // Cut rather than wrapped: a wrapped line would scroll with every change.
-        bar.set_style(ProgressStyle::with_template("{spinner} {wide_msg}").expect("a valid template"));
-        bar.enable_steady_tick(Duration::from_millis(200));
+        let bar = ProgressBar::with_draw_target(None, target(output));
+        bar.set_style(style("{spinner} {wide_msg}"));
+        bar.enable_steady_tick(TICK);
         Self { bar }
     }
 
@@ -31,27 +45,33 @@ impl Line {
         self.bar.set_message(text.to_owned());
     }
 
-    /// Says something above the line.
-    fn say(&self, output: &Output, text: &str) {
-        self.bar.suspend(|| output.say(text));
-    }
-
     /// Removes the line.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
     }
 }
 
-/// Draws the events of a study: the trial that runs on the moving line, a lasting line for each that ended.
+/// Draws the events of a study: a line that moves for the study and for each trial that runs, and a lasting line
+/// for each that ended.
 pub struct SearchProgress<'a> {
     output: &'a Output,
-    line: Line,
+    space: SearchSpace,
+    objective: Objective,
+    lines: MultiProgress,
+    study: ProgressBar,
+    best: Option<f64>,
+    running: BTreeMap<u64, ProgressBar>,
 }
 
 impl<'a> SearchProgress<'a> {
-    /// A view of a search.
-    pub fn new(output: &'a Output) -> Self {
-        Self { output, line: Line::new(output) }
+    /// A view of a search of this configuration.
+    pub fn new(output: &'a Output, config: &StudyConfig) -> mfactor::Result<Self> {
+        let lines = MultiProgress::with_draw_target(target(output));
+        let study = lines.add(ProgressBar::new(0));
+        study.set_style(style("{bar:16} {pos} of {len} trials{wide_msg}"));
+        let objective = Objective::new(config.alpha, config.space.minimum_parameters())?;
+        let (space, running) = (config.space.clone(), BTreeMap::new());
+        Ok(Self { output, space, objective, lines, study, best: None, running })
     }
 
     /// Shows one event.
@@ -61,24 +81,17 @@ impl<'a> SearchProgress<'a> {
                 "Training on {} in {} with {} threads (libtorch {})",
                 facts.device, facts.precision, facts.threads, facts.libtorch
             )),
-            StudyEvent::Started { place } => {
-                self.line.show(&format!("{}{}", now(place), if place.resumed { ", again" } else { "" }));
+            StudyEvent::Started { place } => self.running(place, if place.resumed { ", again" } else { "" }),
+            StudyEvent::Epoch { place, epoch } => self.running(place, &self.of_epoch(place, epoch)),
+            StudyEvent::Finished { place, trial } => {
+                self.best = self.best.into_iter().chain(trial.m_factor).reduce(f64::max);
+                self.ended(place, &self.finished(place, trial));
             }
-            StudyEvent::Epoch { place, epoch } => self.line.show(&format!(
-                "{}, epoch {}/{}, A {:.3}, {:.0} images/s, {} left",
-                now(place),
-                epoch.epoch,
-                epoch.epochs,
-                epoch.accuracy,
-                epoch.images_per_second,
-                duration(place.seconds_left.unwrap_or(epoch.seconds_left)),
-            )),
-            StudyEvent::Finished { place, trial } => self.say(&finished(place, trial)),
-            StudyEvent::Pruned { place, trial } => self.say(&pruned(place, trial)),
+            StudyEvent::Pruned { place, trial } => self.ended(place, &pruned(place, trial)),
             StudyEvent::Warning { place, text } => self.say(&format!("{}: {text}", now(place))),
             StudyEvent::Failed { place, trial } => {
                 let reason = trial.failure.as_deref().unwrap_or("no reason was given");
-                self.say(&format!("{} failed: {reason}", now(place)));
+                self.ended(place, &format!("{} failed: {reason}", now(place)));
             }
             StudyEvent::Exhausted { strategy, trials } => {
                 self.say(&format!("{strategy}: after {trials} trials the space has nothing new"));
@@ -86,13 +99,74 @@ impl<'a> SearchProgress<'a> {
         }
     }
 
-    /// Removes the moving line.
+    /// Removes the moving lines.
     pub fn finish(&self) {
-        self.line.finish();
+        self.running.values().for_each(ProgressBar::finish_and_clear);
+        self.study.finish_and_clear();
     }
 
+    /// Shows what a trial is at.
+    fn running(&mut self, place: &Place, text: &str) {
+        let new = || {
+            let line = self.lines.insert_before(&self.study, ProgressBar::no_length());
+            line.set_style(style("{spinner} {wide_msg}"));
+            line.enable_steady_tick(TICK);
+            line
+        };
+        let line = self.running.entry(place.id).or_insert_with(new);
+        line.set_message(format!("{}{text}", now(place)));
+        self.total(place);
+    }
+
+    fn ended(&mut self, place: &Place, text: &str) {
+        if let Some(line) = self.running.remove(&place.id) {
+            line.finish_and_clear();
+            self.lines.remove(&line);
+        }
+        self.total(place);
+        self.say(text);
+    }
+
+    /// How far the study is.
+    fn total(&self, place: &Place) {
+        self.study.set_length(place.planned);
+        self.study.set_position(place.finished);
+        let best = self.best.or(place.best).map_or(String::new(), |best| format!(", best M {best:.4}"));
+        let left = place.seconds_left.map_or(String::new(), |left| format!(", {} left", duration(left)));
+        self.study.set_message(format!("{best}{left}"));
+    }
+
+    /// M so far beside the best of the strategy, and the speed.
+    fn of_epoch(&self, place: &Place, epoch: &Epoch) -> String {
+        let parameters = self.space.cost(&place.architecture).parameters;
+        let best = place.best.map_or(String::new(), |best| format!("  best {best:.4}"));
+        format!(
+            "  epoch {}/{}  M {:.4}{best}  {:.0} images/s",
+            epoch.epoch,
+            epoch.epochs,
+            self.objective.m_factor(epoch.accuracy, parameters),
+            epoch.images_per_second,
+        )
+    }
+
+    fn finished(&self, place: &Place, trial: &Trial) -> String {
+        let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
+        let reused = if trial.reused { "  reused" } else { "" };
+        // Where nothing moves, in a log say, this is the only place to say it.
+        let left = place.seconds_left.filter(|_| self.study.is_hidden());
+        let left = left.map_or(String::new(), |seconds| format!("  {} left", duration(seconds)));
+        format!(
+            "{}  A {}  M {}  best {}{reused}{left}",
+            now(place),
+            number(trial.accuracy),
+            number(trial.m_factor),
+            number(place.best)
+        )
+    }
+
+    /// Says something above the moving lines.
     fn say(&self, text: &str) {
-        self.line.say(self.output, text);
+        self.lines.suspend(|| self.output.say(text));
     }
 }
 
@@ -103,17 +177,4 @@ fn now(place: &Place) -> String {
 fn pruned(place: &Place, trial: &Trial) -> String {
     let accuracy = trial.epoch_accuracies.last().copied().unwrap_or_default();
     format!("{}  A {accuracy:.4}  pruned after epoch {}", now(place), trial.epoch_accuracies.len())
-}
-
-fn finished(place: &Place, trial: &Trial) -> String {
-    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
-    let reused = if trial.reused { "  reused" } else { "" };
-    let left = place.seconds_left.map_or(String::new(), |seconds| format!("  {} left", duration(seconds)));
-    format!(
-        "{}  A {}  M {}  best {}{reused}{left}",
-        now(place),
-        number(trial.accuracy),
-        number(trial.m_factor),
-        number(place.best)
-    )
 }

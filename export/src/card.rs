@@ -267,6 +267,7 @@ mod tests {
                     version: "0.23.9".to_owned(),
                     threads: 1,
                     knobs: BTreeMap::new(),
+                    kernels: None,
                 },
                 images: 64,
                 largest_difference: 1.2e-6,

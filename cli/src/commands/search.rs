@@ -105,7 +105,7 @@ impl Search {
         let cache = self.cache.clone().unwrap_or_else(|| folder.join("cache"));
         let cache = (cache != Path::new("none")).then_some(&*cache);
         let mut evaluators = study.config().evaluators(&self.trainers(study.config())?, cache)?;
-        let mut progress = SearchProgress::new(output);
+        let mut progress = SearchProgress::new(output, study.config())?;
         let outcome = study.run(&mut evaluators, &mut |event| progress.show(event), &stop);
         progress.finish();
         let record = study.record();
