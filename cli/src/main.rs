@@ -4,6 +4,7 @@
 //! lives in `commands/`; what they share to talk to the user is in `output.rs`.
 
 mod commands;
+mod flash_progress;
 mod output;
 mod programs;
 mod progress;

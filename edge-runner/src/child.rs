@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
+use mfactor::error::Failure;
 use mfactor::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -27,56 +28,6 @@ pub enum Reply {
     Done(Answer),
     /// It could not measure.
     Failed(Failure),
-}
-
-/// An [`Error`] that can cross a pipe.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Failure {
-    /// [`Error::Input`]
-    Input {
-        /// The file, key or value.
-        subject: String,
-        /// What is wrong.
-        problem: String,
-    },
-    /// [`Error::Missing`]
-    Missing {
-        /// What is missing.
-        what: String,
-        /// How to install it.
-        install: String,
-    },
-    /// [`Error::Usage`]
-    Usage(String),
-    /// Anything else.
-    Defect(String),
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::Input { subject, problem } => Self::Input { subject, problem },
-            Error::Missing { what, install } => Self::Missing { what, install },
-            Error::Usage(text) => Self::Usage(text),
-            Error::Io { action, path, source } => Self::Input {
-                subject: path.display().to_string(),
-                problem: format!("cannot {action} it: {source}"),
-            },
-            other => Self::Defect(other.to_string()),
-        }
-    }
-}
-
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Input { subject, problem } => Self::Input { subject, problem },
-            Failure::Missing { what, install } => Self::Missing { what, install },
-            Failure::Usage(text) => Self::Usage(text),
-            Failure::Defect(text) => Self::Defect(text),
-        }
-    }
 }
 
 /// Measures in a fresh process of `program`, which is this program or another that answers to [`COMMAND`].

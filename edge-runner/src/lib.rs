@@ -14,6 +14,7 @@
 //! | [`timing`], [`accuracy`], [`verdict`] | its windows, its answers, and whether it may be believed |
 //! | [`memory`], [`allocator`], [`energy`] | what it took |
 //! | [`board`], [`system`], [`affinity`] | facts about the machine, through one seam |
+//! | [`release`] | the board's side of a flash |
 //! | [`classify`], [`picture`] | classes and probabilities of one image |
 
 pub mod accuracy;
@@ -33,6 +34,7 @@ pub mod model_file;
 pub mod onnx_runtime;
 pub mod picture;
 pub mod record;
+pub mod release;
 pub mod rounds;
 pub mod shapes;
 pub mod system;

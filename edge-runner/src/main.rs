@@ -31,6 +31,9 @@ enum Command {
     Classify(commands::classify::Arguments),
     Info(commands::info::Arguments),
     Board(commands::board::Arguments),
+    Check(commands::check::Arguments),
+    #[command(name = mfactor::release::AGENT_COMMAND, hide = true)]
+    ReleaseAgent(commands::release_agent::Arguments),
     #[command(name = edge_runner::child::COMMAND, hide = true)]
     MeasureAlone,
 }
@@ -50,6 +53,8 @@ fn run(command: &Command, output: &Output) -> Result<u8> {
         Command::Classify(arguments) => commands::classify::run(arguments, output),
         Command::Info(arguments) => commands::info::run(arguments, output),
         Command::Board(_) => commands::board::run(output),
+        Command::Check(arguments) => commands::check::run(arguments, output),
+        Command::ReleaseAgent(arguments) => commands::release_agent::run(arguments),
         Command::MeasureAlone => {
             edge_runner::child::serve(std::io::stdin().lock(), &mut std::io::stdout())?;
             Ok(exit::DONE)

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use crate::exit;
 
 /// Result with [`Error`].
@@ -98,6 +100,65 @@ impl Error {
                 }
                 _ => exit::INPUT,
             },
+        }
+    }
+}
+
+/// An [`Error`] that can cross a pipe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Failure {
+    /// [`Error::Input`]
+    Input {
+        /// The file, key or value.
+        subject: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// [`Error::Missing`]
+    Missing {
+        /// What is missing.
+        what: String,
+        /// How to install it.
+        install: String,
+    },
+    /// [`Error::Board`]
+    Board {
+        /// The board or host.
+        subject: String,
+        /// What it answered, or did not.
+        problem: String,
+    },
+    /// [`Error::Usage`]
+    Usage(String),
+    /// Anything else.
+    Defect(String),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Input { subject, problem } => Self::Input { subject, problem },
+            Error::Missing { what, install } => Self::Missing { what, install },
+            Error::Board { subject, problem } => Self::Board { subject, problem },
+            Error::Usage(text) => Self::Usage(text),
+            Error::Io { action, path, source } => Self::Input {
+                subject: path.display().to_string(),
+                problem: format!("cannot {action} it: {source}"),
+            },
+            other => Self::Defect(other.to_string()),
+        }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Input { subject, problem } => Self::Input { subject, problem },
+            Failure::Missing { what, install } => Self::Missing { what, install },
+            Failure::Board { subject, problem } => Self::Board { subject, problem },
+            Failure::Usage(text) => Self::Usage(text),
+            Failure::Defect(text) => Self::Defect(text),
         }
     }
 }

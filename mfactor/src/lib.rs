@@ -21,6 +21,7 @@
 //! | [`golden`] | inputs on which host and board compare answers |
 //! | [`measurement`], [`latency`] | what a board reported about a model |
 //! | [`limits`] | what a model must keep to on a board |
+//! | [`release`] | what is flashed to a board, and the words host and board exchange about it |
 //! | [`error`], [`exit`] | what can go wrong, and the exit code it ends in |
 //! | [`files`] | writing without ever leaving half a file |
 
@@ -41,6 +42,7 @@ pub mod onnx;
 pub mod paper;
 pub mod protocol;
 pub mod recipe;
+pub mod release;
 pub mod space;
 pub mod trial;
 

@@ -177,7 +177,7 @@ fn check_schema(text: &str, path: &Path) -> Result<()> {
 }
 
 /// A name becomes part of paths and of command lines.
-fn check_name(name: &str) -> Result<(), &'static str> {
+pub(crate) fn check_name(name: &str) -> Result<(), &'static str> {
     let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(is_plain) {
         return Ok(());

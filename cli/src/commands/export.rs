@@ -19,7 +19,9 @@ use crate::progress::Line;
 Examples:
   mfactor export runs/first --top 3
   mfactor export runs/first --architecture 333-333-333
+  mfactor export runs/first --top 3 --target my-board.toml
 
+With --target, architectures whose file would break the board's limit are passed over.
 A model is handed out only after ONNX Runtime and tract gave the trainer's answers on 64 validation images. Its accuracy on the test
 images is measured here, once, and written into the file.")]
 pub struct Export {
@@ -34,6 +36,9 @@ pub struct Export {
     /// Export the best trial of this architecture
     #[arg(long, value_name = "ID")]
     architecture: Option<String>,
+    /// A board, by name or file: only models that its limit on model files allows
+    #[arg(long, value_name = "NAME")]
+    target: Option<String>,
     /// ONNX Runtime's library; looked for in the Python environment if not given
     #[arg(long, value_name = "FILE", env = "ORT_DYLIB_PATH")]
     ort_library: Option<PathBuf>,
@@ -69,11 +74,17 @@ impl Export {
                 None => refuse(format!("has no complete trial of {architecture}")),
             };
         }
+        let limits = self.target.as_deref().map(targets::load).transpose()?.map(|board| board.limits);
+        let limit = limits.and_then(|limits| limits.model_bytes).unwrap_or(u64::MAX);
         let mut seen = BTreeSet::new();
-        let distinct = ranked.into_iter().filter(|trial| seen.insert(&trial.architecture));
+        let allowed = ranked.into_iter().filter(|trial| trial.cost.model_bytes <= limit);
+        let distinct = allowed.filter(|trial| seen.insert(&trial.architecture));
         let chosen: Vec<&Trial> = distinct.take(self.top).collect();
         if chosen.is_empty() {
-            return refuse("has no complete trial yet".to_owned());
+            return refuse(match self.target {
+                Some(_) => format!("has no complete trial whose model has at most {limit} bytes"),
+                None => "has no complete trial yet".to_owned(),
+            });
         }
         Ok(chosen)
     }

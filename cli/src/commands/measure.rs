@@ -44,11 +44,21 @@ pub struct Measure {
 
 /// The presets, as words of the command line.
 #[derive(Clone, Copy, ValueEnum)]
-enum Thoroughness {
+pub enum Thoroughness {
     /// Seconds a model: a first look, labelled as such
     Quick,
     /// A minute a model: 5 windows of 10 seconds and at least 1,024 inferences
     Full,
+}
+
+impl Thoroughness {
+    /// The preset that the word stands for.
+    pub fn preset(self) -> Preset {
+        match self {
+            Self::Quick => Preset::Quick,
+            Self::Full => Preset::Full,
+        }
+    }
 }
 
 impl Measure {
@@ -78,10 +88,6 @@ impl Measure {
 
     /// Every model with every engine.
     fn order(&self, models: Vec<PathBuf>, data: Option<PathBuf>) -> Order {
-        let preset = match self.preset {
-            Thoroughness::Quick => Preset::Quick,
-            Thoroughness::Full => Preset::Full,
-        };
         let engine = |kind: &EngineKind| EngineOptions {
             kind: *kind,
             threads: self.threads,
@@ -90,7 +96,7 @@ impl Measure {
         let subjects = models.iter().flat_map(|model| {
             self.engine.kinds().iter().map(|kind| Subject { model: model.clone(), engine: engine(kind) })
         });
-        Order { subjects: subjects.collect(), data: data.into_iter().collect(), preset }
+        Order { subjects: subjects.collect(), data: data.into_iter().collect(), preset: self.preset.preset() }
     }
 }
 
@@ -113,7 +119,8 @@ pub fn measurements_folder(study: &Path) -> PathBuf {
     study.join("measurements")
 }
 
-fn models(study: &Path) -> mfactor::Result<Vec<PathBuf>> {
+/// The exported models of a study.
+pub fn models(study: &Path) -> mfactor::Result<Vec<PathBuf>> {
     let folder = models_folder(study);
     let mut models: Vec<PathBuf> = match std::fs::read_dir(&folder) {
         Ok(entries) => entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect(),
@@ -130,7 +137,7 @@ fn models(study: &Path) -> mfactor::Result<Vec<PathBuf>> {
 }
 
 /// An invalid measurement is filed and shown, and then is an error.
-fn check(measurements: &[Measurement]) -> anyhow::Result<()> {
+pub fn check(measurements: &[Measurement]) -> anyhow::Result<()> {
     let reasons: Vec<String> = measurements
         .iter()
         .filter_map(|measurement| match &measurement.verdict {
@@ -161,7 +168,8 @@ fn text_of(subject: &Subject, event: &Event<'_>) -> Option<String> {
     })
 }
 
-fn text(measurements: &[Measurement]) -> String {
+/// A table of measurements from one machine.
+pub fn text(measurements: &[Measurement]) -> String {
     let headers = [
         "model",
         "engine",

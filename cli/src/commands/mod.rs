@@ -1,10 +1,12 @@
 //! The subcommands, one file each.
 
+mod board;
 mod compare;
 mod completions;
 mod data;
 mod doctor;
 mod export;
+mod flash;
 mod measure;
 mod paper;
 mod score;
@@ -30,6 +32,8 @@ pub enum Command {
     Measure(measure::Measure),
     Compare(compare::Compare),
     Targets(targets::Targets),
+    Flash(flash::Flash),
+    Board(board::Board),
     Doctor(doctor::Doctor),
     Completions(completions::Completions),
     Man(completions::Man),
@@ -49,6 +53,8 @@ impl Command {
             Self::Measure(command) => command.run(output),
             Self::Compare(command) => command.run(output),
             Self::Targets(command) => command.run(output),
+            Self::Flash(command) => command.run(output),
+            Self::Board(command) => command.run(output),
             Self::Doctor(command) => command.run(output),
             Self::Completions(command) => command.run(output),
             Self::Man(command) => command.run(output),

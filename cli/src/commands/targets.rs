@@ -1,9 +1,10 @@
 //! `mfactor targets`: the boards, and the runner built for one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
+use targets::keys::{self, NewKeys};
 use targets::{BuildEvent, BuildOptions, Target, Way};
 
 use crate::output::{Output, table, thousands};
@@ -26,6 +27,13 @@ enum Action {
     /// Build the edge-runner for a board, and check that the program fits it
     #[command(after_help = "Example:\n  mfactor targets build generic-aarch64")]
     Build(Named),
+    /// Make the key that signs what is flashed
+    #[command(after_help = "Example:\n  mfactor targets keygen")]
+    Keygen {
+        /// Where the secret key goes; the public one goes beside it
+        #[arg(long, value_name = "FILE", env = "MFACTOR_KEY")]
+        key: Option<PathBuf>,
+    },
 }
 
 #[derive(Args)]
@@ -55,6 +63,10 @@ impl Targets {
                 output.result(&shown, || show_text(&shown))
             }
             Action::Build(named) => build(&named.name, output),
+            Action::Keygen { key } => {
+                let keys = keys::generate(&key.map_or_else(keys::default_path, Ok)?)?;
+                output.result(&keys, || keys_text(&keys))
+            }
         }
     }
 }
@@ -62,16 +74,29 @@ impl Targets {
 fn build(name: &str, output: &Output) -> anyhow::Result<()> {
     let target = targets::load(name)?;
     let options = BuildOptions { workspace: targets::find_workspace(Path::new("."))? };
-    let built = targets::build(&target, &options, &mut |event| match event {
-        BuildEvent::Way { description, .. } => output.say(format!("Building with {description}")),
-        BuildEvent::Command { line } => output.say(line),
-        BuildEvent::Line { text } => output.detail(text),
-    })?;
+    let built = targets::build(&target, &options, &mut |event| show_build(event, output))?;
     output.result(&built, || {
         let glibc = built.glibc.as_ref().map_or(String::new(), |glibc| format!(", needs glibc {glibc}"));
         let bytes = thousands(built.bytes);
         format!("{}\n{bytes} bytes, {}{glibc}\n", built.path.display(), built.architecture)
     })
+}
+
+/// Says how a build goes on.
+pub fn show_build(event: BuildEvent, output: &Output) {
+    match event {
+        BuildEvent::Way { description, .. } => output.say(format!("Building with {description}")),
+        BuildEvent::Command { line } => output.say(line),
+        BuildEvent::Line { text } => output.detail(text),
+    }
+}
+
+fn keys_text(keys: &NewKeys) -> String {
+    format!(
+        "{}\n{}\nThe first signs what you flash: keep it, and keep it secret. A board takes no other key once it was flashed with it.\n",
+        keys.secret.display(),
+        keys.public.display()
+    )
 }
 
 fn list_text(boards: &[Target]) -> String {
@@ -82,6 +107,19 @@ fn list_text(boards: &[Target]) -> String {
         [board.name.clone(), board.title.clone(), board.triple.clone(), cores]
     });
     table(&["name", "board", "triple", "processor"], rows)
+}
+
+/// What a model must keep to.
+fn limits(target: &Target) -> Vec<(&'static str, String)> {
+    let limits = &target.limits;
+    let bytes = |limit: Option<u64>| limit.map(|bytes| format!("at most {} bytes", thousands(bytes)));
+    let rows = [
+        ("latency", limits.latency_ms.map(|limit| format!("at most {limit} ms (p90)"))),
+        ("peak memory", bytes(limits.memory_bytes)),
+        ("model file", bytes(limits.model_bytes)),
+        ("accuracy", limits.accuracy.map(|limit| format!("at least {limit}"))),
+    ];
+    rows.into_iter().filter_map(|(name, limit)| Some((name, limit?))).collect()
 }
 
 fn show_text(shown: &Shown) -> String {
@@ -105,6 +143,7 @@ fn show_text(shown: &Shown) -> String {
         ("power", &target.sensors.power),
     ];
     rows.extend(sensors.into_iter().filter_map(|(name, sensor)| sensor.clone().map(|sensor| (name, sensor))));
+    rows.extend(limits(target));
     let mut text: String = rows.iter().map(|(name, value)| format!("{name:<15} {value}\n")).collect();
     for note in &target.notes {
         text.push_str(&format!("note            {note}\n"));

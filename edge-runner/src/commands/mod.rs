@@ -6,9 +6,11 @@ use clap::Args;
 use edge_runner::{EngineKind, EngineOptions};
 
 pub mod board;
+pub mod check;
 pub mod classify;
 pub mod info;
 pub mod measure;
+pub mod release_agent;
 
 /// Options of commands that run a model.
 #[derive(Args)]

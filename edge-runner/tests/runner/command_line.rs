@@ -109,7 +109,7 @@ fn onnx_runtime_is_measured_or_missed() {
     let output = edge_runner(&[&arguments[..], &["--ort-library", "none.so"]].concat());
     assert_eq!((code(&output), json(&output)), (exit::MISSING, Value::Array(vec![])));
     assert!(talk(&output).contains("pip install onnxruntime"), "{}", talk(&output));
-    if model::onnx_runtime_is_here() {
+    if crate::onnx_runtime_is_here() {
         let output = edge_runner(&arguments);
         assert_eq!(code(&output), exit::DONE, "{}", talk(&output));
         assert_eq!(json(&output)[0]["engine"]["name"], "ort");
@@ -123,7 +123,7 @@ fn onnx_runtime_is_measured_or_missed() {
 
 #[test]
 fn both_engines_are_measured_in_turn_and_one_is_advised() {
-    if !model::onnx_runtime_is_here() {
+    if !crate::onnx_runtime_is_here() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();

@@ -7,7 +7,7 @@ use crate::model;
 
 fn kinds() -> Vec<EngineKind> {
     let mut kinds = vec![EngineKind::Tract];
-    if model::onnx_runtime_is_here() {
+    if crate::onnx_runtime_is_here() {
         kinds.push(EngineKind::Ort);
     }
     kinds
@@ -51,7 +51,7 @@ fn an_engine_refuses_in_words() {
 fn more_threads() {
     let options = EngineOptions { threads: 2, ..EngineOptions::new(EngineKind::Tract) };
     assert_eq!(engine::open(&options).err().unwrap().exit_code(), exit::USAGE);
-    if model::onnx_runtime_is_here() {
+    if crate::onnx_runtime_is_here() {
         let options = EngineOptions { threads: 2, ..EngineOptions::new(EngineKind::Ort) };
         assert_eq!(engine::open(&options).unwrap().facts().threads, 2);
     }

@@ -18,10 +18,14 @@ pub const CLASSES: usize = 3;
 
 /// Three colour planes of 9 × 8 pixels, one residual block of width 2.
 pub fn space() -> SearchSpace {
-    let text = "schema = 1\nname = \"tiny\"\nclasses = 3\nimage = { channels = 3, height = 9, width = 8 }\n\
+    SearchSpace::parse(space_text(), "tiny").unwrap()
+}
+
+/// The same as a file.
+pub fn space_text() -> &'static str {
+    "schema = 1\nname = \"tiny\"\nclasses = 3\nimage = { channels = 3, height = 9, width = 8 }\n\
                 stem = { kernel = 3, width = 2 }\n\
-                [[stage]]\nblocks = 1\nwidth = 2\nstride = 1\nkernels = [1, 3]\n";
-    SearchSpace::parse(text, "tiny").unwrap()
+                [[stage]]\nblocks = 1\nwidth = 2\nstride = 1\nkernels = [1, 3]\n"
 }
 
 /// What the model answers on any image.
@@ -182,17 +186,4 @@ pub fn write_records(folder: &Path) -> PathBuf {
     let record = |label: u8| std::iter::once(label).chain(vec![100; space().image().bytes()]);
     std::fs::write(&path, [0, 1, 2, 2, 2].into_iter().flat_map(record).collect::<Vec<u8>>()).unwrap();
     path
-}
-
-/// Whether ONNX Runtime is on this machine. Without it a test says so and checks nothing, but never on CI.
-#[expect(clippy::print_stderr, reason = "whoever runs the tests must see that some checked nothing")]
-pub fn onnx_runtime_is_here() -> bool {
-    match edge_runner::library::find(None) {
-        Ok(_) => true,
-        Err(error) if std::env::var_os("CI").is_none() => {
-            eprintln!("skipped: {error}");
-            false
-        }
-        Err(error) => panic!("{error}"),
-    }
 }

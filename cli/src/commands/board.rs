@@ -1,0 +1,153 @@
+//! `mfactor board`: what a board is and holds; going back; making room.
+
+use clap::{Args, Subcommand};
+use mfactor::release::{BoardStatus, Collected};
+use serde::Serialize;
+use targets::{Board as Place, Host, Probe, SshOptions, flash};
+
+use super::flash::{Reach, short};
+use crate::output::{Output, table, thousands};
+
+/// Ask a board what it is and holds, go back to the release before, make room
+#[derive(Args)]
+pub struct Board {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// What the board is: architecture, C library, memory, space, temperature
+    #[command(after_help = "Example:\n  mfactor board info --host pi@raspberrypi.local")]
+    Info(Asked),
+    /// Which releases it holds, each file of them read and compared there
+    #[command(after_help = "Example:\n  mfactor board status --host pi@raspberrypi.local")]
+    Status(Asked),
+    /// Make the release before the current one active again, if it is whole and healthy
+    #[command(after_help = "Example:\n  mfactor board rollback --host pi@raspberrypi.local")]
+    Rollback(Asked),
+    /// Remove old releases, broken-off uploads, and records that no release needs
+    #[command(after_help = "Example:\n  mfactor board gc --host pi@raspberrypi.local --keep 3")]
+    Gc {
+        #[command(flatten)]
+        asked: Asked,
+        /// Releases that stay; the current one and the one before it count and stay in any case
+        #[arg(long, value_name = "N", default_value_t = 2)]
+        keep: usize,
+    },
+}
+
+#[derive(Args)]
+struct Asked {
+    /// The board as ssh knows it: USER@HOST, an alias, or ssh://USER@HOST:PORT
+    #[arg(long, value_name = "USER@HOST")]
+    host: Host,
+    #[command(flatten)]
+    reach: Reach,
+}
+
+impl Asked {
+    fn place(&self) -> (Place, SshOptions) {
+        (self.reach.board(&self.host, None), self.reach.ssh(1))
+    }
+}
+
+/// What `rollback --json` prints.
+#[derive(Serialize)]
+struct RolledBack {
+    current: String,
+    previous: Option<String>,
+}
+
+impl Board {
+    pub fn run(self, output: &Output) -> anyhow::Result<()> {
+        match self.action {
+            Action::Info(asked) => {
+                let (board, ssh) = asked.place();
+                let probe = flash::info(&board, &ssh)?;
+                output.result(&probe, || info_text(&probe))
+            }
+            Action::Status(asked) => {
+                let (board, ssh) = asked.place();
+                let status = flash::status(&board, &ssh)?;
+                output.result(&status, || status_text(&status))
+            }
+            Action::Rollback(asked) => {
+                let (board, ssh) = asked.place();
+                let (current, previous) = flash::rollback(&board, &ssh)?;
+                let back = RolledBack { current, previous };
+                output.result(&back, || format!("{} is active again\n", short(&back.current)))
+            }
+            Action::Gc { asked, keep } => {
+                let (board, ssh) = asked.place();
+                let collected = flash::collect(&board, &ssh, keep)?;
+                output.result(&collected, || collected_text(&collected))
+            }
+        }
+    }
+}
+
+fn info_text(probe: &Probe) -> String {
+    let unknown = || "unknown".to_owned();
+    let megabytes = |bytes: Option<u64>| {
+        bytes.map_or_else(unknown, |bytes| format!("{} MB", thousands(bytes / 1_000_000)))
+    };
+    let rows = [
+        ("board", probe.model.clone().unwrap_or_else(unknown)),
+        ("machine", format!("{}, programs for {}", probe.machine, probe.architecture)),
+        ("cores", probe.cores.map_or_else(unknown, |cores| cores.to_string())),
+        ("glibc", probe.glibc.map_or_else(unknown, |glibc| glibc.to_string())),
+        (
+            "memory",
+            format!("{}, {} to be had", megabytes(probe.memory_bytes), megabytes(probe.available_bytes)),
+        ),
+        ("space", format!("{} free", megabytes(probe.free_bytes))),
+        ("temperature", probe.temperature_celsius.map_or_else(unknown, |celsius| format!("{celsius:.0} °C"))),
+        ("governor", probe.governor.clone().unwrap_or_else(unknown)),
+        ("lacks", probe.missing_tools.join(", ")),
+        ("releases", probe.releases.len().to_string()),
+        ("current", probe.current.as_deref().map_or_else(|| "none".to_owned(), short)),
+    ];
+    let told = rows.iter().filter(|(_, value)| !value.is_empty());
+    told.map(|(name, value)| format!("{name:<13}{value}\n")).collect()
+}
+
+fn status_text(status: &BoardStatus) -> String {
+    let is = |id: &str, other: &Option<String>| other.as_deref() == Some(id);
+    let rows = status.releases.iter().map(|release| {
+        let role = match &release.id {
+            id if is(id, &status.current) => "current",
+            id if is(id, &status.previous) => "previous",
+            _ => "",
+        };
+        [
+            short(&release.id),
+            role.to_owned(),
+            release.study.clone().unwrap_or_default(),
+            release.models.len().to_string(),
+            thousands(release.bytes),
+            release.damage.clone().unwrap_or_else(|| "whole".to_owned()),
+        ]
+    });
+    let mut text = match status.releases.is_empty() {
+        true => "The board holds no release.\n".to_owned(),
+        false => table(&["release", "", "study", ">models", ">bytes", "state"], rows),
+    };
+    let uploads = match status.unfinished {
+        0 => String::new(),
+        1 => ", one upload that is not whole".to_owned(),
+        count => format!(", {count} uploads that are not whole"),
+    };
+    text.push_str(&format!("\n{} bytes free{uploads}\n", thousands(status.free_bytes)));
+    if let Some(key) = &status.trusted_key {
+        text.push_str(&format!("trusts {key}\n"));
+    }
+    text
+}
+
+fn collected_text(collected: &Collected) -> String {
+    let (removed, kept) = (collected.removed.len(), collected.kept.len());
+    let bytes = thousands(collected.freed_bytes);
+    let releases = |count| if count == 1 { "release" } else { "releases" };
+    format!("{removed} {} removed, {kept} kept, {bytes} bytes freed\n", releases(removed))
+}

@@ -1,0 +1,334 @@
+//! `mfactor flash`: the models of a study to a board, and numbers back.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use edge_runner::record::file_name;
+use mfactor::dataset::DataSet;
+use mfactor::measurement::Measurement;
+use mfactor::{Error, files};
+use search::{Study, StudyRecord};
+use serde::Serialize;
+use targets::inventory::{self, Listed};
+use targets::keys::{self, Signer};
+use targets::{
+    Assignment, Board, BuildOptions, Bundle, Contents, FlashEvent, FlashOptions, Flashed, Folder, Host,
+    MeasureOptions, SshOptions, Target, flash_all,
+};
+
+use super::measure::{self, Thoroughness, measurements_folder, models};
+use super::targets::show_build;
+use crate::flash_progress::FlashProgress;
+use crate::output::{Output, table, thousands};
+
+/// Bring a study's models to a board, check and activate them there, measure, and fetch the numbers
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  mfactor flash runs/first --target rpi4 --host pi@raspberrypi.local
+  mfactor flash runs/first --target rpi4 --host pi@kitchen --host pi@roof
+  mfactor flash runs/first --inventory boards.toml --preset quick
+  mfactor flash runs/first --target rpi4 --host pi@raspberrypi.local --dry-run
+
+The board needs nothing but Linux and an ssh server. It always holds one whole release: the new one only after every file of
+it was verified there and every model gave the answers that it gave here. Records are filed under measurements/NAME/ of the study. The
+key that signs releases is made once with `mfactor targets keygen`. What a board holds: mfactor board status.")]
+pub struct Flash {
+    /// Folder of the study
+    dir: PathBuf,
+    /// What the boards are: a name from `mfactor targets list`, or the path of a board file
+    #[arg(long, value_name = "NAME", required_unless_present = "inventory")]
+    target: Option<String>,
+    /// A board as ssh knows it: USER@HOST, an alias, or ssh://USER@HOST:PORT; may be repeated
+    #[arg(long, value_name = "USER@HOST", required_unless_present = "inventory")]
+    host: Vec<Host>,
+    /// A file that lists boards
+    #[arg(long, value_name = "FILE", conflicts_with = "host")]
+    inventory: Option<PathBuf>,
+    /// Name of the board, of one --host; else made of the host
+    #[arg(long, value_name = "NAME", conflicts_with = "inventory")]
+    name: Option<String>,
+    /// The runner, if it is not to be built
+    #[arg(long, value_name = "FILE")]
+    runner: Option<PathBuf>,
+    /// Say what would be sent, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not measure
+    #[arg(long)]
+    no_measure: bool,
+    /// How thoroughly the board measures
+    #[arg(long, value_enum, default_value_t = Thoroughness::Full)]
+    preset: Thoroughness,
+    /// Threads of one inference
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    threads: usize,
+    /// The key that signs the release
+    #[arg(long, value_name = "FILE", env = "MFACTOR_KEY")]
+    key: Option<PathBuf>,
+    #[command(flatten)]
+    reach: Reach,
+}
+
+/// How boards are reached.
+#[derive(Args)]
+pub struct Reach {
+    /// Folder on the board, below the user's home if it does not begin with /
+    #[arg(long, value_name = "PATH", default_value = targets::host::DEFAULT_FOLDER)]
+    folder: Folder,
+    /// A configuration file for ssh, in place of your own
+    #[arg(long, value_name = "FILE")]
+    ssh_config: Option<PathBuf>,
+}
+
+impl Reach {
+    /// One board.
+    pub fn board(&self, host: &Host, name: Option<&str>) -> Board {
+        let name = name.map_or_else(|| host.file_name(), str::to_owned);
+        Board { name, host: host.clone(), folder: self.folder.clone() }
+    }
+
+    /// How ssh is started; it asks nothing on the terminal where several boards would ask at once.
+    pub fn ssh(&self, boards: usize) -> SshOptions {
+        SshOptions { config: self.ssh_config.clone(), batch: boards > 1 }
+    }
+}
+
+/// One board of the result.
+#[derive(Serialize)]
+struct Line {
+    board: String,
+    host: Host,
+    #[serde(flatten)]
+    outcome: Outcome,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Outcome {
+    Flashed(Box<Flashed>),
+    Failed { error: String, exit_code: u8 },
+}
+
+impl Flash {
+    pub fn run(self, output: &Output) -> anyhow::Result<()> {
+        let record = Study::read(&self.dir)?;
+        let listed = self.boards()?;
+        let signer = Signer::load(&self.key.clone().map_or_else(keys::default_path, Ok)?)?;
+        let targets = targets_of(&listed)?;
+        let bundles = self.bundles(&record, &targets, &signer, output)?;
+        let assignments: Vec<Assignment<'_>> = listed
+            .iter()
+            .filter_map(|listed| {
+                let name = listed.target.as_deref()?;
+                let (target, bundle) = (targets.get(name)?, bundles.get(name)?);
+                Some(Assignment { board: &listed.board, target, bundle })
+            })
+            .collect();
+        stop_on_ctrl_c()?;
+        let results = self.flash(&assignments, output)?;
+        self.finish(&assignments, results, output)
+    }
+
+    /// The boards, each with its target.
+    fn boards(&self) -> anyhow::Result<Vec<Listed>> {
+        let mut listed = match &self.inventory {
+            Some(path) => inventory::load(path)?,
+            None => {
+                if self.name.is_some() && self.host.len() > 1 {
+                    return Err(
+                        Error::Usage("--name is for one --host; an --inventory names many".into()).into()
+                    );
+                }
+                let board = |host| self.reach.board(host, self.name.as_deref());
+                self.host.iter().map(|host| Listed { board: board(host), target: None }).collect()
+            }
+        };
+        for entry in &mut listed {
+            entry.target = entry.target.take().or_else(|| self.target.clone());
+            if entry.target.is_none() {
+                let problem = "has no target; give it one, or use --target for all that have none";
+                return Err(Error::input(format!("board {}", entry.board.name), problem).into());
+            }
+        }
+        let mut names: Vec<&str> = listed.iter().map(|listed| listed.board.name.as_str()).collect();
+        names.sort_unstable();
+        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            let problem = format!("two boards are called {}; name them in an --inventory", twice[0]);
+            return Err(Error::Usage(problem).into());
+        }
+        if names.contains(&"host") {
+            return Err(
+                Error::Usage("`host` is this machine; call the board otherwise with --name".into()).into()
+            );
+        }
+        Ok(listed)
+    }
+
+    /// A signed release for each target.
+    fn bundles(
+        &self,
+        record: &StudyRecord,
+        targets: &BTreeMap<String, Target>,
+        signer: &Signer,
+        output: &Output,
+    ) -> anyhow::Result<BTreeMap<String, Bundle>> {
+        let mut contents = Contents {
+            study: record.config.name.clone(),
+            runner: PathBuf::new(),
+            models: models(&self.dir)?,
+            records: self.records(record, output)?,
+        };
+        let mut bundles = BTreeMap::new();
+        for (name, target) in targets {
+            contents.runner = match &self.runner {
+                Some(runner) => runner.clone(),
+                None => {
+                    let options = BuildOptions { workspace: targets::find_workspace(Path::new("."))? };
+                    targets::build(target, &options, &mut |event| show_build(event, output))?.path
+                }
+            };
+            bundles.insert(name.clone(), Bundle::make(target, &contents, signer)?);
+        }
+        Ok(bundles)
+    }
+
+    /// The test records of the study's data set, if the board is to measure with them and they are here.
+    fn records(&self, record: &StudyRecord, output: &Output) -> anyhow::Result<Vec<PathBuf>> {
+        let Some(data) = record.config.data.as_ref().filter(|_| !self.no_measure) else { return Ok(vec![]) };
+        if !data.folder.is_dir() {
+            let folder = data.folder.display();
+            output.say(format!("{folder} is not here, so no accuracy will be measured"));
+            return Ok(vec![]);
+        }
+        Ok(DataSet::open(&data.folder)?.test_files())
+    }
+
+    /// Flashes, and files every measurement as soon as it is there.
+    fn flash(
+        &self,
+        assignments: &[Assignment<'_>],
+        output: &Output,
+    ) -> anyhow::Result<Vec<mfactor::Result<Flashed>>> {
+        let measure = MeasureOptions { preset: self.preset.preset(), threads: self.threads };
+        let options = FlashOptions {
+            ssh: self.reach.ssh(assignments.len()),
+            measure: (!self.no_measure).then_some(measure),
+            dry_run: self.dry_run,
+        };
+        let names: Vec<&str> = assignments.iter().map(|assignment| assignment.board.name.as_str()).collect();
+        let mut progress = FlashProgress::new(output, &names);
+        let mut unfiled = None;
+        let results = flash_all(assignments, &options, &mut |place, event| {
+            if let FlashEvent::Measured(measurement) = &event {
+                let folder = measurements_folder(&self.dir).join(names[place]);
+                let filed = files::write_json(&folder.join(file_name(measurement)), measurement);
+                unfiled = unfiled.take().or(filed.err());
+            }
+            progress.show(place, &event);
+        });
+        progress.finish();
+        unfiled.map_or(Ok(results), |error| Err(error.into()))
+    }
+
+    /// Shows what came of it. The first board that failed decides the exit code, then a measurement that is not valid.
+    fn finish(
+        &self,
+        assignments: &[Assignment<'_>],
+        results: Vec<mfactor::Result<Flashed>>,
+        output: &Output,
+    ) -> anyhow::Result<()> {
+        let (mut lines, mut errors) = (vec![], vec![]);
+        for (assignment, result) in assignments.iter().zip(results) {
+            let (board, host) = (assignment.board.name.clone(), assignment.board.host.clone());
+            let outcome = match result {
+                Ok(flashed) => Outcome::Flashed(Box::new(flashed)),
+                Err(error) => {
+                    let failed = Outcome::Failed { error: error.to_string(), exit_code: error.exit_code() };
+                    errors.push(error);
+                    failed
+                }
+            };
+            lines.push(Line { board, host, outcome });
+        }
+        if !(errors.len() == lines.len() && lines.len() == 1) {
+            output.result(&lines, || text(&lines, assignments))?;
+        }
+        let failed = errors.len();
+        if let Some(first) = errors.into_iter().next() {
+            let error = anyhow::Error::from(first);
+            return Err(if lines.len() == 1 {
+                error
+            } else {
+                error.context(format!("{failed} of {} boards failed", lines.len()))
+            });
+        }
+        let measurements: Vec<Measurement> =
+            lines.into_iter().flat_map(|line| line.outcome.measurements()).collect();
+        measure::check(&measurements)
+    }
+}
+
+impl Outcome {
+    fn measurements(self) -> Vec<Measurement> {
+        match self {
+            Self::Flashed(flashed) => flashed.measurements,
+            Self::Failed { .. } => vec![],
+        }
+    }
+}
+
+/// The targets by the name under which they were asked for.
+fn targets_of(listed: &[Listed]) -> anyhow::Result<BTreeMap<String, Target>> {
+    let mut targets = BTreeMap::new();
+    for name in listed.iter().filter_map(|listed| listed.target.as_ref()) {
+        targets.insert(name.clone(), targets::load(name)?);
+    }
+    Ok(targets)
+}
+
+/// A board keeps what it had, and what was sent so far is not sent again: the program may simply end.
+fn stop_on_ctrl_c() -> anyhow::Result<()> {
+    ctrlc::set_handler(|| std::process::exit(i32::from(mfactor::exit::INTERRUPTED)))?;
+    Ok(())
+}
+
+fn text(lines: &[Line], assignments: &[Assignment<'_>]) -> String {
+    let headers = ["board", "release", ">sent", ">there", ">seconds", "outcome"];
+    let rows = lines.iter().map(|line| match &line.outcome {
+        Outcome::Flashed(flashed) => {
+            let outcome = match (flashed.dry_run, &flashed.previous) {
+                (true, _) => "nothing changed".to_owned(),
+                (false, None) => "active".to_owned(),
+                (false, Some(previous)) => format!("active, before it {}", short(previous)),
+            };
+            let seconds = if flashed.dry_run { "-".to_owned() } else { format!("{:.1}", flashed.seconds) };
+            let [sent, held] = [flashed.sent_bytes, flashed.held_bytes].map(thousands);
+            [line.board.clone(), short(&flashed.release), sent, held, seconds, outcome]
+        }
+        Outcome::Failed { error, .. } => {
+            let reason = error.lines().next().unwrap_or_default();
+            [line.board.clone(), "-".into(), "-".into(), "-".into(), "-".into(), format!("FAILED {reason}")]
+        }
+    });
+    let mut text = table(&headers, rows);
+    for (line, assignment) in lines.iter().zip(assignments) {
+        let Outcome::Flashed(flashed) = &line.outcome else { continue };
+        if !flashed.measurements.is_empty() {
+            text.push_str(&format!("\n{}\n{}", line.board, measure::text(&flashed.measurements)));
+        }
+        for measurement in &flashed.measurements {
+            for violation in assignment.target.limits.violations(measurement) {
+                let (model, target) = (&measurement.model.file, &assignment.target.name);
+                text.push_str(&format!("{model} breaks a limit of {target}: {violation}\n"));
+            }
+        }
+    }
+    text
+}
+
+/// An id as people read it.
+pub(super) fn short(id: &str) -> String {
+    id.chars().take(12).collect()
+}

@@ -1,0 +1,151 @@
+//! Keys that sign releases, in minisign's form: `minisign -V` checks what is signed here.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use mfactor::{Error, Result, files};
+use minisign::{KeyPair, PublicKey, SecretKey, SecretKeyBox};
+use serde::Serialize;
+
+/// What makes a key.
+pub const KEYGEN: &str = "mfactor targets keygen";
+
+/// A pair of keys that was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NewKeys {
+    /// The secret one, readable for its owner alone.
+    pub secret: PathBuf,
+    /// The public one, which boards pin.
+    pub public: PathBuf,
+    /// The public key itself.
+    pub key: String,
+}
+
+/// Signs manifests.
+pub struct Signer {
+    secret: SecretKey,
+    public: PublicKey,
+}
+
+/// Where the key lies if nobody says otherwise: `$XDG_CONFIG_HOME/mfactor/flash.key`.
+pub fn default_path() -> Result<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    set("XDG_CONFIG_HOME")
+        .or_else(|| set("HOME").map(|home| home.join(".config")))
+        .map(|folder| folder.join("mfactor/flash.key"))
+        .ok_or_else(|| {
+            Error::Usage("neither XDG_CONFIG_HOME nor HOME is set; say where with --key".to_owned())
+        })
+}
+
+/// Makes a pair of keys: `path`, and beside it the public one, with the ending `.pub`. Neither may be there.
+pub fn generate(path: &Path) -> Result<NewKeys> {
+    let public = path.with_extension("pub");
+    if let Some(there) = [path, &public].into_iter().find(|path| path.exists()) {
+        let problem =
+            "is there already; boards that pinned it would take no other. Move it away to make a new one";
+        return Err(Error::file(there, problem));
+    }
+    let pair = KeyPair::generate_unencrypted_keypair().map_err(defect)?;
+    let secret =
+        pair.sk.to_box(Some("mfactor: signs releases for boards; keep it secret")).map_err(defect)?;
+    let text = pair.pk.to_box().map_err(defect)?.into_string();
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    let mut file = options.open(path).map_err(Error::io("write", path))?;
+    file.write_all(secret.into_string().as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(Error::io("write", path))?;
+    files::write(&public, text.as_bytes())?;
+    Ok(NewKeys { secret: path.to_owned(), public, key: pair.pk.to_base64() })
+}
+
+impl Signer {
+    /// The key at `path`.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] if it is not there; [`Error::Input`] for one that others can read, that needs a password,
+    /// or that is none.
+    pub fn load(path: &Path) -> Result<Self> {
+        let facts = match fs::metadata(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let what = format!("there is no key to sign releases with at {}", path.display());
+                return Err(Error::missing(what, KEYGEN));
+            }
+            facts => facts.map_err(Error::io("read", path))?,
+        };
+        if facts.permissions().mode() & 0o077 != 0 {
+            let problem = format!("can be read by others; run: chmod 600 {}", path.display());
+            return Err(Error::file(path, problem));
+        }
+        let text = String::from_utf8(files::read(path)?).map_err(|_| Error::file(path, "is not text"))?;
+        let refuse = |error| {
+            let hint = "is no secret key of minisign without a password";
+            Error::file(path, format!("{hint} ({error}); `{KEYGEN}` makes one"))
+        };
+        let secret = SecretKeyBox::from_string(&text).and_then(SecretKeyBox::into_unencrypted_secret_key);
+        let secret = secret.map_err(refuse)?;
+        let public = PublicKey::from_secret_key(&secret).map_err(refuse)?;
+        Ok(Self { secret, public })
+    }
+
+    /// The public key's line, `RWQ…`.
+    pub fn public_key(&self) -> String {
+        self.public.to_base64()
+    }
+
+    /// Signs a manifest: the text of a `.minisig` file.
+    pub fn sign(&self, manifest: &[u8]) -> Result<String> {
+        let comment = Some("manifest of a release by mfactor");
+        minisign::sign(Some(&self.public), &self.secret, manifest, comment, None)
+            .map(|signature| signature.into_string())
+            .map_err(defect)
+    }
+}
+
+fn defect(error: minisign::PError) -> Error {
+    Error::Defect(format!("minisign: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_private_are_never_overwritten_and_sign() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/flash.key");
+        let keys = generate(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(generate(&path).unwrap_err().to_string().contains("is there already"));
+        let signer = Signer::load(&path).unwrap();
+        assert_eq!(signer.public_key(), keys.key);
+        assert!(fs::read_to_string(&keys.public).unwrap().contains(&keys.key));
+        let signature = minisign::SignatureBox::from_string(&signer.sign(b"manifest").unwrap()).unwrap();
+        let public = PublicKey::from_base64(&keys.key).unwrap();
+        minisign::verify(&public, &signature, std::io::Cursor::new(b"manifest"), true, false, false).unwrap();
+        assert!(
+            minisign::verify(&public, &signature, std::io::Cursor::new(b"another"), true, false, false)
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_used_says_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("flash.key");
+        let error = |path: &Path| Signer::load(path).err().unwrap();
+        assert_eq!(error(&path).exit_code(), mfactor::exit::MISSING);
+        assert!(error(&path).to_string().contains(KEYGEN));
+        let pair = KeyPair::generate_encrypted_keypair(Some("secret".to_owned())).unwrap();
+        fs::write(&path, pair.sk.to_box(None).unwrap().into_string()).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(error(&path).to_string().contains("chmod 600"));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(error(&path).to_string().contains("without a password"));
+    }
+}
