@@ -1,6 +1,8 @@
 //! What the tests in `tests/` share: running the programs as a user would, in a folder of their own, on a data set
 //! that is made here. The tests are of what crosses rooms; each room tests itself.
 
+pub mod loopback;
+
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
