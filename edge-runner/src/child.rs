@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
 use mfactor::error::Failure;
-use mfactor::{Error, Result};
+use mfactor::{Error, Result, exit};
 use serde::{Deserialize, Serialize};
 
 use crate::measure::{Answer, Progress, Request, measure};
@@ -69,6 +69,9 @@ pub fn measure_in_child(
 }
 
 fn ended(model: &Path, status: ExitStatus) -> Error {
+    if status.code() == Some(i32::from(exit::INPUT)) {
+        return Error::file(model, "an engine broke on it in the process that measured it; see above");
+    }
     Error::Board {
         subject: model.display().to_string(),
         problem: format!(

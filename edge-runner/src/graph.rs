@@ -1,6 +1,6 @@
 //! What an ONNX graph is made of, recounted from the graph itself; what is not ours is refused.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use mfactor::onnx::{DataType, DimensionValue, Graph, Model, Node, Tensor, ValueInfo};
 use mfactor::space::ImageShape;
@@ -15,6 +15,9 @@ pub const INPUT: &str = "image";
 /// Most multiply-accumulates of one inference: more would look like a hang. 2,400 times the smallest
 /// architecture of the paper.
 pub const MOST_MACS: u64 = 100_000_000_000;
+/// Most nodes of a graph, and most stored tensors for each: engines take more than a time in proportion to optimise.
+/// The largest network of the paper has 70, in int8 220.
+pub const MOST_NODES: usize = 2_000;
 /// Smallest version of ONNX's standard operators that is read.
 pub const SMALLEST_OPSET: i64 = 13;
 
@@ -50,9 +53,21 @@ pub fn inspect(model: &Model, subject: &str) -> Result<GraphFacts> {
             "holds functions, training steps or sparse weights; only plain graphs are run",
         ));
     }
+    let (nodes, tensors) = (graph.node.len(), graph.initializer.len());
+    if nodes > MOST_NODES || tensors > 9 * MOST_NODES {
+        let problem =
+            format!("has {nodes} nodes and {tensors} stored tensors; at most {MOST_NODES} nodes are run");
+        return Err(Error::input(subject, problem));
+    }
     let image = image_shape(graph).map_err(|problem| Error::input(subject, problem))?;
-    let mut walk =
-        Walk { subject, shapes: BTreeMap::new(), weights: BTreeSet::new(), parameters: 0, macs: 0 };
+    let mut walk = Walk {
+        subject,
+        shapes: BTreeMap::new(),
+        weights: BTreeMap::new(),
+        parameters: 0,
+        macs: 0,
+        values: 0,
+    };
     walk.shapes.insert(INPUT, vec![1, image.channels, image.height, image.width]);
     graph.initializer.iter().try_for_each(|tensor| walk.weights(tensor))?;
     graph.node.iter().try_for_each(|node| walk.node(node))?;
@@ -123,10 +138,12 @@ struct Walk<'a> {
     subject: &'a str,
     /// Shape of every value that has been written so far.
     shapes: BTreeMap<&'a str, Shape>,
-    /// Weights that have not been counted yet.
-    weights: BTreeSet<&'a str>,
+    /// Weights that have not been counted yet: the name under which they are read, and the stored one.
+    weights: BTreeMap<&'a str, &'a str>,
     parameters: u64,
     macs: u64,
+    /// Values of all tensors that nodes have written.
+    values: usize,
 }
 
 impl<'a> Walk<'a> {
@@ -136,7 +153,7 @@ impl<'a> Walk<'a> {
 
     fn weights(&mut self, tensor: &'a Tensor) -> Result<()> {
         let shape = tensor_shape(tensor).map_err(|problem| self.refuse("tensor", &tensor.name, &problem))?;
-        self.weights.insert(&tensor.name);
+        self.weights.insert(&tensor.name, &tensor.name);
         self.write(&tensor.name, shape)
     }
 
@@ -165,20 +182,35 @@ impl<'a> Walk<'a> {
         if self.macs > MOST_MACS {
             return refuse(self, &format!("brings the graph to more than {MOST_MACS} multiply-accumulates"));
         }
+        // Each shape's product is known to be small by now.
+        self.values += shape.iter().product::<usize>();
+        if self.values > shapes::MOST_VALUES {
+            let most = shapes::MOST_VALUES;
+            return refuse(self, &format!("brings the graph to more than {most} values in all its tensors"));
+        }
         self.write(name, shape)
     }
 
     /// Adds the parameters of a convolution or linear layer; shared weights count once.
     fn count(&mut self, node: &'a Node) -> Result<()> {
-        let bias_weight = match node.op_type.as_str() {
-            "Conv" => 2,
-            "Gemm" => 1,
+        let (weights, bias, bias_weight) = match node.op_type.as_str() {
+            "Conv" => (1, 2, 2),
+            "QLinearConv" => (3, 8, 2),
+            "Gemm" => (1, 2, 1),
+            "DequantizeLinear" => {
+                // The weights are those that it makes f32.
+                if let Some(stored) = self.weights.remove(node.input[0].as_str()) {
+                    self.weights.insert(&node.output[0], stored);
+                }
+                return Ok(());
+            }
             _ => return Ok(()),
         };
-        for (input, times) in node.input[1..].iter().zip([1, bias_weight]) {
-            if self.weights.remove(input.as_str()) {
+        for (input, times) in [(weights, 1), (bias, bias_weight)] {
+            let stored = node.input.get(input).and_then(|name| self.weights.remove(name.as_str()));
+            if let Some(stored) = stored {
                 // Sizes of tensors with data are bounded by the size of the file.
-                self.parameters += times * self.shapes[input.as_str()].iter().product::<usize>() as u64;
+                self.parameters += times * self.shapes[stored].iter().product::<usize>() as u64;
             }
         }
         Ok(())
@@ -214,14 +246,25 @@ fn tensor_shape(tensor: &Tensor) -> Result<Shape, String> {
     if !tensor.external_data.is_empty() || tensor.data_location != 0 {
         return Err("keeps its data in another file; models are one file".to_owned());
     }
-    if tensor.data_type != DataType::Float as i32 {
-        return Err(format!("has element type {}; weights are float32", tensor.data_type));
-    }
+    let Some(size) = element_size(tensor.data_type) else {
+        let problem =
+            format!("has element type {}; weights are float32, int8, uint8 or int32", tensor.data_type);
+        return Err(problem);
+    };
     let shape: Option<Shape> = tensor.dims.iter().map(|dim| usize::try_from(*dim).ok()).collect();
     let shape = shape.ok_or_else(|| format!("has shape {:?}", tensor.dims))?;
-    let (bytes, expected) = (tensor.raw_data.len(), shapes::product(&shape)?.checked_mul(size_of::<f32>()));
+    let (bytes, expected) = (tensor.raw_data.len(), shapes::product(&shape)?.checked_mul(size));
     if bytes == 0 || Some(bytes) != expected {
         return Err(format!("has {bytes} bytes of data, which do not fit its shape {shape:?}"));
     }
     Ok(shape)
+}
+
+/// Bytes of an element of a stored tensor; `None` for a type that mfactor does not export.
+fn element_size(data_type: i32) -> Option<usize> {
+    match DataType::try_from(data_type).ok()? {
+        DataType::Float | DataType::Int32 => Some(4),
+        DataType::Int8 | DataType::Uint8 => Some(1),
+        DataType::Undefined | DataType::Int64 => None,
+    }
 }

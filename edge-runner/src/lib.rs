@@ -12,6 +12,7 @@
 //! | [`rounds`], [`record`], [`advice`] | models measured in turn, the record of each, and which to ship |
 //! | [`child`], [`measure`] | a part of a measurement, in a process of its own |
 //! | [`timing`], [`accuracy`], [`verdict`] | its windows, its answers, and whether it may be believed |
+//! | [`panics`] | no model ends the process without words |
 //! | [`memory`], [`allocator`], [`energy`] | what it took |
 //! | [`board`], [`system`], [`affinity`] | facts about the machine, through one seam |
 //! | [`release`] | the board's side of a flash |
@@ -32,6 +33,7 @@ pub mod measure;
 pub mod memory;
 pub mod model_file;
 pub mod onnx_runtime;
+pub mod panics;
 pub mod picture;
 pub mod record;
 pub mod release;

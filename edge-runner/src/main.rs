@@ -41,6 +41,7 @@ enum Command {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let output = Output::new(&cli.output);
+    edge_runner::panics::end_in_words(output::talk_of_panic);
     ExitCode::from(run(&cli.command, &output).unwrap_or_else(|error| {
         output.error(&error);
         error.exit_code()

@@ -1,7 +1,5 @@
 //! Reading a model file, and refusing what is not ours before an engine sees it.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use mfactor::metadata::ModelMetadata;
@@ -36,7 +34,7 @@ impl ModelFile {
     /// [`Error::Input`] for what [`graph::inspect`] refuses, a file above [`LARGEST_FILE`], and metadata that is
     /// not ours or says other shapes than the graph has; [`Error::Io`] if it cannot be read.
     pub fn read(path: &Path) -> Result<Self> {
-        Self::inspect(path, read_limited(path)?)
+        Self::inspect(path, mfactor::files::read_at_most(path, LARGEST_FILE)?)
     }
 
     /// Inspects `bytes` as the contents of `path`, which need not exist.
@@ -62,21 +60,6 @@ impl ModelFile {
     pub fn name(&self) -> String {
         self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
-}
-
-fn read_limited(path: &Path) -> Result<Vec<u8>> {
-    let read = |error| Error::io("read", path)(error);
-    let facts = std::fs::metadata(path).map_err(read)?;
-    if !facts.is_file() {
-        return Err(Error::file(path, "is not a file; give the path of an ONNX model"));
-    }
-    if facts.len() > LARGEST_FILE {
-        let problem = format!("has {} bytes; a model has at most {LARGEST_FILE}", facts.len());
-        return Err(Error::file(path, problem));
-    }
-    let mut bytes = Vec::with_capacity(facts.len() as usize);
-    File::open(path).and_then(|file| file.take(LARGEST_FILE).read_to_end(&mut bytes)).map_err(read)?;
-    Ok(bytes)
 }
 
 fn check_metadata(metadata: &ModelMetadata, signature: Signature) -> Result<(), String> {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use mfactor::measurement::EngineFacts;
+use mfactor::space::ImageShape;
 use mfactor::{Error, Result};
 use ort::environment::Environment;
 use ort::logging::LogLevel;
@@ -15,6 +16,10 @@ use crate::library;
 
 /// ONNX Runtime allows one environment in a process, for ever, from one library.
 static ENVIRONMENT: Mutex<Option<(PathBuf, Environment)>> = Mutex::new(None);
+
+/// On x86-64 without VNNI instructions, products of uint8 and int8 are summed in 16 bits and saturate; this setting
+/// makes ONNX Runtime sum them rightly there, and changes nothing elsewhere.
+const PRECISE_SUMS: (&str, &str) = ("session.x64quantprecision", "1");
 
 /// ONNX Runtime from a library on this machine.
 pub struct OnnxRuntime {
@@ -68,7 +73,7 @@ impl Engine for OnnxRuntime {
             name: "ort".to_owned(),
             version: self.version.clone(),
             threads: self.threads,
-            knobs: Default::default(),
+            knobs: [(PRECISE_SUMS.0.to_owned(), PRECISE_SUMS.1.to_owned())].into(),
             kernels: None,
         }
     }
@@ -91,7 +96,45 @@ fn commit(environment: &Environment, threads: usize, model: &[u8]) -> ort::Resul
         .with_inter_threads(1)?
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_dimension_override("batch", 1)?
+        .with_config_entry(PRECISE_SUMS.0, PRECISE_SUMS.1)?
         .commit_from_memory(model)
+}
+
+/// A model all of whose outputs are read: for calibration, which wants values from inside a network.
+pub struct Observer {
+    session: ort::session::Session,
+    shape: [usize; 4],
+    subject: String,
+}
+
+impl OnnxRuntime {
+    /// Loads a model whose outputs are f32 of any shape. `subject` names it in errors.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if ONNX Runtime refuses it.
+    pub fn observe(&self, model: &[u8], image: ImageShape, subject: &str) -> Result<Observer> {
+        let session = commit(&self.environment, self.threads, model)
+            .map_err(|error| Error::input(subject, format!("ONNX Runtime refuses this model: {error}")))?;
+        let shape = [1, image.channels, image.height, image.width];
+        Ok(Observer { session, shape, subject: subject.to_owned() })
+    }
+}
+
+impl Observer {
+    /// Runs one image, and shows every output's name and values.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if it does not run, and what `see` says.
+    pub fn run(&mut self, image: &[u8], see: &mut dyn FnMut(&str, &[f32]) -> Result<()>) -> Result<()> {
+        let broken =
+            |error: ort::Error| Error::input(&self.subject, format!("ONNX Runtime cannot run it: {error}"));
+        let input = TensorRef::from_array_view((self.shape, image)).map_err(broken)?;
+        let outputs = self.session.run(ort::inputs![input]).map_err(broken)?;
+        for (name, value) in outputs.iter() {
+            see(name, value.try_extract_tensor::<f32>().map_err(broken)?.1)?;
+        }
+        Ok(())
+    }
 }
 
 struct OnnxRuntimeSession {

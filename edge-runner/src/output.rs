@@ -60,6 +60,11 @@ impl Output {
     }
 }
 
+/// Prints what a panic says.
+pub fn talk_of_panic(text: &str) {
+    talk(&format!("error: {text}"));
+}
+
 /// Where stderr is closed there is nobody to tell.
 fn talk(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");

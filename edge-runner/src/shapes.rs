@@ -8,7 +8,9 @@ use mfactor::onnx::{Attribute, Node};
 /// Largest number of values in one tensor.
 pub const LARGEST_TENSOR: usize = 1 << 26;
 /// Largest number of values in a convolution's patches (im2col), which engines may write out.
-pub const LARGEST_PATCHES: usize = 1 << 28;
+pub const LARGEST_PATCHES: usize = 1 << 26;
+/// Largest number of values of all tensors that a graph computes: what they would take if none was freed before the end.
+pub const MOST_VALUES: usize = 1 << 27;
 const LARGEST_STRIDE: i64 = 16;
 const LARGEST_PADDING: i64 = 64;
 
@@ -32,6 +34,22 @@ pub fn of_node(node: &Node, inputs: &[&Shape]) -> Result<(Shape, u64), String> {
         "Conv" => {
             count(2..=3)?;
             convolution(node, inputs)?
+        }
+        "QLinearConv" => {
+            count(9..=9)?;
+            [1, 2, 6, 7].iter().try_for_each(|scalar| of_elements(inputs[*scalar], 1))?;
+            let outputs = inputs[3].first().copied().unwrap_or(1);
+            [4, 5].iter().try_for_each(|channels| of_elements(inputs[*channels], outputs))?;
+            convolution(node, &[inputs[0], inputs[3], inputs[8]])?
+        }
+        "QuantizeLinear" | "DequantizeLinear" => {
+            count(2..=3)?;
+            let axis = attribute(node, "axis").map_or(1, |attribute| attribute.i);
+            let along = usize::try_from(axis).ok().and_then(|axis| inputs[0].get(axis).copied());
+            for parameter in &inputs[1..] {
+                of_elements(parameter, if parameter.is_empty() { 1 } else { along.unwrap_or(0) })?;
+            }
+            (inputs[0].clone(), 0)
         }
         "GlobalAveragePool" => {
             count(1..=1)?;
@@ -67,6 +85,12 @@ pub fn of_node(node: &Node, inputs: &[&Shape]) -> Result<(Shape, u64), String> {
 pub fn product(shape: &[usize]) -> Result<usize, String> {
     let values = shape.iter().try_fold(1usize, |product, dim| product.checked_mul(*dim));
     values.ok_or_else(|| format!("the shape {shape:?} is too large for any machine"))
+}
+
+/// Refuses a list of scales or zero points that is not as long as what it is for.
+fn of_elements(shape: &Shape, expected: usize) -> Result<(), String> {
+    let fits = shape.len() <= 1 && product(shape)? == expected;
+    if fits { Ok(()) } else { Err(format!("has scales or zero points of {shape:?} for {expected} channels")) }
 }
 
 fn rank4(shape: &Shape) -> Result<[usize; 4], String> {

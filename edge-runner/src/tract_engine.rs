@@ -1,7 +1,5 @@
 //! tract: pure Rust, part of this program, the default engine.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use mfactor::measurement::EngineFacts;
 use mfactor::{Error, Result};
 use tract::State;
@@ -10,6 +8,7 @@ use tract_linalg::MmmDispatch;
 use tract_linalg::mmm::Query;
 
 use crate::engine::{Engine, Session, Signature, check_image};
+use crate::panics;
 
 /// Environment variables that change which kernels tract takes; they belong in the record.
 const KNOB_PREFIX: &str = "TRACT_";
@@ -44,9 +43,8 @@ impl Engine for Tract {
 
     fn load(&self, model: &[u8], signature: Signature, subject: &str) -> Result<Box<dyn Session>> {
         let refuse = |reason: String| Error::input(subject, format!("tract refuses this model: {reason}"));
-        // A model from outside must never end the process, and tract asserts in places.
-        let state = catch_unwind(|| prepare(model, signature))
-            .map_err(|_| refuse("it panicked".to_owned()))?
+        let state = panics::caught(|| prepare(model, signature))
+            .ok_or_else(|| refuse("it panicked".to_owned()))?
             .map_err(|error| refuse(format!("{error:#}")))?;
         Ok(Box::new(TractSession { state, signature }))
     }
@@ -86,11 +84,11 @@ impl Session for TractSession {
         check_image(image, self.signature)?;
         let refuse = |reason: String| Error::input("model", format!("tract cannot run it: {reason}"));
         let shape = self.signature.image;
-        let answer = catch_unwind(AssertUnwindSafe(|| {
+        let answer = panics::caught(|| {
             let input =
                 Tensor::from_bytes(DatumType::U8, &[1, shape.channels, shape.height, shape.width], image)?;
             self.state.run([input])?[0].as_slice::<f32>().map(<[f32]>::to_vec)
-        }));
-        answer.map_err(|_| refuse("it panicked".to_owned()))?.map_err(|error| refuse(format!("{error:#}")))
+        });
+        answer.ok_or_else(|| refuse("it panicked".to_owned()))?.map_err(|error| refuse(format!("{error:#}")))
     }
 }

@@ -56,13 +56,16 @@ fn interface(model: &ExportedModel) -> String {
             "input",
             format!(
                 "`{}`: unsigned bytes [batch, {}, {}, {}], pixels as they are; the scaling is in the graph",
-                crate::graph::INPUT,
+                crate::graph_writer::INPUT,
                 image.channels,
                 image.height,
                 image.width
             ),
         ),
-        ("output", format!("`{}`: one logit for each class, in the order below", crate::graph::OUTPUT)),
+        (
+            "output",
+            format!("`{}`: one logit for each class, in the order below", crate::graph_writer::OUTPUT),
+        ),
         ("classes", metadata.classes.join(", ")),
         ("weights", metadata.precision.clone()),
         ("parameters", format!("{}, before batch norm was folded", thousands(metadata.parameters))),
@@ -235,6 +238,8 @@ mod tests {
     fn model(data: &str) -> ExportedModel {
         let space = SearchSpace::paper();
         ExportedModel {
+            m_factor_by_bytes: 0.5,
+            int8: None,
             path: PathBuf::from("runs/s/models/333-333-333.onnx"),
             sha256: "ab".repeat(32),
             model_bytes: 1_090_000,

@@ -106,18 +106,12 @@ fn compare(
     Ok(EngineCheck { engine, images: expected.records.len(), largest_difference: largest })
 }
 
-impl Checked {
-    /// What the first engine answers on the golden inputs.
-    ///
-    /// # Errors
-    /// If the session fails.
-    pub fn golden_logits(&mut self, image: ImageShape) -> Result<Vec<Vec<f32>>> {
-        golden_inputs(image).iter().map(|input| self.session.run(input)).collect()
-    }
-}
-
-fn golden_inputs(image: ImageShape) -> Vec<Vec<u8>> {
-    (0..golden::INPUTS).map(|number| golden::input(image, number)).collect()
+/// What a session answers on the golden inputs.
+///
+/// # Errors
+/// If the session fails.
+pub fn golden_logits(session: &mut dyn Session, image: ImageShape) -> Result<Vec<Vec<f32>>> {
+    (0..golden::INPUTS).map(|number| session.run(&golden::input(image, number))).collect()
 }
 
 /// The last check, of the very bytes that are handed out: what a board will recount and compare holds.
@@ -131,11 +125,12 @@ pub fn finished(file: &ModelFile, metadata: &ModelMetadata, engines: [&dyn Engin
             "the model has {counted:?} parameters and MACs, or metadata that changed"
         )));
     }
-    let inputs = golden_inputs(file.signature().image);
+    let inputs = measure::golden_inputs(file);
+    let tolerance = golden::tolerance(&metadata.precision);
     for engine in engines {
         let mut session = engine.load(&file.bytes, file.signature(), &file.name())?;
         let difference = measure::golden_difference(session.as_mut(), &inputs, file)?;
-        if difference > golden::TOLERANCE {
+        if difference > tolerance {
             let name = engine.facts().name;
             return Err(Error::Defect(format!("{name} differs by {difference:.3e} on the golden inputs")));
         }

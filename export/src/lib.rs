@@ -7,27 +7,59 @@
 //! |---|---|
 //! | [`weights`] | the trainer's files, checked name by name and shape by shape |
 //! | [`folding`] | batch norm, and the deviation of the pixels, folded into convolutions |
-//! | [`graph`] | the ONNX graph |
+//! | [`graph`], [`graph_writer`] | the ONNX graph |
 //! | [`check`] | the model's answers against the trainer's |
+//! | [`int8`], [`calibration`], [`quantization`], [`int8_graph`] | the same in eight bits |
 //! | [`card`] | the model card beside the file |
 
+pub mod calibration;
 pub mod card;
 pub mod check;
 pub mod folding;
 pub mod graph;
+pub mod graph_writer;
+pub mod int8;
+pub mod int8_graph;
+pub mod quantization;
 pub mod weights;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use edge_runner::{EngineKind, EngineOptions, ModelFile, accuracy, engine};
-use mfactor::dataset::DataSet;
+use edge_runner::onnx_runtime::OnnxRuntime;
+use edge_runner::{Engine, EngineKind, ModelFile, accuracy, engine, tract_engine};
+use mfactor::dataset::{DataSet, Records};
 use mfactor::metadata::{self, ModelMetadata};
-use mfactor::{Architecture, Recipe, Result, SearchSpace};
+use mfactor::onnx::Model;
+use mfactor::{Architecture, Objective, Recipe, Result, SearchSpace};
 use prost::Message;
 use serde::Serialize;
 
-use crate::check::{Checked, EngineCheck};
+use crate::check::EngineCheck;
+use crate::folding::FoldedWeights;
+use crate::int8::Int8Facts;
 use crate::weights::{CheckRecords, Weights};
+
+/// Type of a model's weights and activations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    /// Both in f32.
+    F32,
+    /// Weights in int8, activations in uint8, in the form of graph that this engine runs fastest. Both engines load it.
+    Int8 {
+        /// The engine.
+        engine: EngineKind,
+    },
+}
+
+impl Precision {
+    /// As in [`ModelMetadata::precision`].
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Int8 { .. } => "int8",
+        }
+    }
+}
 
 /// What to export, and what is known about it.
 #[derive(Debug, Clone)]
@@ -60,6 +92,8 @@ pub struct Request {
     pub trial: u64,
     /// The strategy that proposed it.
     pub strategy: String,
+    /// Type of the weights.
+    pub precision: Precision,
 }
 
 /// How far an export is; the steps come in this order, [`Progress::Testing`] repeats.
@@ -67,6 +101,15 @@ pub struct Request {
 pub enum Progress {
     /// The model is compared with the trainer's logits.
     Checking,
+    /// Ranges of activations are taken from training images.
+    Calibrating,
+    /// Validation records are classified by a quantized model.
+    Validating {
+        /// How many are done.
+        done: usize,
+        /// Of how many.
+        of: usize,
+    },
     /// Test records are classified.
     Testing {
         /// How many are done.
@@ -91,8 +134,33 @@ pub struct ExportedModel {
     pub metadata: ModelMetadata,
     /// Test records that the test accuracy in the metadata is from.
     pub test_images: u64,
-    /// What the check found, an entry an engine.
+    /// M with the file's bytes in the place of the parameters, see [`Objective::m_factor_by_bytes`].
+    pub m_factor_by_bytes: f64,
+    /// What the check of the f32 network found, an entry an engine.
     pub checks: Vec<EngineCheck>,
+    /// What quantization cost, for an int8 model.
+    pub int8: Option<Int8Facts>,
+}
+
+/// What an export works with.
+pub(crate) struct Work<'a> {
+    pub request: &'a Request,
+    pub layers: Vec<mfactor::Layer>,
+    pub folded: FoldedWeights,
+    pub data: DataSet,
+    pub train: Records,
+    pub ort: OnnxRuntime,
+    pub tract: tract_engine::Tract,
+}
+
+/// A model that is to be finished with metadata and handed out.
+pub(crate) struct Built {
+    pub model: Model,
+    pub validation_accuracy: f64,
+    pub test_accuracy: f64,
+    pub test_images: u64,
+    pub golden_logits: Vec<Vec<f32>>,
+    pub int8: Option<Int8Facts>,
 }
 
 /// Exports one trained architecture.
@@ -101,83 +169,117 @@ pub struct ExportedModel {
 /// thread at batch 1. A model card is written beside the file.
 ///
 /// # Errors
-/// [`mfactor::Error::Input`] if there are no weights, a tensor does not fit, the data set is another one, or an engine's
-/// answers differ from the trainer's; [`mfactor::Error::Missing`] if ONNX Runtime is not there. No file is written then,
-/// and one that was there stays.
+/// [`mfactor::Error::Input`] if there are no weights, a tensor does not fit, the data set is another one, an engine's
+/// answers differ from the trainer's, or quantization costs more than [`int8`] allows; [`mfactor::Error::Missing`] if
+/// ONNX Runtime is not there. No file is written then, and one that was there stays.
 pub fn export(request: &Request, on_progress: &mut dyn FnMut(Progress)) -> Result<ExportedModel> {
     request.space.check(&request.architecture)?;
-    let ort = engine::open(&EngineOptions {
-        library: request.library.clone(),
-        ..EngineOptions::new(EngineKind::Ort)
-    })?;
-    let tract = engine::open(&EngineOptions::new(EngineKind::Tract))?;
+    let ort = OnnxRuntime::new(request.library.as_deref(), engine::DEFAULT_THREADS)?;
+    let tract = tract_engine::Tract::new(engine::DEFAULT_THREADS)?;
     let layers = request.space.lower(&request.architecture);
-    let image = request.space.image();
-    let weights = Weights::load(&request.trial_folder, &layers, image.channels)?;
+    let weights = Weights::load(&request.trial_folder, &layers, request.space.image().channels)?;
     let records = CheckRecords::load(&request.trial_folder, request.space.classes())?;
     let data = DataSet::open(&request.data)?;
     data.check_fits(&request.space)?;
+    let (folded, train) = (folding::fold(&layers, &weights)?, data.train()?);
+    let work = Work { request, layers, folded, data, train, ort, tract };
 
     on_progress(Progress::Checking);
-    let mut model =
-        graph::build(&layers, &folding::fold(&layers, &weights)?, request.architecture.to_string())?;
-    let mut checked = check::Subject::new(&model.encode_to_vec(), &request.space, &request.output).against(
-        &records,
-        &data.train()?,
-        [ort.as_ref(), tract.as_ref()],
-    )?;
-
-    let report = &mut |done, of| on_progress(Progress::Testing { done, of });
-    let test = accuracy::measure(checked.session.as_mut(), &[data.test()?], report)?;
-    let metadata = describe(request, &data, test.accuracy, &mut checked)?;
-    graph::set_metadata(&mut model, &metadata);
-    let file = ModelFile::inspect(&request.output, model.encode_to_vec())?;
-    check::finished(&file, &metadata, [ort.as_ref(), tract.as_ref()])?;
-    on_progress(Progress::Writing);
-    write(&request.output, file, test.images, checked.checks)
-}
-
-fn describe(
-    request: &Request,
-    data: &DataSet,
-    test_accuracy: f64,
-    checked: &mut Checked,
-) -> Result<ModelMetadata> {
-    let cost = request.space.cost(&request.architecture);
-    Ok(ModelMetadata {
-        schema: metadata::SCHEMA,
-        tool_version: mfactor::version(),
-        architecture: request.architecture.clone(),
-        space: request.space.clone(),
-        parameters: cost.parameters,
-        macs: cost.macs,
-        minimum_parameters: request.space.minimum_parameters(),
-        alpha: request.alpha,
-        m_factor: request.m_factor,
-        validation_accuracy: request.accuracy,
-        test_accuracy,
-        data: data.manifest().name.clone(),
-        classes: data.manifest().classes.clone(),
-        recipe: request.recipe.clone(),
-        seed: request.seed,
-        study: request.study.clone(),
-        trial: request.trial,
-        strategy: request.strategy.clone(),
-        precision: "f32".to_owned(),
-        golden_logits: checked.golden_logits(request.space.image())?,
-    })
-}
-
-fn write(path: &Path, file: ModelFile, test_images: u64, checks: Vec<EngineCheck>) -> Result<ExportedModel> {
-    mfactor::files::write(path, &file.bytes)?;
-    let model = ExportedModel {
-        path: path.to_owned(),
-        model_bytes: file.bytes.len() as u64,
-        sha256: file.sha256,
-        metadata: file.metadata,
-        test_images,
-        checks,
+    let (built, checks) = work.f32(&records, on_progress)?;
+    let built = match request.precision {
+        Precision::F32 => built,
+        Precision::Int8 { engine } => int8::build(&work, built, engine, on_progress)?,
     };
-    mfactor::files::write(&card::path(path), card::text(&model).as_bytes())?;
-    Ok(model)
+    on_progress(Progress::Writing);
+    work.finish(built, checks)
+}
+
+impl Work<'_> {
+    /// Both engines, ONNX Runtime first.
+    pub fn engines(&self) -> [&dyn Engine; 2] {
+        [&self.ort, &self.tract]
+    }
+
+    /// The f32 model, checked against the trainer's logits and classified with.
+    fn f32(
+        &self,
+        records: &CheckRecords,
+        on_progress: &mut dyn FnMut(Progress),
+    ) -> Result<(Built, Vec<EngineCheck>)> {
+        let Request { space, architecture, output, .. } = self.request;
+        let model = graph::build(&self.layers, &self.folded, architecture.to_string())?;
+        let mut checked = check::Subject::new(&model.encode_to_vec(), space, output).against(
+            records,
+            &self.train,
+            self.engines(),
+        )?;
+        let report = &mut |done, of| on_progress(Progress::Testing { done, of });
+        let test = accuracy::measure(checked.session.as_mut(), &[self.data.test()?], report)?;
+        let built = Built {
+            golden_logits: check::golden_logits(checked.session.as_mut(), space.image())?,
+            model,
+            validation_accuracy: self.request.accuracy,
+            test_accuracy: test.accuracy,
+            test_images: test.images,
+            int8: None,
+        };
+        Ok((built, checked.checks))
+    }
+
+    /// Adds metadata, checks the very bytes that are handed out, and writes them.
+    fn finish(&self, mut built: Built, checks: Vec<EngineCheck>) -> Result<ExportedModel> {
+        let request = self.request;
+        let objective = Objective::new(request.alpha, request.space.minimum_parameters())?;
+        let metadata = self.describe(&built, &objective);
+        graph_writer::set_metadata(&mut built.model, &metadata);
+        let file = ModelFile::inspect(&request.output, built.model.encode_to_vec())?;
+        check::finished(&file, &metadata, self.engines())?;
+        if let Some(int8) = &mut built.int8 {
+            int8.share_of_f32_bytes = file.bytes.len() as f64 / int8.f32_bytes as f64;
+        }
+        mfactor::files::write(&request.output, &file.bytes)?;
+        let model_bytes = file.bytes.len() as u64;
+        let model = ExportedModel {
+            path: request.output.clone(),
+            model_bytes,
+            sha256: file.sha256,
+            m_factor_by_bytes: objective.m_factor_by_bytes(metadata.validation_accuracy, model_bytes),
+            metadata: file.metadata,
+            test_images: built.test_images,
+            checks,
+            int8: built.int8,
+        };
+        mfactor::files::write(&card::path(&model.path), card::text(&model).as_bytes())?;
+        Ok(model)
+    }
+
+    fn describe(&self, built: &Built, objective: &Objective) -> ModelMetadata {
+        let (request, manifest) = (self.request, self.data.manifest());
+        let cost = request.space.cost(&request.architecture);
+        ModelMetadata {
+            schema: metadata::SCHEMA,
+            tool_version: mfactor::version(),
+            architecture: request.architecture.clone(),
+            space: request.space.clone(),
+            parameters: cost.parameters,
+            macs: cost.macs,
+            minimum_parameters: request.space.minimum_parameters(),
+            alpha: request.alpha,
+            m_factor: match request.precision {
+                Precision::F32 => request.m_factor,
+                Precision::Int8 { .. } => objective.m_factor(built.validation_accuracy, cost.parameters),
+            },
+            validation_accuracy: built.validation_accuracy,
+            test_accuracy: built.test_accuracy,
+            data: manifest.name.clone(),
+            classes: manifest.classes.clone(),
+            recipe: request.recipe.clone(),
+            seed: request.seed,
+            study: request.study.clone(),
+            trial: request.trial,
+            strategy: request.strategy.clone(),
+            precision: request.precision.name().to_owned(),
+            golden_logits: built.golden_logits.clone(),
+        }
+    }
 }

@@ -210,3 +210,40 @@ fn a_missing_onnx_runtime_names_the_command() {
     assert!(error.to_string().contains("pip install onnxruntime"), "{error}");
     assert_no_file(&trial);
 }
+
+fn int8(space: &SearchSpace, architecture: &str, engine: edge_runner::EngineKind) -> export::ExportedModel {
+    let mut trial = Trial::new(space, architecture, 30);
+    trial.request.precision = export::Precision::Int8 { engine };
+    let exported = export(&trial).unwrap();
+    let file = ModelFile::read(&exported.path).unwrap();
+    let cost = space.cost(&trial.request.architecture);
+    assert_eq!((file.graph.parameters, file.graph.macs), (cost.parameters, cost.macs), "recounted");
+    assert_eq!(file.metadata.precision, "int8");
+    assert_eq!(file.metadata, exported.metadata);
+    exported
+}
+
+#[test]
+fn int8_in_the_forms_of_both_engines() {
+    if !onnx_runtime_is_here() {
+        return;
+    }
+    for engine in [edge_runner::EngineKind::Tract, edge_runner::EngineKind::Ort] {
+        let exported = int8(&SearchSpace::paper(), "333-333-333", engine);
+        let facts = exported.int8.unwrap();
+        assert_eq!(facts.calibration_images, 2, "that is how many there are to train on");
+        assert!(facts.agreement >= 0.99, "{facts:?}");
+        assert!(facts.share_of_f32_bytes < 0.30, "{facts:?}");
+        assert!(facts.validation_accuracies.iter().all(|accuracy| (0.0..=1.0).contains(accuracy)));
+    }
+}
+
+#[test]
+fn int8_of_odd_images_and_strides() {
+    if !onnx_runtime_is_here() {
+        return;
+    }
+    for engine in [edge_runner::EngineKind::Tract, edge_runner::EngineKind::Ort] {
+        int8(&odd_space(), "93-5", engine);
+    }
+}

@@ -16,6 +16,8 @@ use crate::space::{ImageShape, SearchSpace};
 
 /// Version of the manifest's form.
 pub const SCHEMA: u32 = 1;
+/// Largest file of records that is read, in bytes: 5 times all of CIFAR-10.
+pub const LARGEST_FILE: u64 = 1 << 30;
 /// Name of the manifest in a data-set folder.
 pub const MANIFEST_FILE: &str = "dataset.toml";
 /// Folder into which CIFAR-10's archive unpacks.
@@ -247,10 +249,10 @@ impl Records {
         Self { image, labels: vec![], pixels: vec![] }
     }
 
-    /// Reads a file of records; how many there are follows from its size.
+    /// Reads a file of records, of at most [`LARGEST_FILE`] bytes; how many there are follows from its size.
     pub fn read_file(path: &Path, image: ImageShape, classes: usize) -> Result<Self> {
         let mut records = Self::empty(image);
-        records.append(&crate::files::read(path)?, classes, path)?;
+        records.append(&crate::files::read_at_most(path, LARGEST_FILE)?, classes, path)?;
         Ok(records)
     }
 

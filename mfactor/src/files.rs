@@ -56,6 +56,26 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).map_err(Error::io("read", path))
 }
 
+/// Reads a whole file of at most `most` bytes. The size is looked at before anything is read, so that neither a huge
+/// file nor an endless one takes memory.
+///
+/// # Errors
+/// [`Error::Input`] for a larger file and for what is no file, [`Error::Io`] if it cannot be read.
+pub fn read_at_most(path: &Path, most: u64) -> Result<Vec<u8>> {
+    let read = |error| Error::io("read", path)(error);
+    let facts = fs::metadata(path).map_err(read)?;
+    if !facts.is_file() {
+        return Err(Error::file(path, "is not a file"));
+    }
+    if facts.len() > most {
+        let problem = format!("has {} bytes; at most {most} are read", facts.len());
+        return Err(Error::file(path, problem));
+    }
+    let mut bytes = Vec::with_capacity(facts.len() as usize);
+    File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes)).map_err(read)?;
+    Ok(bytes)
+}
+
 /// Reads a JSON file; an error names the file, line and column.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
     serde_json::from_slice(&read(path)?).map_err(|error| Error::file(path, error))
@@ -99,6 +119,17 @@ mod tests {
         fs::write(folder.path().join("file"), b"").unwrap();
         let error = write(&folder.path().join("file/below"), b"x").unwrap_err();
         assert!(error.to_string().contains("file"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_or_endless_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sparse");
+        File::create(&path).unwrap().set_len(1 << 40).unwrap();
+        assert!(read_at_most(&path, 1 << 20).unwrap_err().to_string().contains("at most 1048576"));
+        assert!(read_at_most(Path::new("/dev/zero"), 10).unwrap_err().to_string().contains("is not a file"));
+        fs::write(&path, b"whole").unwrap();
+        assert_eq!(read_at_most(&path, 5).unwrap(), b"whole");
     }
 
     #[test]

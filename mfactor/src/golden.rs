@@ -13,7 +13,7 @@ pub const INPUTS: usize = 4;
 /// whichever is larger. Engines sum in different orders; anything wrong is far above this.
 pub const TOLERANCE: f64 = 1e-3;
 /// The same for int8: engines round an activation that lies between two steps to either, and later layers carry it on.
-pub const INT8_TOLERANCE: f64 = 0.1;
+pub const INT8_TOLERANCE: f64 = 0.05;
 
 /// The tolerance for a model whose weights have this precision, see [`crate::ModelMetadata::precision`].
 pub fn tolerance(precision: &str) -> f64 {

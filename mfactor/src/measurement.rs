@@ -2,13 +2,17 @@
 //! program reads.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::files;
 pub use crate::latency::Latency;
 use crate::metadata::ModelMetadata;
 
+/// Largest record that is read, in bytes: that of a million samples has a fifth of it.
+pub const LARGEST_FILE: u64 = 64 << 20;
 /// Version of the record's form.
 pub const SCHEMA: u32 = 2;
 
@@ -178,7 +182,7 @@ pub struct EngineFacts {
     pub version: String,
     /// Threads it was allowed.
     pub threads: usize,
-    /// Environment variables that change what it does: `TRACT_CPU_AARCH64_KIND`.
+    /// Environment variables and settings that change what it does: `TRACT_CPU_AARCH64_KIND`.
     pub knobs: BTreeMap<String, String>,
     /// The kernels that it takes on this processor, where it tells.
     pub kernels: Option<String>,
@@ -253,6 +257,11 @@ pub enum Verdict {
 }
 
 impl Measurement {
+    /// Reads a record of at most [`LARGEST_FILE`] bytes.
+    pub fn read(path: &Path) -> Result<Self> {
+        Self::parse(&files::read_at_most(path, LARGEST_FILE)?, path.display())
+    }
+
     /// Parses a record; `subject` names its source in errors.
     pub fn parse(bytes: &[u8], subject: impl ToString) -> Result<Self> {
         #[derive(Deserialize)]

@@ -42,6 +42,12 @@ impl Objective {
     pub fn m_factor(&self, accuracy: f64, parameters: u64) -> f64 {
         m_factor(accuracy, self.size_score(parameters), self.alpha)
     }
+
+    /// M with bytes in the place of parameters: S' is the bytes of P_min parameters at one byte each / those of the
+    /// model file. So a model of a smaller type is credited for it, and none exceeds 1.
+    pub fn m_factor_by_bytes(&self, accuracy: f64, model_bytes: u64) -> f64 {
+        self.m_factor(accuracy, model_bytes)
+    }
 }
 
 /// Refuses a weight that is not a finite number above 0.

@@ -104,7 +104,7 @@ impl Compare {
             let limits = self.limits(board);
             for path in entries(&folder)?.iter().filter(|path| path.extension().is_some_and(|e| e == "json"))
             {
-                let measurement = Measurement::parse(&files::read(path)?, path.display())?;
+                let measurement = Measurement::read(path)?;
                 measurements.push(Filed { place: place.clone(), limits, measurement });
             }
         }

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
-use export::{ExportedModel, Progress, Request};
+use clap::{Args, ValueEnum};
+use edge_runner::EngineKind;
+use export::{ExportedModel, Precision, Progress, Request};
 use mfactor::trial::ranked;
 use mfactor::{Architecture, Error, Trial};
 use search::study::trial_folder;
@@ -20,10 +21,13 @@ Examples:
   mfactor export runs/first --top 3
   mfactor export runs/first --architecture 333-333-333
   mfactor export runs/first --top 3 --target my-board.toml
+  mfactor export runs/first --precision int8 --engine ort
 
 With --target, architectures whose file would break the board's limit are passed over.
 A model is handed out only after ONNX Runtime and tract gave the trainer's answers on 64 validation images. Its accuracy on the test
-images is measured here, once, and written into the file.")]
+images is measured here, once, and written into the file.
+
+An int8 model is a quarter of the size. Whether it is quicker, only measuring tells: `mfactor measure --engine all`.")]
 pub struct Export {
     /// Folder of the study
     dir: PathBuf,
@@ -39,9 +43,24 @@ pub struct Export {
     /// A board, by name or file: only models that its limit on model files allows
     #[arg(long, value_name = "NAME")]
     target: Option<String>,
+    /// Type of weights and activations
+    #[arg(long, value_enum, default_value_t = PrecisionName::F32)]
+    precision: PrecisionName,
+    /// The engine whose fastest form of graph an int8 model gets; both engines load it
+    #[arg(long, value_enum, default_value_t = EngineKind::Tract)]
+    engine: EngineKind,
     /// ONNX Runtime's library; looked for in the Python environment if not given
     #[arg(long, value_name = "FILE", env = "ORT_DYLIB_PATH")]
     ort_library: Option<PathBuf>,
+}
+
+/// The precisions, as words of the command line.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum PrecisionName {
+    /// 32-bit floats
+    F32,
+    /// int8 weights with a scale for each output channel, and uint8 activations
+    Int8,
 }
 
 impl Export {
@@ -89,6 +108,13 @@ impl Export {
         Ok(chosen)
     }
 
+    fn file_name(&self, trial: &Trial) -> String {
+        match self.precision {
+            PrecisionName::F32 => format!("{}.onnx", trial.architecture),
+            PrecisionName::Int8 => format!("{}.int8-{}.onnx", trial.architecture, self.engine.name()),
+        }
+    }
+
     fn request(&self, record: &StudyRecord, trial: &Trial) -> mfactor::Result<Request> {
         let config = &record.config;
         let Some(data) = &config.data else {
@@ -99,7 +125,11 @@ impl Export {
         Ok(Request {
             trial_folder: trial_folder(&self.dir, trial.id),
             data: data.folder.clone(),
-            output: models_folder(&self.dir).join(format!("{}.onnx", trial.architecture)),
+            output: models_folder(&self.dir).join(self.file_name(trial)),
+            precision: match self.precision {
+                PrecisionName::F32 => Precision::F32,
+                PrecisionName::Int8 => Precision::Int8 { engine: self.engine },
+            },
             library: self.ort_library.clone(),
             space: config.space.clone(),
             architecture: trial.architecture.clone(),
@@ -124,19 +154,22 @@ fn text_of(trial: &Trial, progress: Progress) -> String {
     let architecture = &trial.architecture;
     match progress {
         Progress::Checking => format!("{architecture}: checking the answers of both engines"),
+        Progress::Calibrating => format!("{architecture}: taking the ranges of its activations"),
+        Progress::Validating { done, of } => format!("{architecture}: validation image {done} of {of}"),
         Progress::Testing { done, of } => format!("{architecture}: test image {done} of {of}"),
         Progress::Writing => format!("{architecture}: writing"),
     }
 }
 
 fn text(models: &[ExportedModel]) -> String {
-    let headers = ["model", ">M", ">validation", ">test", ">parameters", ">bytes", ">difference"];
+    let headers = ["model", ">M", ">M bytes", ">validation", ">test", ">parameters", ">bytes", ">difference"];
     let rows = models.iter().map(|model| {
         let metadata = &model.metadata;
         let difference = model.checks.iter().map(|check| check.largest_difference).fold(0.0, f64::max);
         [
             metadata.architecture.to_string(),
             format!("{:.4}", metadata.m_factor),
+            format!("{:.4}", model.m_factor_by_bytes),
             format!("{:.4}", metadata.validation_accuracy),
             format!("{:.4}", metadata.test_accuracy),
             thousands(metadata.parameters),
@@ -145,8 +178,22 @@ fn text(models: &[ExportedModel]) -> String {
         ]
     });
     let mut text = table(&headers, rows);
-    text.push_str("\nDifference is the largest from the trainer's logits, over both engines.\n");
+    text.push_str(
+        "\nM bytes has the file's bytes in the place of the parameters. Difference is the f32 network's largest from\n\
+         the trainer's logits, over both engines.\n",
+    );
     for model in models {
+        if let Some(int8) = &model.int8 {
+            text.push_str(&format!(
+                "{}: int8, {} ranges; test accuracy {:+.2} points from f32; both engines agree on {:.2} % of the \
+                 test images; the file has {:.2} of the f32 one's size\n",
+                model.metadata.architecture,
+                int8.calibration.name(),
+                100.0 * (model.metadata.test_accuracy - int8.f32_test_accuracy),
+                100.0 * int8.agreement,
+                int8.share_of_f32_bytes,
+            ));
+        }
         text.push_str(&format!("{}\n", model.path.display()));
     }
     text

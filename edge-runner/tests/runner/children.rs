@@ -36,6 +36,13 @@ fn a_child_that_is_killed_is_the_boards_failure() {
 }
 
 #[test]
+fn an_engine_that_broke_in_the_child_is_bad_input() {
+    let error = failure("exit 3");
+    assert_eq!(error.exit_code(), exit::INPUT);
+    assert!(error.to_string().starts_with("some.onnx: an engine broke on it"), "{error}");
+}
+
+#[test]
 fn a_child_that_talks_nonsense_is_a_defect() {
     assert_eq!(failure("echo hello").exit_code(), exit::DEFECT);
 }

@@ -16,9 +16,9 @@ fn kinds() -> Vec<EngineKind> {
 #[test]
 fn known_answers() {
     let folder = tempfile::tempdir().unwrap();
-    let file =
-        ModelFile::read(&model::write(&folder, "tiny.onnx", &model::model(&model::metadata()))).unwrap();
-    for kind in kinds() {
+    let read = |model| ModelFile::read(&model::write(&folder, "tiny.onnx", &model)).unwrap();
+    let files = [read(model::model(&model::metadata())), read(model::int8())];
+    for (kind, file) in kinds().into_iter().flat_map(|kind| files.iter().map(move |file| (kind, file))) {
         let engine = engine::open(&EngineOptions::new(kind)).unwrap();
         let facts = engine.facts();
         assert_eq!((facts.name.as_str(), facts.threads), (kind.name(), 1));

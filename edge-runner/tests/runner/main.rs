@@ -10,6 +10,7 @@ mod energy;
 mod engines;
 mod hostile_models;
 mod model;
+mod mutations;
 mod rounds;
 
 /// Whether ONNX Runtime is on this machine. Without it a test says so and checks nothing, but never on CI.

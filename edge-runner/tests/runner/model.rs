@@ -117,6 +117,60 @@ pub fn model(metadata: &ModelMetadata) -> Model {
     }
 }
 
+/// A small int8 model with the metadata of [`metadata`]: a quantized convolution, and a linear layer whose weights are
+/// made f32. It answers what [`model`] answers.
+pub fn int8() -> Model {
+    let mut model = model(&metadata());
+    let bytes = |name: &str, dims: &[i64], data_type: DataType, raw_data: Vec<u8>| Tensor {
+        dims: dims.to_vec(),
+        data_type: data_type as i32,
+        name: name.to_owned(),
+        raw_data,
+        ..Tensor::default()
+    };
+    let zero = |name: &str| bytes(name, &[], DataType::Uint8, vec![0]);
+    let graph = model.graph.get_or_insert_default();
+    let bias: Vec<u8> = [100i32, 100].iter().flat_map(|value| value.to_le_bytes()).collect();
+    graph.initializer = vec![
+        tensor("image.scale", &[], &[1.0]),
+        zero("image.zero"),
+        bytes("conv.weight", &[2, 3, 3, 3], DataType::Int8, vec![0; 54]),
+        tensor("conv.weight.scale", &[2], &[0.01, 0.01]),
+        bytes("conv.weight.zero", &[2], DataType::Int8, vec![0, 0]),
+        tensor("conv.scale", &[], &[0.01]),
+        zero("conv.zero"),
+        bytes("conv.bias", &[2], DataType::Int32, bias),
+        bytes("linear.weight", &[3, 2], DataType::Int8, vec![0; 6]),
+        tensor("linear.weight.scale", &[3], &[0.5, 0.5, 0.5]),
+        tensor("linear.bias", &[3], &logits()),
+    ];
+    let axis = vec![Attribute { i: 0, ..named("axis", 2) }];
+    let transposed = vec![Attribute { i: 1, ..named("transB", 2) }];
+    let pads = vec![Attribute { ints: vec![1; 4], ..named("pads", 7) }];
+    let convolution = [
+        "image",
+        "image.scale",
+        "image.zero",
+        "conv.weight",
+        "conv.weight.scale",
+        "conv.weight.zero",
+        "conv.scale",
+        "conv.zero",
+        "conv.bias",
+    ];
+    graph.node = vec![
+        node("QLinearConv", "conv", &convolution, pads),
+        node("DequantizeLinear", "features", &["conv", "conv.scale", "conv.zero"], vec![]),
+        node("QuantizeLinear", "again", &["features", "conv.scale", "conv.zero"], vec![]),
+        node("DequantizeLinear", "twice", &["again", "conv.scale", "conv.zero"], vec![]),
+        node("GlobalAveragePool", "pooled", &["twice"], vec![]),
+        node("Flatten", "flat", &["pooled"], vec![]),
+        node("DequantizeLinear", "weights", &["linear.weight", "linear.weight.scale"], axis),
+        node("Gemm", "logits", &["flat", "weights", "linear.bias"], transposed),
+    ];
+    model
+}
+
 fn as_texts(texts: &[String]) -> Vec<&str> {
     texts.iter().map(String::as_str).collect()
 }

@@ -137,6 +137,11 @@ fn only(results: Vec<Result<Measurement>>) -> Measurement {
     measurement.unwrap()
 }
 
+/// A whole record, of a simulated model.
+pub fn simulated_measurement() -> Measurement {
+    only(measure(&order(&["a"], Preset::Quick), &mut Oven::new(), &mut |_, _| {}))
+}
+
 #[test]
 fn every_round_begins_with_another_model_and_accuracy_comes_first() {
     let mut oven = Oven::new();

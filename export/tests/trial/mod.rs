@@ -60,6 +60,7 @@ impl Trial {
             study: "test".to_owned(),
             trial: 3,
             strategy: "random".to_owned(),
+            precision: export::Precision::F32,
         };
         let trial = Self { folder, request, tensors, records, logits };
         trial.write();
