@@ -2,7 +2,9 @@
 
 PyTorch trains from a tensor in memory without shifting or mirroring, which is less work than the trainer does.
 Every mode runs in a process of its own; the mode with workers in one for each core, at once, as `mfactor search
---workers` starts them, and its figure is the sum. The figure of a mode is the median over its rounds.
+--workers` starts them, and its figure is the sum. The figure of a mode is the median over its rounds. The share says how
+much of the machine's float32 matrix throughput (a product of two 2048×2048 matrices in PyTorch, the best of ten) a
+mode turns into the network's multiply-accumulates, of which training needs three times those of an answer.
 """
 
 import argparse
@@ -29,41 +31,68 @@ REFERENCES = {
 def main():
     parser = argparse.ArgumentParser(prog="scripts/bench-trainer", description=__doc__.splitlines()[0])
     parser.add_argument("--trainer", help=argparse.SUPPRESS)
-    parser.add_argument("--reference", choices=REFERENCES, help=argparse.SUPPRESS)
+    parser.add_argument("--reference", choices=[*REFERENCES, "matrix"], help=argparse.SUPPRESS)
     parser.add_argument("--architectures", nargs="+", default=["333-333-333", "555-555-555", "777-777-777"])
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--bfloat16", action="store_true", help="PyTorch's two bfloat16 modes as well")
+    parser.add_argument(
+        "--bfloat16",
+        action=argparse.BooleanOptionalAction,
+        default=has_bfloat16(),
+        help="PyTorch's two bfloat16 modes as well [default: where the processor computes with it]",
+    )
     options = parser.parse_args()
+    if options.reference == "matrix":
+        print(json.dumps(matrix_speed(options.architectures, options.threads)))
+        return
     if options.reference:
         print(reference_speed(options.reference, options.architectures[0], options.batch_size, options.threads))
         return
     names = [name for name, mode in REFERENCES.items() if mode[0] == "float32" or options.bfloat16]
     with tempfile.TemporaryDirectory() as folder:
         write_images(folder, options.batch_size)
+        matrix = json.loads(reference("matrix", options.architectures, options))
+        print(f"float32 matrix products: {matrix['multiply_accumulates'] / 1e9:.0f} billion multiply-accumulates a second")
         for architecture in options.architectures:
-            bench(architecture, names, folder, options)
+            needed = 3 * matrix["of_answers"][architecture]
+            bench(architecture, names, folder, options, needed / matrix["multiply_accumulates"])
 
 
 OURS, WORKERS = "mfactor-trainer", "mfactor-trainer, a worker on each core"
 
 
-def bench(architecture, names, folder, options):
+def has_bfloat16():
+    with open("/proc/cpuinfo") as file:
+        return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(file.read().split()))
+
+
+def reference(name, architectures, options):
+    """What this program says in a process of its own, in which PyTorch is loaded."""
+    own = [sys.executable, __file__, "--reference", name, "--architectures", *architectures]
+    own += ["--batch-size", str(options.batch_size), "--threads", str(options.threads)]
+    run = subprocess.run(own, capture_output=True, text=True)
+    if run.returncode != 0:
+        print(f"{name} does not work here: {run.stderr.strip().splitlines()[-1]}", file=sys.stderr)
+        return "nan"
+    return run.stdout
+
+
+def bench(architecture, names, folder, options, seconds_at_best):
     speeds = {name: [] for name in [WORKERS, OURS, *names]}
     for _ in range(options.rounds):
         speeds[OURS].append(trainer_speed(architecture, folder, options))
         speeds[WORKERS].append(workers_speed(architecture, folder, options))
         for name in names:
-            own = [sys.executable, __file__, "--reference", name, "--architectures", architecture]
-            own += ["--batch-size", str(options.batch_size), "--threads", str(options.threads)]
-            speeds[name].append(float(subprocess.run(own, check=True, capture_output=True, text=True).stdout))
+            speeds[name].append(float(reference(name, [architecture], options)))
     ours = statistics.median(speeds[WORKERS])
     print(f"\n{architecture}, batch {options.batch_size}, {options.threads} threads, {options.rounds} rounds")
     for name, rounds in speeds.items():
         median = statistics.median(rounds)
         ratio = "" if name == WORKERS else f"   workers / this: {ours / median:.2f}"
-        print(f"  {name:40} {median:7.0f} images/s ({min(rounds):.0f} to {max(rounds):.0f}){ratio}", flush=True)
+        share = f"{100 * median * seconds_at_best:3.0f} %"
+        spread = f"({min(rounds):.0f} to {max(rounds):.0f})"
+        print(f"  {name:40} {median:7.0f} images/s {spread:14} share {share}{ratio}", flush=True)
 
 
 def write_images(folder, batch_size):
@@ -138,6 +167,41 @@ def reference_speed(name, architecture, batch_size, threads):
             step(number)
         speeds.append(STEPS * batch_size / (time.perf_counter() - begin))
     return max(speeds[1:])
+
+
+def matrix_speed(architectures, threads):
+    """Multiply-accumulates a second of a large matrix product, and those of one answer of each network."""
+    import torch
+
+    torch.set_num_threads(threads)
+    size = 2048
+    left, right = torch.randn(size, size), torch.randn(size, size)
+    seconds = []
+    for _ in range(10):
+        begin = time.perf_counter()
+        left @ right
+        seconds.append(time.perf_counter() - begin)
+    return {
+        "multiply_accumulates": size**3 / min(seconds),
+        "of_answers": {name: answer_cost(reference_network(name)) for name in architectures},
+    }
+
+
+def answer_cost(network):
+    import torch
+
+    cost = 0
+
+    def count(module, _, output):
+        nonlocal cost
+        if isinstance(module, (torch.nn.Conv2d, torch.nn.Linear)):
+            positions = output[0].numel() // output.shape[1]
+            cost += module.weight.numel() * positions
+
+    for module in network.modules():
+        module.register_forward_hook(count)
+    network(torch.randn(1, 3, 32, 32))
+    return cost
 
 
 def reference_network(architecture):
