@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use mfactor::protocol::Epoch;
+use mfactor::protocol::{Epoch, TrainerFacts};
 use mfactor::{Objective, SearchSpace, Trial};
 use search::{Place, StudyConfig, StudyEvent};
 
@@ -61,6 +61,9 @@ pub struct SearchProgress<'a> {
     study: ProgressBar,
     best: Option<f64>,
     running: BTreeMap<u64, ProgressBar>,
+    workers: u64,
+    /// What was said of trainers already: those of all workers say the same, and again after each restart.
+    trainer: Option<TrainerFacts>,
 }
 
 impl<'a> SearchProgress<'a> {
@@ -71,16 +74,14 @@ impl<'a> SearchProgress<'a> {
         study.set_style(style("{bar:16} {pos} of {len} trials{wide_msg}"));
         let objective = Objective::new(config.alpha, config.space.minimum_parameters())?;
         let (space, running) = (config.space.clone(), BTreeMap::new());
-        Ok(Self { output, space, objective, lines, study, best: None, running })
+        let workers = config.workers;
+        Ok(Self { output, space, objective, lines, study, best: None, running, workers, trainer: None })
     }
 
     /// Shows one event.
     pub fn show(&mut self, event: &StudyEvent) {
         match event {
-            StudyEvent::Trainer(facts) => self.say(&format!(
-                "Training on {} in {} with {} threads (libtorch {})",
-                facts.device, facts.precision, facts.threads, facts.libtorch
-            )),
+            StudyEvent::Trainer(facts) => self.trainer(facts),
             StudyEvent::Started { place } => self.running(place, if place.resumed { ", again" } else { "" }),
             StudyEvent::Epoch { place, epoch } => self.running(place, &self.of_epoch(place, epoch)),
             StudyEvent::Finished { place, trial } => {
@@ -97,6 +98,20 @@ impl<'a> SearchProgress<'a> {
                 self.say(&format!("{strategy}: after {trials} trials the space has nothing new"));
             }
         }
+    }
+
+    fn trainer(&mut self, facts: &TrainerFacts) {
+        if self.trainer.as_ref() == Some(facts) {
+            return;
+        }
+        let workers =
+            if self.workers == 1 { String::new() } else { format!("{} workers, each ", self.workers) };
+        let threads = if facts.threads == 1 { "1 thread" } else { &format!("{} threads", facts.threads) };
+        let TrainerFacts { device, precision, libtorch, .. } = facts;
+        self.say(&format!(
+            "Training on {device} in {precision}, {workers}with {threads} (libtorch {libtorch})"
+        ));
+        self.trainer = Some(facts.clone());
     }
 
     /// Removes the moving lines.
