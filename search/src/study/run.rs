@@ -147,30 +147,24 @@ impl Study {
         }
     }
 
-    /// Takes in what a worker says.
+    /// Takes in what a worker says. An error ends the run.
     fn hear(&mut self, message: Message, run: &mut Run) -> Result<()> {
         match message {
             Message::Report { worker, report, answer } => {
                 let next = run.workers.task(worker);
-                let verdict = match run.ending {
+                let over = || Error::Interrupted("the study is ending".to_owned());
+                let noted = match run.ending {
                     None => self.note(next, report, run.observer),
-                    Some(_) => Err(Error::Interrupted("the study is ending".to_owned())),
+                    Some(_) => Err(over()),
                 };
-                let (verdict, noted) = match verdict {
-                    Err(error) if run.ending.is_none() => {
-                        (Err(Error::Interrupted("the study is ending".to_owned())), Err(error))
-                    }
-                    verdict => (verdict, Ok(())),
-                };
-                // A worker that is gone needs no answer.
-                let _ = answer.send(verdict);
-                noted
+                // A worker needs to know that it is over and not why, and one that is gone needs no answer.
+                let _ = answer.send(noted.as_ref().copied().map_err(|_| over()));
+                noted.map(drop)
             }
             Message::Ended { worker, result } => {
                 let next = run.workers.release(worker);
                 match result {
-                    Err(Failure::Study(error)) if run.ending.is_none() => Err(error),
-                    Err(Failure::Study(_)) => Ok(()),
+                    Err(Failure::Study(error)) => Err(error),
                     result => self.tell(next, result, run.observer),
                 }
             }
