@@ -14,6 +14,7 @@
 //! | [`timing`], [`accuracy`], [`verdict`] | its windows, its answers, and whether it may be believed |
 //! | [`panics`] | no model ends the process without words |
 //! | [`memory`], [`allocator`], [`energy`] | what it took |
+//! | [`heap`] | how freed memory is kept |
 //! | [`board`], [`system`], [`affinity`] | facts about the machine, through one seam |
 //! | [`release`] | the board's side of a flash |
 //! | [`classify`], [`picture`] | classes and probabilities of one image |
@@ -28,6 +29,7 @@ pub mod classify;
 pub mod energy;
 pub mod engine;
 pub mod graph;
+pub mod heap;
 pub mod library;
 pub mod measure;
 pub mod memory;

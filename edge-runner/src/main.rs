@@ -39,6 +39,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    edge_runner::heap::keep_freed_blocks();
     let cli = Cli::parse();
     let output = Output::new(&cli.output);
     edge_runner::panics::end_in_words(output::talk_of_panic);
