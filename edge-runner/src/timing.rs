@@ -27,7 +27,7 @@ pub struct Plan {
     pub cool_down: Duration,
     /// How long the board's power at rest is measured, where it has a sensor.
     pub rest: Duration,
-    /// Largest [`mfactor::Latency::window_spread`] of a measurement that is to be believed.
+    /// Largest [`mfactor::latency::Latency::window_spread`] of a measurement that is to be believed.
     pub window_spread: f64,
 }
 

@@ -10,7 +10,7 @@
 //! | [`inversions`] | which pairs M orders wrongly, and why |
 //! | [`strategies`] | how the strategies did |
 //! | [`seeds`], [`wilcoxon`] | how they did over repeated seeds |
-//! | [`bench`], [`models`], [`quantity`] | measurements as rows |
+//! | [`mod@bench`], [`models`], [`quantity`] | measurements as rows |
 //! | [`side_by_side`] | boards, engines and precisions beside each other |
 //! | [`numbers`] | figures as people read them |
 
