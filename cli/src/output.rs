@@ -3,8 +3,10 @@
 use std::io::{self, IsTerminal, Write};
 
 use clap::Args;
-use comfy_table::{CellAlignment, Table};
+use comfy_table::{CellAlignment, ContentArrangement, Table};
 use serde::Serialize;
+
+pub use report::numbers::thousands;
 
 /// Options that every command takes.
 #[derive(Args)]
@@ -106,10 +108,33 @@ fn talk(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// A table without lines; columns whose header starts with '>' are aligned to the right.
+/// Columns that text for people keeps to.
+pub const WIDTH: usize = 80;
+
+/// Text after a head that stays as it is, broken at blanks so that no line is longer than [`WIDTH`]; lines after the
+/// first are indented. A longer word stands alone, whole: it may be a path that somebody copies.
+pub fn wrapped(head: &str, text: &str, indent: usize) -> String {
+    let mut lines = vec![head.to_owned()];
+    let mut begun = false;
+    for word in text.split_whitespace() {
+        let line = lines.last_mut().expect("there is always a line");
+        if begun && line.chars().count() + 1 + word.chars().count() > WIDTH {
+            lines.push(" ".repeat(indent) + word);
+        } else {
+            line.push_str(if begun { " " } else { "" });
+            line.push_str(word);
+        }
+        begun = true;
+    }
+    lines.join("\n") + "\n"
+}
+
+/// A table without lines, at most [`WIDTH`] wide where its words allow; columns whose header starts with '>' are
+/// aligned to the right.
 pub fn table<R: IntoIterator<Item = String>>(headers: &[&str], rows: impl IntoIterator<Item = R>) -> String {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH as u16);
     table.set_header(headers.iter().map(|header| header.trim_start_matches('>')));
     for row in rows {
         table.add_row(row);
@@ -121,19 +146,6 @@ pub fn table<R: IntoIterator<Item = String>>(headers: &[&str], rows: impl IntoIt
         }
     }
     table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
-}
-
-/// A count with thousands separated by commas.
-pub fn thousands(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (position, digit) in digits.chars().enumerate() {
-        if position > 0 && (digits.len() - position).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// A length of time for people: `48 s`, `3 min 20 s`, `2 h 05 min`.
@@ -152,7 +164,6 @@ mod tests {
 
     #[test]
     fn numbers_for_people() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([0.4, 61.0, 3660.0].map(duration), ["0 s", "1 min 01 s", "1 h 01 min"]);
     }
 
@@ -164,6 +175,17 @@ mod tests {
             chain(&anyhow::Error::from(error).context("to go on")),
             "to go on: cannot write f: no space"
         );
+    }
+
+    #[test]
+    fn long_text_is_broken_and_long_words_are_not() {
+        let text = wrapped("", &"words and more ".repeat(12), 4);
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH) && text.lines().count() == 3);
+        assert!(text.lines().skip(1).all(|line| line.starts_with("    w") || line.starts_with("    a")));
+        let path = format!("/{}", "x".repeat(100));
+        assert_eq!(wrapped("a:  ", &format!("in {path}"), 2), format!("a:  in\n  {path}\n"));
+        let wide = table(&["name", "note"], [["a".to_owned(), "word ".repeat(40)]]);
+        assert!(wide.lines().all(|line| line.len() <= WIDTH) && wide.lines().count() > 2, "{wide}");
     }
 
     #[test]

@@ -129,6 +129,7 @@ fn a_wrong_logit_is_refused_and_leaves_the_old_file() {
     assert!(text.contains(CHECK_FILE) && text.contains(&format!("record {}", trial.records[2])), "{text}");
     assert_eq!(ModelFile::read(&written.path).unwrap().sha256, written.sha256);
     std::fs::remove_file(&written.path).unwrap();
+    std::fs::remove_file(export::card::path(&written.path)).unwrap();
     assert!(export(&trial).is_err());
     assert_no_file(&trial);
 }

@@ -9,7 +9,37 @@ use crate::quantity::{Quantity, Ranking};
 pub(crate) fn headline(comparison: &Comparison) -> Vec<String> {
     let mut sentences = vec![ship(comparison)];
     sentences.extend(truth(comparison));
+    sentences.extend(better_ranking(comparison));
     sentences
+}
+
+/// By how much another ranking's tau-b must be larger to be named.
+const CLEARLY: f64 = 0.1;
+
+/// The ranking that agrees best with the median latency, where it is clearly not M's.
+fn better_ranking(comparison: &Comparison) -> Option<String> {
+    let mut found: Vec<(Ranking, f64, f64, Vec<&str>)> = Vec::new();
+    for bench in &comparison.benches {
+        let of_latency = bench.agreement.iter().filter(|own| own.quantity == Quantity::LatencyP50);
+        let known: Vec<(Ranking, f64)> = of_latency
+            .filter(|own| own.verdict != Verdict::TooFew)
+            .filter_map(|own| Some((own.ranking, own.kendall?.value)))
+            .collect();
+        let m = known.iter().find(|(ranking, _)| *ranking == Ranking::MFactor).map(|(_, tau)| *tau);
+        let best = known.iter().max_by(|(_, a), (_, b)| a.total_cmp(b));
+        let Some((m, (ranking, tau))) = m.zip(best).filter(|(m, (_, tau))| *tau > m + CLEARLY) else {
+            continue;
+        };
+        match found.iter_mut().find(|(own, ..)| own == ranking) {
+            Some((.., benches)) => benches.push(&bench.short),
+            None => found.push((*ranking, *tau, m, vec![&bench.short])),
+        }
+    }
+    let phrase = |(ranking, tau, m, benches): &(Ranking, f64, f64, Vec<&str>)| {
+        format!("{} on {} (τ-b {tau:+.2}, M's is {m:+.2})", ranking.label(), list(benches))
+    };
+    let phrases: Vec<String> = found.iter().map(phrase).collect();
+    (!phrases.is_empty()).then(|| format!("What ranks latency better than M: {}.", phrases.join("; ")))
 }
 
 fn ship(comparison: &Comparison) -> String {

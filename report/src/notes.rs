@@ -55,7 +55,7 @@ fn narrow(bench: &BenchComparison, comparison: &Comparison) -> Option<String> {
     let average = comparison.baselines.random.as_ref()?.m_factor;
     (bench.models.len() > 1 && lowest > average).then(|| {
         format!(
-            "On {} every measured model has a larger M than the average random trial ({average:.3}): \
+            "On {}, every measured model has a larger M than the average random trial ({average:.3}): \
              only winners were measured, and within so narrow a range any ranking agrees less than over \
              the whole space.",
             bench.bench
@@ -67,7 +67,7 @@ fn quick(bench: &BenchComparison) -> Option<String> {
     let quick = bench.models.iter().filter(|row| row.figures.preset == Preset::Quick).count();
     (quick > 0).then(|| {
         format!(
-            "On {} {} of {} measured with the quick preset: a first look, not a result.",
+            "On {}, {} of {} were measured with the quick preset: a first look, not a result.",
             bench.bench,
             quick,
             counted(bench.models.len(), "model")

@@ -27,13 +27,15 @@ pub struct StrategySummary {
     pub complete: usize,
     /// Failed trials.
     pub failed: usize,
+    /// Trials that were stopped early.
+    pub pruned: usize,
     /// Its best trial; `None` if none is complete.
     pub best: Option<Model>,
     /// Trials it took to find the best one, counted from 1.
     pub found_at: Option<u64>,
     /// Mean M of its complete trials.
     pub mean_m_factor: Option<f64>,
-    /// Wall-clock seconds of all its evaluations together.
+    /// Wall-clock seconds of all its evaluations together, those left out that were found trained.
     pub seconds: f64,
 }
 
@@ -75,10 +77,11 @@ fn of_strategy(name: &str, trials: &[Trial], objective: &Objective) -> StrategyS
         trials: own.len(),
         complete: complete.len(),
         failed: own.iter().filter(|trial| trial.state == TrialState::Failed).count(),
+        pruned: own.iter().filter(|trial| trial.state == TrialState::Pruned).count(),
         best: best.and_then(|trial| Model::of_trial(trial, objective)),
         found_at: best.map(|trial| trial.number + 1),
         mean_m_factor: mean(&complete),
-        seconds: own.iter().filter_map(|trial| trial.seconds).sum(),
+        seconds: own.iter().map(|trial| trial.seconds_spent()).sum(),
     }
 }
 
@@ -137,6 +140,7 @@ pub(crate) fn words(
     } else {
         format!("That is one seed of {seeds}; what they say together stands below.")
     });
+    words.extend(stopped_early(summaries));
     if let Some(yardstick) = yardstick {
         let judged = if gap < 2.0 * yardstick.deviation { "within" } else { "beyond" };
         words.push(format!(
@@ -147,6 +151,16 @@ pub(crate) fn words(
         ));
     }
     words
+}
+
+fn stopped_early(summaries: &[StrategySummary]) -> Option<String> {
+    let phrase = |summary: &StrategySummary| {
+        (summary.pruned > 0)
+            .then(|| format!("{} of {} of {}", summary.pruned, summary.trials, summary.strategy))
+    };
+    let phrases: Vec<String> = summaries.iter().filter_map(phrase).collect();
+    (!phrases.is_empty())
+        .then(|| format!("Trials that were stopped early, and have no M: {}.", phrases.join(", ")))
 }
 
 /// Arithmetic mean; `None` of nothing.

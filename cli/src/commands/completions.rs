@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command, CommandFactory};
 use clap_complete::Shell;
 use mfactor::{Error, files};
 
@@ -43,7 +43,7 @@ impl Man {
         // Without this the pages of subcommands would not show the global options.
         root.build();
         let mut written = vec![];
-        for command in std::iter::once(&root).chain(root.get_subcommands()) {
+        for command in pages(&root) {
             let page = clap_mangen::Man::new(command.clone());
             let path = self.dir.join(page.get_filename());
             let mut text = vec![];
@@ -52,5 +52,28 @@ impl Man {
             written.push(path);
         }
         output.result(&written, || written.iter().map(|path| format!("{}\n", path.display())).collect())
+    }
+}
+
+/// A command and all commands below it; `help` has no page, for the pages are it.
+fn pages(command: &Command) -> Vec<&Command> {
+    let below = command.get_subcommands().filter(|below| below.get_name() != "help");
+    std::iter::once(command).chain(below.flat_map(pages)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_has_a_page() {
+        let mut root = Cli::command();
+        root.build();
+        let names: Vec<String> =
+            pages(&root).into_iter().map(|page| clap_mangen::Man::new(page.clone()).get_filename()).collect();
+        for name in ["mfactor.1", "mfactor-search.1", "mfactor-targets-build.1", "mfactor-compare.1"] {
+            assert!(names.iter().any(|own| own == name), "{name} is not among {names:?}");
+        }
+        assert!(names.iter().all(|name| !name.contains("help")), "{names:?}");
     }
 }

@@ -7,7 +7,7 @@ use mfactor::protocol::Event;
 use mfactor::{Error, Result};
 use serde::Serialize;
 
-use crate::output::{Output, table};
+use crate::output::{Output, table, wrapped};
 use crate::programs::{Program, RUNNER, TRAINER};
 
 /// Say what is installed, what is missing, and how to mend it
@@ -125,7 +125,7 @@ fn text(findings: &[Finding]) -> String {
     let mut text = table(&headers, rows);
     text.push('\n');
     for finding in findings {
-        text.push_str(&format!("{}: {}\n", finding.part, finding.detail));
+        text += &wrapped(&format!("{}: ", finding.part), &finding.detail, 2);
     }
     text
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 use mfactor::paper::{RecomputedRow, recompute};
 
-use crate::output::{Output, table, thousands};
+use crate::output::{Output, table, thousands, wrapped};
 
 /// Recompute Table 1 of the paper, and say where the print differs
 #[derive(Args)]
@@ -31,21 +31,25 @@ fn text(rows: &[RecomputedRow]) -> String {
     });
     let headers = ["strategy", ">accuracy", ">parameters", ">S'", ">M", ">printed", "agrees"];
     let mut text = table(&headers, cells);
-    text.push_str(
-        "\nThe paper cuts M to two digits (0.8494 is printed as 0.84), and its P_min is 272,474.\n",
+    text.push('\n');
+    text += &wrapped(
+        "",
+        "The paper cuts M to two digits (0.8494 is printed as 0.84), and its P_min is 272,474.",
+        0,
     );
     for row in rows.iter().filter(|row| !row.agrees) {
         let printed = row.printed;
-        text.push_str(&format!(
-            "{}: accuracy {} and {} parameters give {:.4}, not {:.2}{}.\n",
-            printed.strategy,
+        let other = row
+            .gives_the_print_of
+            .map_or(String::new(), |other| format!(", and {other} has what this row gives"));
+        let sentence = format!(
+            "accuracy {} and {} parameters give {:.4}, not {:.2}{other}.",
             printed.accuracy,
             thousands(printed.parameters),
             row.m_factor,
             printed.m_factor,
-            row.gives_the_print_of
-                .map_or(".".to_owned(), |other| format!(", and {other} has what this row gives.")),
-        ));
+        );
+        text += &wrapped(&format!("{}: ", printed.strategy), &sentence, 2);
     }
     text
 }

@@ -7,7 +7,7 @@ use mfactor::layers::{Layer, Operation};
 use mfactor::{Architecture, Cost, Objective, SearchSpace, cost};
 use serde::Serialize;
 
-use crate::output::{Output, table, thousands};
+use crate::output::{Output, table, thousands, wrapped};
 
 /// Show the search space, or one architecture of it: layers, parameters, MACs, bytes, S'
 #[derive(Args)]
@@ -121,14 +121,14 @@ fn architecture_text(facts: &ArchitectureFacts) -> String {
             ]
         }),
     );
-    format!(
-        "{layers}\n{}: {} parameters, {} MACs, {} bytes of f32 weights, S' {:.4}\n",
-        facts.architecture,
+    let sum = format!(
+        "{} parameters, {} MACs, {} bytes of f32 weights, S' {:.4}",
         thousands(facts.cost.parameters),
         thousands(facts.cost.macs),
         thousands(facts.cost.model_bytes),
         facts.size_score,
-    )
+    );
+    format!("{layers}\n{}", wrapped(&format!("{}: ", facts.architecture), &sum, 2))
 }
 
 fn operation_text(operation: &Operation) -> String {

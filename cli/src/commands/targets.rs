@@ -7,7 +7,7 @@ use serde::Serialize;
 use targets::keys::{self, NewKeys};
 use targets::{BuildEvent, BuildOptions, Target, Way};
 
-use crate::output::{Output, table, thousands};
+use crate::output::{Output, table, thousands, wrapped};
 
 /// List the boards, show one, or build the runner for one
 #[derive(Args)]
@@ -104,9 +104,9 @@ fn list_text(boards: &[Target]) -> String {
         let cores = board.processor.as_ref().map_or(String::new(), |processor| {
             format!("{} × {} at {} MHz", processor.cores, processor.name, processor.clock_mhz)
         });
-        [board.name.clone(), board.title.clone(), board.triple.clone(), cores]
+        [board.name.clone(), board.title.clone(), cores]
     });
-    table(&["name", "board", "triple", "processor"], rows)
+    table(&["name", "board", "processor"], rows)
 }
 
 /// What a model must keep to.
@@ -144,16 +144,18 @@ fn show_text(shown: &Shown) -> String {
     ];
     rows.extend(sensors.into_iter().filter_map(|(name, sensor)| sensor.clone().map(|sensor| (name, sensor))));
     rows.extend(limits(target));
-    let mut text: String = rows.iter().map(|(name, value)| format!("{name:<15} {value}\n")).collect();
+    let mut text: String =
+        rows.iter().map(|(name, value)| wrapped(&format!("{name:<15} "), value, 16)).collect();
     for note in &target.notes {
-        text.push_str(&format!("note            {note}\n"));
+        text += &wrapped("note            ", note, 16);
     }
     text.push_str("\nWays to build the runner here, preferred first:\n");
     for way in &shown.ways {
         let state = if way.is_possible() { "possible" } else { "not here" };
-        text.push_str(&format!("  {state}  {}\n", way.name.description()));
+        text += &wrapped(&format!("  {state}  "), way.name.description(), 12);
         for obstacle in &way.obstacles {
-            text.push_str(&format!("            {}; run: {}\n", obstacle.problem, obstacle.install));
+            let sentence = format!("{}; run: {}", obstacle.problem, obstacle.install);
+            text += &wrapped("            ", &sentence, 12);
         }
     }
     text

@@ -124,9 +124,10 @@ fn state(state: TrialState) -> &'static str {
 fn text(shown: &[&Trial], trials: &[Trial], alpha: f64) -> String {
     let count = |state| trials.iter().filter(|trial| trial.state == state).count();
     format!(
-        "{}\nα = {alpha}; {} complete, {} failed, {} running; MMACs are millions of multiply-accumulates\n",
+        "{}\nα = {alpha}; {} complete, {} pruned, {} failed, {} running; MMACs: millions of MACs\n",
         table(&HEADERS, rows(shown)),
         count(TrialState::Complete),
+        count(TrialState::Pruned),
         count(TrialState::Failed),
         count(TrialState::Running),
     )

@@ -65,7 +65,7 @@ pub(crate) fn side_by_side(view: &View<'_>) -> Vec<Element> {
         Element::new("div")
     } else {
         Element::new("details")
-            .child(Element::new("summary").text(format!("{} more", counted(closed.len(), "model"))))
+            .child(Element::new("summary").text(format!("{} more models", closed.len())))
             .child(benches_table(side_by_side, closed))
     };
     vec![

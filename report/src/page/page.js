@@ -20,7 +20,8 @@
 
   function currentAlpha() {
     const moved = slider.value !== slider.defaultValue;
-    return moved ? 10 ** (Number(slider.value) / 100) : Number(slider.dataset.alpha);
+    // The very number that is shown, so that `mfactor trials --alpha` with it gives the same ranking.
+    return moved ? Number((10 ** (Number(slider.value) / 100)).toPrecision(3)) : Number(slider.dataset.alpha);
   }
 
   function rankAnew() {

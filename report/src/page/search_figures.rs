@@ -1,6 +1,6 @@
 //! Figures of the search: M over trials, the best fifth, accuracy against cost, kernel choices.
 
-use mfactor::SearchSpace;
+use mfactor::{SearchSpace, TrialState};
 
 use super::chart::{Axis, Chart, Point, Shape};
 use super::element::Element;
@@ -54,15 +54,23 @@ fn progress_of(view: &View<'_>, strategy: &str, y: Scale, level: Option<f64>) ->
     figure(look::strategy_label(strategy), chart.draw(&description), &caption)
 }
 
-/// Failed trials stand on the lower edge.
+/// Trials that failed or were stopped early stand on the lower edge.
 fn failures(view: &View<'_>, strategy: &str, chart: &mut Chart, y: Scale) {
     for trial in view.input.trials.iter().filter(|trial| trial.strategy == strategy) {
-        let Some(reason) = &trial.failure else { continue };
+        let (name, id) = (&trial.architecture, trial.id);
+        let (title, class, shape) = match (&trial.failure, trial.state) {
+            (Some(reason), _) => (format!("{name} (trial {id}) failed: {reason}"), "failed", Shape::Cross),
+            (None, TrialState::Pruned) => {
+                let epochs = counted(trial.epoch_accuracies.len(), "epoch");
+                (format!("{name} (trial {id}) was stopped after {epochs}"), "pruned", Shape::Circle)
+            }
+            _ => continue,
+        };
         chart.point(Point {
             at: [trial.number as f64 + 1.0, y.domain()[0]],
-            shape: Shape::Cross,
-            class: "failed".to_owned(),
-            title: format!("{} (trial {}) failed: {reason}", trial.architecture, trial.id),
+            shape,
+            class: class.to_owned(),
+            title,
             trial: Some(trial.id),
         });
     }

@@ -209,3 +209,19 @@ fn one_value_that_reads_back() {
         assert!(json.contains(&format!("\"{field}\":")), "{field}");
     }
 }
+
+#[test]
+fn trials_that_were_stopped_early_are_counted_and_drawn() {
+    let mut sample = Sample::new(12);
+    for trial in sample.trials.iter_mut().filter(|trial| trial.strategy == "rl" && trial.number > 8) {
+        trial.state = mfactor::TrialState::Pruned;
+        trial.epoch_accuracies.truncate(1);
+        (trial.accuracy, trial.m_factor) = (None, None);
+    }
+    let comparison = compared(&sample);
+    let rl = comparison.strategies.iter().find(|summary| summary.strategy == "rl").unwrap();
+    assert_eq!((rl.trials, rl.complete, rl.pruned, rl.failed), (12, 9, 3, 0));
+    assert!(comparison.strategy_words.iter().any(|words| words.contains("3 of 12 of rl")));
+    let page = report::page(&sample.input(), &comparison).unwrap();
+    assert_eq!(page.matches("was stopped after 1 epoch").count(), 3);
+}

@@ -131,10 +131,11 @@ fn the_slider_ranks_anew_by_the_formula_of_the_library() {
     let (_folder, path) = written(&sample);
     browser.open(&path, 1280);
     let before = column(&mut browser, "trial");
-    for (presses, key, code, exponent) in [(40, "ArrowRight", 39, 0.4), (120, "ArrowLeft", 37, -0.8)] {
+    // Hundredths of the decimal logarithm, from 0: 10^0.4 and 10^-0.8, to three digits.
+    for (presses, key, code, alpha) in [(40, "ArrowRight", 39, 2.51), (120, "ArrowLeft", 37, 0.158)] {
         browser.evaluate("document.getElementById('alpha').focus()");
         browser.press(key, code, presses);
-        let objective = Objective::new(10f64.powf(exponent), sample.space.minimum_parameters()).unwrap();
+        let objective = Objective::new(alpha, sample.space.minimum_parameters()).unwrap();
         let mut expected: Vec<(f64, u64)> = sample
             .trials
             .iter()
