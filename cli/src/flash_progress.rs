@@ -40,10 +40,12 @@ impl<'a> FlashProgress<'a> {
         let bar = &self.bars[place];
         match event {
             FlashEvent::Sent { name, done, of } => {
-                if bar.length() != Some(*of) || bar.position() == 0 {
-                    bar.set_style(bytes());
-                    bar.set_length(*of);
+                if bar.position() == 0 {
+                    // The rate is of the upload, not of the time before it.
+                    bar.reset();
                 }
+                bar.set_style(bytes());
+                bar.set_length(*of);
                 bar.set_position(*done);
                 bar.set_message(name.clone());
             }
@@ -56,7 +58,6 @@ impl<'a> FlashProgress<'a> {
                 self.lines.suspend(|| self.output.say(format!("{}: {words}", self.names[place])));
             }
             FlashEvent::Planned { held, lacking } => {
-                bar.reset();
                 let (held, lacking) = (thousands(*held), thousands(*lacking));
                 self.step(place, format!("{lacking} bytes to send, {held} are there"), true);
             }
@@ -67,6 +68,10 @@ impl<'a> FlashProgress<'a> {
             }
             FlashEvent::Verifying => self.step(place, "verifying on the board".to_owned(), true),
             FlashEvent::Checking => self.step(place, "checking the models' answers".to_owned(), true),
+            FlashEvent::Failed(error) => {
+                let reason = error.lines().next().unwrap_or_default();
+                self.step(place, format!("FAILED {reason}"), false);
+            }
             FlashEvent::Activated => self.step(place, "active".to_owned(), true),
         }
     }

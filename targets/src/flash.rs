@@ -87,6 +87,8 @@ pub enum FlashEvent {
     },
     /// A model was measured.
     Measured(Box<Measurement>),
+    /// It is over, and not as it should be.
+    Failed(String),
 }
 
 /// What came of flashing one board.
@@ -203,7 +205,7 @@ fn upload(
     };
     let lacking = lacking(bundle, &files)? + lacking(bundle, &records)?;
     sent.of = sent.done + lacking;
-    on_event(FlashEvent::Planned { held: bundle.manifest.bytes().saturating_sub(sent.of), lacking });
+    on_event(FlashEvent::Planned { held: bundle.manifest.bytes().saturating_sub(lacking), lacking });
     for Wanted { name, offset } in files {
         let request = |offset| Request::File { name: name.clone(), offset };
         send(agent, bundle, (&name, &name), offset, &request, sent, on_event)?;

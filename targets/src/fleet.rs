@@ -37,7 +37,12 @@ pub fn flash_all(
                     let mut tell = |event| {
                         let _ = sender.send((place, event));
                     };
-                    flash(assignment.board, assignment.target, assignment.bundle, options, &mut tell)
+                    let (board, target) = (assignment.board, assignment.target);
+                    let result = flash(board, target, assignment.bundle, options, &mut tell);
+                    if let Err(error) = &result {
+                        tell(FlashEvent::Failed(error.to_string()));
+                    }
+                    result
                 })
             })
             .collect();
