@@ -1,6 +1,6 @@
 //! tract with nothing around it, for scripts/bench-runner: what the runner's checks, counters and seam cost.
 //!
-//! Prints one line: milliseconds to load, milliseconds of the first inference, median milliseconds over SECONDS.
+//! Prints one line: milliseconds to load, milliseconds of the first inference, median milliseconds of INFERENCES.
 
 #![expect(clippy::print_stdout, reason = "an example prints its result")]
 
@@ -12,8 +12,8 @@ use tract::prelude::*;
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let path = arguments.next().context("MODEL SECONDS")?;
-    let seconds: f64 = arguments.next().context("MODEL SECONDS")?.parse()?;
+    let path = arguments.next().context("MODEL INFERENCES")?;
+    let inferences: usize = arguments.next().context("MODEL INFERENCES")?.parse()?;
     let start = Instant::now();
     let mut model = tract::onnx()?.load_buffer(&std::fs::read(path)?)?;
     model.set_input_fact(0, "1,3,32,32,u8")?;
@@ -27,13 +27,10 @@ fn main() -> Result<()> {
         Ok(start.elapsed())
     };
     let first = run()?;
-    let mut times = vec![];
-    let start = Instant::now();
-    while start.elapsed().as_secs_f64() < seconds {
-        times.push(run()?);
-    }
+    let mut times = (0..inferences).map(|_| run()).collect::<Result<Vec<_>>>()?;
     times.sort_unstable();
     let ms = |time: Duration| time.as_secs_f64() * 1e3;
-    println!("{:.4} {:.4} {:.4}", ms(load), ms(first), ms(times[times.len() / 2]));
+    let median = times.get(times.len() / 2).copied().unwrap_or(first);
+    println!("{:.4} {:.4} {:.4}", ms(load), ms(first), ms(median));
     Ok(())
 }
