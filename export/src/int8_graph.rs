@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use mfactor::layers::Operation;
-use mfactor::onnx::{Attribute, DataType, Model};
+use mfactor::onnx::{DataType, Model};
 use mfactor::{Error, Layer, Result};
 
 use crate::calibration::{Activations, Method};
@@ -22,8 +22,6 @@ pub enum Form {
     /// Float convolutions between pairs of QuantizeLinear and DequantizeLinear, which ONNX Runtime turns into integer
     /// ones and tract does not.
     Pairs,
-    /// QLinearConv.
-    Integer,
     /// As [`Form::Pairs`], with a pair left out wherever float goes to float.
     Lean,
 }
@@ -190,16 +188,6 @@ impl Builder<'_> {
         let weights = QuantizedWeights::new(&folded, shape[0], input_affine.scale);
         let name = convolution.name.as_str();
         let affine = self.affine(norm)?;
-        if self.form == Form::Integer {
-            return Ok(self.integer_convolution(
-                name,
-                (input, input_affine),
-                &weights,
-                &shape,
-                attributes,
-                affine,
-            ));
-        }
         let input = self.dequantize(input, input_affine)?;
         let inputs = vec![
             input,
@@ -223,37 +211,6 @@ impl Builder<'_> {
     fn is_only_added(&self, position: usize) -> bool {
         let mut readers = self.layers.iter().filter(|layer| layer.inputs.contains(&position));
         readers.all(|reader| matches!(reader.operation, Operation::Add))
-    }
-
-    fn integer_convolution(
-        &mut self,
-        name: &str,
-        (input, input_affine): (String, Affine),
-        weights: &QuantizedWeights,
-        shape: &[usize],
-        attributes: Vec<Attribute>,
-        affine: Affine,
-    ) -> Value {
-        let [input_scale, input_zero] = self.affine_tensors(&input, input_affine);
-        let outputs = shape[..1].to_vec();
-        let inputs = vec![
-            input,
-            input_scale,
-            input_zero,
-            self.graph.bytes(&format!("{name}.weight"), shape, DataType::Int8, to_bytes(&weights.weight)),
-            self.graph.floats(&format!("{name}.weight.scale"), &outputs, &weights.scales),
-            self.graph.bytes(
-                &format!("{name}.weight.zero_point"),
-                &outputs,
-                DataType::Int8,
-                vec![0; outputs[0]],
-            ),
-        ];
-        let [scale, zero_point] = self.affine_tensors(name, affine);
-        let bias = weights.bias.iter().flat_map(|value| value.to_le_bytes()).collect();
-        let bias = self.graph.bytes(&format!("{name}.bias"), &outputs, DataType::Int32, bias);
-        let inputs = [inputs, vec![scale, zero_point, bias]].concat();
-        Value::Quantized(self.graph.node("QLinearConv", name, inputs, attributes), affine)
     }
 
     /// Stored weights, and the node that makes them f32 with a scale for each output channel.
