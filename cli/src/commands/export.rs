@@ -162,7 +162,7 @@ fn text_of(trial: &Trial, progress: Progress) -> String {
 }
 
 fn text(models: &[ExportedModel]) -> String {
-    let headers = ["model", ">M", ">M bytes", ">validation", ">test", ">parameters", ">bytes", ">difference"];
+    let headers = ["model", ">M", ">M bytes", ">val. A", ">test A", ">params", ">bytes", ">differs"];
     let rows = models.iter().map(|model| {
         let metadata = &model.metadata;
         let difference = model.checks.iter().map(|check| check.largest_difference).fold(0.0, f64::max);
@@ -179,7 +179,7 @@ fn text(models: &[ExportedModel]) -> String {
     });
     let mut text = table(&headers, rows);
     text.push_str(
-        "\nM bytes has the file's bytes in the place of the parameters. Difference is the f32 network's largest from\n\
+        "\nM bytes has the file's bytes in the place of the parameters. What differs is the f32 network's largest difference from\n\
          the trainer's logits, over both engines.\n",
     );
     for model in models {

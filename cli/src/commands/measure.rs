@@ -170,18 +170,7 @@ fn text_of(subject: &Subject, event: &Event<'_>) -> Option<String> {
 
 /// A table of measurements from one machine.
 pub fn text(measurements: &[Measurement]) -> String {
-    let headers = [
-        "model",
-        "engine",
-        ">accuracy",
-        ">p50 ms",
-        ">p90 ms",
-        ">p99 ms",
-        ">load ms",
-        ">peak MB",
-        ">file kB",
-        "verdict",
-    ];
+    let headers = ["model", "engine", ">accuracy", ">p50 ms", ">p90 ms", ">peak MB", ">file kB", "verdict"];
     let rows = measurements.iter().map(|measurement| {
         let ms = |value: f64| format!("{value:.3}");
         let missing = || "-".to_owned();
@@ -191,8 +180,6 @@ pub fn text(measurements: &[Measurement]) -> String {
             measurement.accuracy.map_or_else(missing, |accuracy| format!("{:.4}", accuracy.accuracy)),
             ms(measurement.latency.p50_ms),
             ms(measurement.latency.p90_ms),
-            ms(measurement.latency.p99_ms),
-            format!("{:.1}", measurement.load_ms),
             measurement
                 .memory
                 .peak_rss_bytes
