@@ -179,8 +179,9 @@ fn text(models: &[ExportedModel]) -> String {
     });
     let mut text = table(&headers, rows);
     text.push_str(
-        "\nM bytes has the file's bytes in the place of the parameters. What differs is the f32 network's largest difference from\n\
-         the trainer's logits, over both engines.\n",
+        "\nM bytes has the file's bytes in the place of the parameters. The last\n\
+         column is the f32 network's largest difference from the trainer's logits, over\n\
+         both engines.\n",
     );
     for model in models {
         if let Some(int8) = &model.int8 {
