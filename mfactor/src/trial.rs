@@ -19,6 +19,18 @@ pub enum TrialState {
     Failed,
 }
 
+impl TrialState {
+    /// The word for it, as in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Complete => "complete",
+            Self::Pruned => "pruned",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// One architecture that a study tried, or is trying.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trial {

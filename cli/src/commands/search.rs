@@ -1,5 +1,6 @@
 //! `mfactor search`: run or resume a study.
 
+use std::cell::OnceCell;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -85,6 +86,9 @@ pub struct Search {
     /// Go on with the study in --out
     #[arg(long)]
     resume: bool,
+    /// Asked once: loading libtorch to count GPUs takes seconds.
+    #[arg(skip)]
+    machine: OnceCell<Machine>,
 }
 
 /// What `--json` prints.
@@ -172,7 +176,7 @@ impl Search {
             Some(Workers::Count(workers)) => workers,
             // A study that goes on keeps its number, which the machine of its beginning may have decided.
             Some(Workers::Auto) if self.resume => config.workers,
-            Some(Workers::Auto) => self.machine()?.map_or(1, |machine| machine.workers()),
+            Some(Workers::Auto) => self.machine()?.map_or(1, Machine::workers),
         };
         config.trial_timeout_seconds = self.trial_timeout.or(config.trial_timeout_seconds);
         config.check("the options")?;
@@ -203,12 +207,16 @@ impl Search {
     }
 
     /// What the workers share; `None` where a GPU was named, which is theirs together.
-    fn machine(&self) -> mfactor::Result<Option<Machine>> {
-        Ok(match self.device.as_deref() {
-            None | Some("auto") => Some(Machine::ask(&TRAINER.find()?)?),
-            Some("cpu") => Some(Machine::without_gpus()),
-            Some(_) => None,
-        })
+    fn machine(&self) -> mfactor::Result<Option<&Machine>> {
+        if let Some(machine) = self.machine.get() {
+            return Ok(Some(machine));
+        }
+        let machine = match self.device.as_deref() {
+            None | Some("auto") => Machine::ask(&TRAINER.find()?)?,
+            Some("cpu") => Machine::without_gpus(),
+            Some(_) => return Ok(None),
+        };
+        Ok(Some(self.machine.get_or_init(|| machine)))
     }
 }
 

@@ -103,22 +103,13 @@ fn rows(shown: &[&Trial]) -> Vec<[String; 8]> {
             trial.strategy.clone(),
             trial.architecture.to_string(),
             optional(trial.m_factor, 4),
-            trial.accuracy.map_or_else(|| state(trial.state).to_owned(), |a| format!("{a:.4}")),
+            trial.accuracy.map_or_else(|| trial.state.name().to_owned(), |a| format!("{a:.4}")),
             thousands(trial.cost.parameters),
             format!("{:.1}", trial.cost.macs as f64 / 1e6),
             optional(trial.seconds, 1),
         ]
     };
     shown.iter().map(row).collect()
-}
-
-fn state(state: TrialState) -> &'static str {
-    match state {
-        TrialState::Running => "running",
-        TrialState::Complete => "complete",
-        TrialState::Pruned => "pruned",
-        TrialState::Failed => "failed",
-    }
 }
 
 fn text(shown: &[&Trial], trials: &[Trial], alpha: f64) -> String {

@@ -143,7 +143,7 @@ fn cell(key: &str, rank: usize, row: &Row) -> Element {
         "strategy" => look::strategy_label(&row.strategy).to_owned(),
         "trial" => row.trial.to_string(),
         "m_factor" => row.m_factor.map_or_else(missing, |m| format!("{m:.4}")),
-        "accuracy" => row.accuracy.map_or_else(|| state(row.state).to_owned(), percent),
+        "accuracy" => row.accuracy.map_or_else(|| row.state.name().to_owned(), percent),
         "size_score" => format!("{:.4}", row.size_score),
         "parameters" => thousands(row.parameters),
         "macs" => millions(row.macs),
@@ -155,13 +155,4 @@ fn cell(key: &str, rank: usize, row: &Row) -> Element {
         },
     };
     Element::of("td", if key == "strategy" { "word" } else { "" }, text)
-}
-
-fn state(state: TrialState) -> &'static str {
-    match state {
-        TrialState::Running => "running",
-        TrialState::Complete => "complete",
-        TrialState::Pruned => "pruned",
-        TrialState::Failed => "failed",
-    }
 }

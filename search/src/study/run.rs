@@ -121,7 +121,8 @@ impl Study {
         if let Some(number) = track.cut_off(running) {
             return Ok(Some(next(number, true)));
         }
-        if track.trials().len() as u64 >= self.asked_of(track) || !track.is_ready(&self.terms) {
+        let is_done = track.trials().len() as u64 >= self.asked_of(track) || track.is_exhausted();
+        if is_done || !track.is_ready(&self.terms) {
             return Ok(None);
         }
         let id = self.journal.next_trial();
