@@ -291,7 +291,7 @@ fn describe(model: ModelFile) -> MeasuredModel {
     MeasuredModel {
         file: model.name(),
         model_bytes: model.bytes.len() as u64,
-        sha256: model.sha256,
+        sha256: model.sha256(),
         parameters: model.graph.parameters,
         metadata: model.metadata,
     }

@@ -19,8 +19,6 @@ pub struct ModelFile {
     pub path: PathBuf,
     /// The whole file.
     pub bytes: Vec<u8>,
-    /// SHA-256 of the file.
-    pub sha256: String,
     /// What it says about itself.
     pub metadata: ModelMetadata,
     /// What was counted in it.
@@ -47,13 +45,17 @@ impl ModelFile {
         let graph = graph::inspect(&model, &subject)?;
         let metadata = ModelMetadata::from_properties(model.properties(), &subject)?;
         check_metadata(&metadata, graph.signature).map_err(|problem| Error::input(&subject, problem))?;
-        let sha256 = mfactor::files::sha256(&bytes);
-        Ok(Self { path: path.to_owned(), bytes, sha256, metadata, graph })
+        Ok(Self { path: path.to_owned(), bytes, metadata, graph })
     }
 
     /// Shapes of input and output.
     pub fn signature(&self) -> Signature {
         self.graph.signature
+    }
+
+    /// SHA-256 of the file. Computed when asked for: a classification is not to wait for it.
+    pub fn sha256(&self) -> String {
+        mfactor::files::sha256(&self.bytes)
     }
 
     /// File name, for records and tables.

@@ -242,7 +242,7 @@ impl Work<'_> {
         let model = ExportedModel {
             path: request.output.clone(),
             model_bytes,
-            sha256: file.sha256,
+            sha256: file.sha256(),
             m_factor_by_bytes: objective.m_factor_by_bytes(metadata.validation_accuracy, model_bytes),
             metadata: file.metadata,
             test_images: built.test_images,

@@ -46,7 +46,7 @@ fn assert_parity(space: &SearchSpace, architecture: &str) {
     let file = ModelFile::read(&exported.path).unwrap();
     let cost = space.cost(&trial.request.architecture);
     assert_eq!((file.graph.parameters, file.graph.macs), (cost.parameters, cost.macs));
-    assert_eq!((file.sha256, file.metadata), (exported.sha256, exported.metadata));
+    assert_eq!((file.sha256(), file.metadata), (exported.sha256, exported.metadata));
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn a_wrong_logit_is_refused_and_leaves_the_old_file() {
     assert_eq!(error.exit_code(), exit::INPUT);
     let text = error.to_string();
     assert!(text.contains(CHECK_FILE) && text.contains(&format!("record {}", trial.records[2])), "{text}");
-    assert_eq!(ModelFile::read(&written.path).unwrap().sha256, written.sha256);
+    assert_eq!(ModelFile::read(&written.path).unwrap().sha256(), written.sha256);
     std::fs::remove_file(&written.path).unwrap();
     std::fs::remove_file(export::card::path(&written.path)).unwrap();
     assert!(export(&trial).is_err());

@@ -22,6 +22,9 @@ pub struct Recipe {
     pub weight_decay: f64,
     /// Label smoothing: this much of the target is spread over all classes.
     pub label_smoothing: f64,
+    /// Decay, a step, of the moving average of all values that is validated and kept: 0.99 is about the last hundred
+    /// steps. 0 keeps the values of the last step.
+    pub average_decay: f64,
     /// Largest shift of a training image in pixels, in either direction; borders are filled by reflection.
     pub translate: usize,
     /// Whether training images are mirrored left to right, at random.
@@ -38,6 +41,7 @@ impl Default for Recipe {
             momentum: 0.9,
             weight_decay: 5e-4,
             label_smoothing: 0.0,
+            average_decay: 0.0,
             translate: 4,
             flip: true,
         }
@@ -65,6 +69,7 @@ impl Recipe {
             (0.0..1.0).contains(&self.label_smoothing),
             "must be at least 0 and below 1",
         )?;
+        check("average_decay", (0.0..1.0).contains(&self.average_decay), "must be at least 0 and below 1")?;
         check("translate", self.translate <= 16, "must be at most 16")
     }
 }

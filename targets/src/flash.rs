@@ -37,7 +37,7 @@ pub struct Board {
 }
 
 /// How to flash.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct FlashOptions {
     /// How to connect.
     pub ssh: SshOptions,

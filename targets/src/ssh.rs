@@ -7,6 +7,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -21,12 +22,51 @@ const CONNECTED: &str = "mfactor-connected";
 const CONNECTION_FAILED: i32 = 255;
 
 /// How to connect.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct SshOptions {
     /// A configuration file in place of the user's own.
-    pub config: Option<PathBuf>,
+    config: Option<PathBuf>,
     /// Never ask on the terminal: for several boards at once.
-    pub batch: bool,
+    batch: bool,
+    sockets: Arc<Sockets>,
+}
+
+impl SshOptions {
+    /// With `config` in place of the user's own configuration, and never asking on the terminal if `batch`, which is
+    /// for several boards at once.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if there is no place for sockets.
+    pub fn new(config: Option<PathBuf>, batch: bool) -> Result<Self> {
+        Ok(Self { config, batch, sockets: Arc::new(Sockets::new()?) })
+    }
+
+    /// The folder that is left behind if this program is ended while it holds connections.
+    pub fn sockets(&self) -> &Path {
+        self.sockets.folder.path()
+    }
+}
+
+/// Where ssh's master connections listen.
+#[derive(Debug)]
+struct Sockets {
+    folder: TempDir,
+    used: AtomicU32,
+}
+
+impl Sockets {
+    /// A socket's path has about 100 bytes; the user's own folder for temporary files may be longer.
+    fn new() -> Result<Self> {
+        let usual = std::env::temp_dir();
+        let place = if usual.as_os_str().len() < 60 { usual } else { PathBuf::from("/tmp") };
+        let folder = tempfile::Builder::new().prefix("mfactor-").tempdir_in(&place);
+        let folder = folder.map_err(Error::io("create a folder in", &place))?;
+        Ok(Self { folder, used: AtomicU32::new(0) })
+    }
+
+    fn next(&self) -> PathBuf {
+        self.folder.path().join(self.used.fetch_add(1, Ordering::Relaxed).to_string())
+    }
 }
 
 /// A connection to one board, closed when it is dropped.
@@ -37,7 +77,6 @@ pub struct Connection {
     socket: PathBuf,
     master: Child,
     complaints: Complaints,
-    _folder: TempDir,
     /// While this is open the master's remote command runs; it ends with this process, however that ends.
     _leash: ChildStdin,
 }
@@ -48,8 +87,7 @@ impl Connection {
     /// # Errors
     /// [`Error::Missing`] without ssh; [`Error::Board`] with ssh's own last words.
     pub fn open(host: &Host, options: &SshOptions) -> Result<Self> {
-        let folder = socket_folder()?;
-        let socket = folder.path().join("s");
+        let socket = options.sockets.next();
         let mut command = ssh(options, &socket);
         command.args(["-M", "-o", "ControlPersist=no", "-o", "ConnectTimeout=15"]);
         // A board that vanished is noticed after 20 s.
@@ -69,7 +107,7 @@ impl Connection {
             return Err(failed(host, complaints.last_words()));
         }
         let (host, options) = (host.clone(), options.clone());
-        Ok(Self { host, options, socket, master, complaints, _folder: folder, _leash: leash })
+        Ok(Self { host, options, socket, master, complaints, _leash: leash })
     }
 
     /// The board.
@@ -178,14 +216,6 @@ pub(crate) fn spawn(command: &mut Command) -> Result<Child> {
         }
         _ => Error::io("start", Path::new("ssh"))(error),
     })
-}
-
-/// A socket's path has about 100 bytes; the user's own folder for temporary files may be longer.
-fn socket_folder() -> Result<TempDir> {
-    let make = |folder: &Path| tempfile::Builder::new().prefix("mfactor-").tempdir_in(folder);
-    let usual = std::env::temp_dir();
-    let folder = if usual.as_os_str().len() < 60 { usual } else { PathBuf::from("/tmp") };
-    make(&folder).map_err(Error::io("create a folder in", &folder))
 }
 
 /// A text as one word for every POSIX shell: in single quotes, where nothing has a meaning but a single quote.

@@ -3,6 +3,7 @@
 
 mod allocator;
 mod augmentation;
+mod averaging;
 mod cores;
 mod device;
 mod evaluation;

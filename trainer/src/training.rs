@@ -9,6 +9,7 @@ use rand_chacha::rand_core::SeedableRng;
 use tch::{Kind, Reduction, TchError, Tensor};
 
 use crate::augmentation::{Augmentation, Sequence};
+use crate::averaging::Average;
 use crate::device::Backend;
 use crate::evaluation;
 use crate::failure::Failure;
@@ -70,7 +71,7 @@ pub fn train(
         let epoch_begin = Instant::now();
         let loss = training.epoch(epoch)?;
         let seconds = epoch_begin.elapsed().as_secs_f64();
-        accuracy = evaluation::accuracy(&training.network, images)?;
+        accuracy = training.averaged(|network| Ok(evaluation::accuracy(network, images)?))?;
         let done = f64::from(epoch + 1);
         let go_on = on_epoch(Epoch {
             trial: job.trial,
@@ -86,7 +87,7 @@ pub fn train(
             return Ok(Ended::Pruned { seconds: begin.elapsed().as_secs_f64(), images });
         }
     }
-    weights::write(&job.output, &training.network, images)?;
+    training.averaged(|network| weights::write(&job.output, network, images))?;
     Ok(Ended::Done(Evaluation {
         accuracy,
         seconds: begin.elapsed().as_secs_f64(),
@@ -103,6 +104,7 @@ struct Training<'a> {
     augmentation: Augmentation,
     weights: Sgd,
     offsets: Sgd,
+    average: Option<Average>,
     schedule: OneCycle,
     /// Images a step; the few that are left over at the end of an epoch wait for the next.
     batch: usize,
@@ -128,6 +130,10 @@ impl<'a> Training<'a> {
             augmentation: Augmentation::new(&images.split.train, recipe, rng(Stream::Augmentation)),
             weights: Sgd::new(&network.parameters.weights, recipe.momentum, recipe.weight_decay)?,
             offsets: Sgd::new(&network.parameters.offsets, recipe.momentum, 0.0)?,
+            average: match recipe.average_decay {
+                0.0 => None,
+                decay => Some(Average::new(&network.parameters, decay)?),
+            },
             schedule: OneCycle::new(recipe, steps_an_epoch * recipe.epochs as usize),
             network,
             batch,
@@ -177,7 +183,23 @@ impl<'a> Training<'a> {
         let learning_rate = self.schedule.learning_rate(step);
         self.weights.step(&gradients[0], learning_rate)?;
         self.offsets.step(&gradients[1], learning_rate)?;
+        if let Some(average) = &mut self.average {
+            average.follow(parameters)?;
+        }
         loss.f_detach()
+    }
+
+    /// Looks at the network with its averages, if the recipe has them.
+    fn averaged<T>(&mut self, look: impl FnOnce(&Network) -> Result<T, Failure>) -> Result<T, Failure> {
+        let parameters = &mut self.network.parameters;
+        if let Some(average) = &mut self.average {
+            average.exchange(parameters);
+        }
+        let result = look(&self.network);
+        if let Some(average) = &mut self.average {
+            average.exchange(&mut self.network.parameters);
+        }
+        result
     }
 
     fn watch(&self, loss: f64, step: usize) -> Result<(), Failure> {
@@ -258,6 +280,17 @@ mod tests {
         let (result, epochs) = trained(Backend { kind: Kind::BFloat16, ..CPU }, |job| job.recipe.epochs = 4);
         assert!(epochs.iter().all(|epoch| epoch.loss.is_finite()), "{epochs:?}");
         assert!(result.unwrap().accuracy > 0.9, "{epochs:?}");
+    }
+
+    #[test]
+    fn averages_are_validated_and_the_training_goes_on_without_them() {
+        let with = |average_decay| {
+            let (result, epochs) = trained(CPU, |job| job.recipe.average_decay = average_decay);
+            (result.unwrap().accuracy, epochs.into_iter().map(|epoch| epoch.loss).collect::<Vec<_>>())
+        };
+        let (plain, averaged) = (with(0.0), with(0.999));
+        assert_eq!(plain.1, averaged.1, "the same steps");
+        assert_ne!(plain.0, averaged.0, "an average over all steps answers otherwise");
     }
 
     #[test]

@@ -47,8 +47,8 @@ struct Asked {
 }
 
 impl Asked {
-    fn place(&self) -> (Place, SshOptions) {
-        (self.reach.board(&self.host, None), self.reach.ssh(1))
+    fn place(&self) -> anyhow::Result<(Place, SshOptions)> {
+        Ok((self.reach.board(&self.host, None), self.reach.ssh(1)?))
     }
 }
 
@@ -63,23 +63,23 @@ impl Board {
     pub fn run(self, output: &Output) -> anyhow::Result<()> {
         match self.action {
             Action::Info(asked) => {
-                let (board, ssh) = asked.place();
+                let (board, ssh) = asked.place()?;
                 let probe = flash::info(&board, &ssh)?;
                 output.result(&probe, || info_text(&probe))
             }
             Action::Status(asked) => {
-                let (board, ssh) = asked.place();
+                let (board, ssh) = asked.place()?;
                 let status = flash::status(&board, &ssh)?;
                 output.result(&status, || status_text(&status))
             }
             Action::Rollback(asked) => {
-                let (board, ssh) = asked.place();
+                let (board, ssh) = asked.place()?;
                 let (current, previous) = flash::rollback(&board, &ssh)?;
                 let back = RolledBack { current, previous };
                 output.result(&back, || format!("{} is active again\n", short(&back.current)))
             }
             Action::Gc { asked, keep } => {
-                let (board, ssh) = asked.place();
+                let (board, ssh) = asked.place()?;
                 let collected = flash::collect(&board, &ssh, keep)?;
                 output.result(&collected, || collected_text(&collected))
             }

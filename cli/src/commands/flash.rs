@@ -89,9 +89,17 @@ impl Reach {
         Board { name, host: host.clone(), folder: self.folder.clone() }
     }
 
-    /// How ssh is started; it asks nothing on the terminal where several boards would ask at once.
-    pub fn ssh(&self, boards: usize) -> SshOptions {
-        SshOptions { config: self.ssh_config.clone(), batch: boards > 1 }
+    /// How ssh is started; it asks nothing on the terminal where several boards would ask at once. From now on Ctrl-C
+    /// ends this program: a board keeps what it had, and what was sent so far is not sent again.
+    pub fn ssh(&self, boards: usize) -> anyhow::Result<SshOptions> {
+        let options = SshOptions::new(self.ssh_config.clone(), boards > 1)?;
+        let sockets = options.sockets().to_owned();
+        ctrlc::set_handler(move || {
+            // Nothing can be done about a folder that does not go away.
+            let _ = std::fs::remove_dir_all(&sockets);
+            std::process::exit(i32::from(mfactor::exit::INTERRUPTED))
+        })?;
+        Ok(options)
     }
 }
 
@@ -126,7 +134,6 @@ impl Flash {
                 Some(Assignment { board: &listed.board, target, bundle })
             })
             .collect();
-        stop_on_ctrl_c()?;
         let results = self.flash(&assignments, output)?;
         self.finish(&assignments, results, output)
     }
@@ -213,7 +220,7 @@ impl Flash {
     ) -> anyhow::Result<Vec<mfactor::Result<Flashed>>> {
         let measure = MeasureOptions { preset: self.preset.preset(), threads: self.threads };
         let options = FlashOptions {
-            ssh: self.reach.ssh(assignments.len()),
+            ssh: self.reach.ssh(assignments.len())?,
             measure: (!self.no_measure).then_some(measure),
             dry_run: self.dry_run,
         };
@@ -286,12 +293,6 @@ fn targets_of(listed: &[Listed]) -> anyhow::Result<BTreeMap<String, Target>> {
         targets.insert(name.clone(), targets::load(name)?);
     }
     Ok(targets)
-}
-
-/// A board keeps what it had, and what was sent so far is not sent again: the program may simply end.
-fn stop_on_ctrl_c() -> anyhow::Result<()> {
-    ctrlc::set_handler(|| std::process::exit(i32::from(mfactor::exit::INTERRUPTED)))?;
-    Ok(())
 }
 
 fn text(lines: &[Line], assignments: &[Assignment<'_>]) -> String {

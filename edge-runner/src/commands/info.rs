@@ -34,7 +34,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<u8> {
     let report = Report {
         file: model.name(),
         model_bytes: model.bytes.len(),
-        sha256: model.sha256,
+        sha256: model.sha256(),
         counted: model.graph,
         metadata: model.metadata,
     };

@@ -1,7 +1,7 @@
 //! The connection, the client, the agent: each killed after every step. Bits that flip. The disk full. Two at once.
 
 use std::fs;
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 
 use crate::place::Place;
 
@@ -86,15 +86,31 @@ fn the_client_is_killed_after_every_step() {
     let place = Place::with_old();
     for count in 1..=REPLIES {
         place.board.restore();
-        let _ = fs::remove_file(place.board.path("client"));
-        let action = "until [ -s $board/client ]; do sleep 0.05; done; kill -9 $(cat $board/client)";
-        place.board.strike(&after_replies(count, action));
-        let mut client = place.start("new");
-        fs::write(place.board.path("client.new"), client.id().to_string()).expect("a file");
-        fs::rename(place.board.path("client.new"), place.board.path("client")).expect("a file");
-        assert!(!client.wait().expect("it ends").success(), "after {count} replies");
+        let code = struck_client(&place, count, "KILL").code();
+        assert_eq!(code, None, "after {count} replies");
         place.recovers(&format!("client killed after {count} replies"));
     }
+}
+
+#[test]
+fn ctrl_c_leaves_nothing_behind_here() {
+    let place = Place::with_old();
+    let code = struck_client(&place, 3, "INT").code();
+    assert_eq!(code, Some(i32::from(mfactor::exit::INTERRUPTED)));
+    let left: Vec<_> = fs::read_dir(place.temporary()).expect("a folder").flatten().collect();
+    assert!(left.is_empty(), "{left:?}");
+    place.recovers("Ctrl-C");
+}
+
+/// Flashes `new`, and sends the flashing program a signal once the agent has given so many replies.
+fn struck_client(place: &Place, replies: usize, signal: &str) -> ExitStatus {
+    let _ = fs::remove_file(place.board.path("client"));
+    let action = "until [ -s $board/client ]; do sleep 0.05; done; kill -SIGNAL $(cat $board/client)";
+    place.board.strike(&after_replies(replies, &action.replace("SIGNAL", signal)));
+    let mut client = place.start("new");
+    fs::write(place.board.path("client.new"), client.id().to_string()).expect("a file");
+    fs::rename(place.board.path("client.new"), place.board.path("client")).expect("a file");
+    client.wait().expect("it ends")
 }
 
 #[test]

@@ -99,7 +99,15 @@ impl Place {
     pub fn start(&self, study: &str) -> Child {
         let mut command = self.work.mfactor(self.arguments(study));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.env("TMPDIR", self.temporary());
         command.spawn().expect("mfactor runs")
+    }
+
+    /// Where the flashes of [`Place::start`] put their temporary files.
+    pub fn temporary(&self) -> PathBuf {
+        let folder = self.work.path("tmp");
+        fs::create_dir_all(&folder).expect("a folder");
+        folder
     }
 
     /// `mfactor board …` as JSON.
