@@ -65,7 +65,8 @@ net.load_model({weights!r})
 image = numpy.full((3, 32, 32), 100, numpy.float32)
 def run():
     extractor = net.create_extractor()
-    extractor.input("in0", ncnn.Mat(image))
+    # Without the copy ncnn crashes: it takes numpy's memory for its own.
+    extractor.input("in0", ncnn.Mat(image).clone())
     return extractor.extract("out0")
 """
 

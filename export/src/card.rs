@@ -112,13 +112,17 @@ fn training(metadata: &ModelMetadata) -> String {
     if recipe.flip {
         changes.push("mirrored at random".to_owned());
     }
+    let averaged = match recipe.average_decay {
+        0.0 => String::new(),
+        decay => format!("; values averaged over the steps with a decay of {decay}"),
+    };
     let images = if changes.is_empty() { "as they are".to_owned() } else { changes.join(" and ") };
     section(
         "How it was trained",
         &format!(
             "From scratch with SGD (Nesterov momentum {momentum}, weight decay {decay}, label smoothing {smoothing}) and a \
              one-cycle learning rate with its peak of {rate} after {warm_up} of the steps; {epochs} epochs in batches of \
-             {batch}; training images {images}. Seed {seed}.\n",
+             {batch}{averaged}; training images {images}. Seed {seed}.\n",
             momentum = recipe.momentum,
             decay = recipe.weight_decay,
             smoothing = recipe.label_smoothing,
@@ -279,7 +283,7 @@ mod tests {
             "`333-333-333.onnx`, 1090000 bytes",
             "| classes | a\\|b, c |",
             "| test | 75.00 % (74.14 % to 75.84 %) |",
-            "3 epochs in batches of 128",
+            "3 epochs in batches of 64",
             "| tract 0.23.9 | 64 | 1.2e-6 |",
             "## Limits",
             "withdrew in 2020",

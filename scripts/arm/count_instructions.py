@@ -1,58 +1,36 @@
-"""The counting part of scripts/count-instructions: what one more inference adds to a process's instructions."""
+"""The table of scripts/count-instructions, from the consoles of the systems that measured: PROCESSOR.log files."""
 
-import glob
 import json
 import os
-import re
-import subprocess
+import statistics
 import sys
 
-PROCESSORS = [("cortex-a53", {"TRACT_CPU_AARCH64_KIND": "a53"}), ("cortex-a72", {}), ("cortex-a76", {})]
-FEW, MANY = 2, 6
-LIBRARIES = "/usr/aarch64-linux-gnu"
 
-
-def instructions(folder, runner, processor, knobs, model, engine, records):
-    library = os.path.abspath(glob.glob(os.path.join(folder, "onnxruntime/capi/libonnxruntime.so.*"))[0])
-    part = {"accuracy": {"data": [records]}}
-    request = {"model": os.path.abspath(model), "engine": {"kind": engine, "threads": 1, "library": library}, "part": part}
-    plugin = os.path.abspath(os.path.join(folder, "count_instructions.so"))
-    command = ["qemu-aarch64", "-cpu", processor, "-L", LIBRARIES, "-plugin", plugin, runner, "measure-alone"]
-    done = subprocess.run(command, input=json.dumps(request), capture_output=True, text=True, env={**os.environ, **knobs})
-    last = done.stdout.splitlines()[-1:] or [""]
-    if '"done"' not in last[0]:
-        return None, f"{last[0]} {done.stderr[-300:]}"
-    return int(re.search(r"instructions (\d+)", done.stderr).group(1)), ""
-
-
-def per_inference(folder, runner, processor, knobs, model, engine):
-    counts = []
-    for records in (FEW, MANY):
-        path = os.path.abspath(os.path.join(folder, f"{records}.bin"))
-        with open(path, "wb") as file:
-            file.write(bytes(3073 * records))
-        count, problem = instructions(folder, runner, processor, knobs, model, engine, path)
-        if count is None:
-            return None, problem
-        counts.append(count)
-    return (counts[1] - counts[0]) / (MANY - FEW) / 1e6, ""
+def counts(log):
+    """Millions of instructions of one inference (median; a nanosecond is an instruction), by model and engine."""
+    found = {}
+    with open(log, encoding="utf-8", errors="replace") as file:
+        for line in file:
+            if not line.startswith("@@ "):
+                continue
+            _, model, engine, answer = line.split(" ", 3)
+            try:
+                found[model, engine] = statistics.median(json.loads(answer)["done"]["round"]["samples_ns"]) / 1e6
+            except (ValueError, KeyError):
+                print(f"{engine} cannot run {model}: {answer.strip()[:300]}", file=sys.stderr)
+    return found
 
 
 def main():
-    folder, runner, *models = sys.argv[1:]
     print("Millions of instructions of one inference, counted under QEMU: not time.\n")
     print(f"{'model':<30}{'processor':<14}{'tract':>9}{'ort':>9}{'ort/tract':>11}")
-    for model in models:
-        for processor, knobs in PROCESSORS:
-            row = []
-            for engine in ("tract", "ort"):
-                count, problem = per_inference(folder, runner, processor, knobs, model, engine)
-                if count is None:
-                    print(f"{engine} cannot run {model} on {processor}: {problem}", file=sys.stderr)
-                row.append(count)
+    tables = {os.path.basename(log).removesuffix(".log"): counts(log) for log in sys.argv[1:]}
+    for model in sorted({model for table in tables.values() for model, _ in table}):
+        for processor, table in tables.items():
+            row = [table.get((model, engine)) for engine in ("tract", "ort")]
             cells = ["-" if count is None else f"{count:.1f}" for count in row]
             ratio = f"{row[1] / row[0]:.2f}" if None not in row else "-"
-            print(f"{os.path.basename(model):<30}{processor:<14}{cells[0]:>9}{cells[1]:>9}{ratio:>11}", flush=True)
+            print(f"{model:<30}{processor:<14}{cells[0]:>9}{cells[1]:>9}{ratio:>11}")
 
 
 main()

@@ -71,7 +71,7 @@ pub fn job(data: &Path, output: &Path) -> Job {
         trial: 7,
         architecture: "5-37".parse().unwrap(),
         space: space(),
-        recipe: Recipe { epochs: 2, batch_size: 32, translate: 2, ..Recipe::default() },
+        recipe: Recipe { epochs: 2, batch_size: 32, label_smoothing: 0.0, ..Recipe::default() },
         seed: 3,
         data: data.to_owned(),
         output: output.to_owned(),
