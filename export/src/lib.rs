@@ -94,6 +94,8 @@ pub struct Request {
     pub strategy: String,
     /// Type of the weights.
     pub precision: Precision,
+    /// Largest file that may be written, in bytes.
+    pub largest_file: u64,
 }
 
 /// How far an export is; the steps come in this order, [`Progress::Testing`] repeats.
@@ -163,7 +165,8 @@ pub(crate) struct Built {
     pub int8: Option<Int8Facts>,
 }
 
-/// Exports one trained architecture.
+/// Exports one trained architecture; `None` if its file would be larger than the request allows, and then nothing is
+/// written.
 ///
 /// The test accuracy, and the golden logits that boards compare with, are measured here with ONNX Runtime on one
 /// thread at batch 1. A model card is written beside the file.
@@ -172,7 +175,7 @@ pub(crate) struct Built {
 /// [`mfactor::Error::Input`] if there are no weights, a tensor does not fit, the data set is another one, an engine's
 /// answers differ from the trainer's, or quantization costs more than [`int8`] allows; [`mfactor::Error::Missing`] if
 /// ONNX Runtime is not there. No file is written then, and one that was there stays.
-pub fn export(request: &Request, on_progress: &mut dyn FnMut(Progress)) -> Result<ExportedModel> {
+pub fn export(request: &Request, on_progress: &mut dyn FnMut(Progress)) -> Result<Option<ExportedModel>> {
     request.space.check(&request.architecture)?;
     let ort = OnnxRuntime::new(request.library.as_deref(), engine::DEFAULT_THREADS)?;
     let tract = tract_engine::Tract::new(engine::DEFAULT_THREADS)?;
@@ -227,7 +230,7 @@ impl Work<'_> {
     }
 
     /// Adds metadata, checks the very bytes that are handed out, and writes them.
-    fn finish(&self, mut built: Built, checks: Vec<EngineCheck>) -> Result<ExportedModel> {
+    fn finish(&self, mut built: Built, checks: Vec<EngineCheck>) -> Result<Option<ExportedModel>> {
         let request = self.request;
         let objective = Objective::new(request.alpha, request.space.minimum_parameters())?;
         let metadata = self.describe(&built, &objective);
@@ -237,8 +240,11 @@ impl Work<'_> {
         if let Some(int8) = &mut built.int8 {
             int8.share_of_f32_bytes = file.bytes.len() as f64 / int8.f32_bytes as f64;
         }
-        mfactor::files::write(&request.output, &file.bytes)?;
         let model_bytes = file.bytes.len() as u64;
+        if model_bytes > request.largest_file {
+            return Ok(None);
+        }
+        mfactor::files::write(&request.output, &file.bytes)?;
         let model = ExportedModel {
             path: request.output.clone(),
             model_bytes,
@@ -250,7 +256,7 @@ impl Work<'_> {
             int8: built.int8,
         };
         mfactor::files::write(&card::path(&model.path), card::text(&model).as_bytes())?;
-        Ok(model)
+        Ok(Some(model))
     }
 
     fn describe(&self, built: &Built, objective: &Objective) -> ModelMetadata {

@@ -21,7 +21,7 @@ fn odd_space() -> SearchSpace {
 }
 
 fn export(trial: &Trial) -> mfactor::Result<export::ExportedModel> {
-    export::export(&trial.request, &mut |_| {})
+    export::export(&trial.request, &mut |_| {}).map(|model| model.expect("no limit is set"))
 }
 
 /// Nothing is left where the model would be.
@@ -86,7 +86,7 @@ fn metadata_and_test_accuracy_are_in_the_file() {
     }
     let trial = Trial::new(&odd_space(), "13-5", 4);
     let mut steps = vec![];
-    let exported = export::export(&trial.request, &mut |step| steps.push(step)).unwrap();
+    let exported = export::export(&trial.request, &mut |step| steps.push(step)).unwrap().unwrap();
     let card = std::fs::read_to_string(export::card::path(&exported.path)).unwrap();
     assert!(card.contains(&exported.sha256) && card.contains("data set of the user's own"), "{card}");
     let metadata = ModelFile::read(&exported.path).unwrap().metadata;

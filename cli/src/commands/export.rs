@@ -66,18 +66,31 @@ enum PrecisionName {
 impl Export {
     pub fn run(self, output: &Output) -> anyhow::Result<()> {
         let record = Study::read(&self.dir)?;
+        let limits = self.target.as_deref().map(targets::load).transpose()?.map(|board| board.limits);
+        let limit = limits.and_then(|limits| limits.model_bytes).unwrap_or(u64::MAX);
         let line = Line::new(output);
         let mut models = vec![];
-        for trial in self.chosen(&record)? {
-            let request = self.request(&record, trial)?;
-            models.push(export::export(&request, &mut |progress| line.show(&text_of(trial, progress)))?);
+        for trial in self.candidates(&record)? {
+            if models.len() == self.top {
+                break;
+            }
+            // Not even its weights would fit, so the work is saved.
+            if self.bytes_of_weights(trial) > limit {
+                continue;
+            }
+            let request = self.request(&record, trial, limit)?;
+            models.extend(export::export(&request, &mut |progress| line.show(&text_of(trial, progress)))?);
         }
         line.finish();
+        if models.is_empty() {
+            let problem = format!("has no complete trial whose model has at most {limit} bytes");
+            return Err(Error::file(&self.dir, problem).into());
+        }
         output.result(&models, || text(&models))
     }
 
-    /// The trials to export: complete ones, one an architecture, best first.
-    fn chosen<'a>(&self, record: &'a StudyRecord) -> anyhow::Result<Vec<&'a Trial>> {
+    /// The trials that may be exported: complete ones, one an architecture, best first.
+    fn candidates<'a>(&self, record: &'a StudyRecord) -> anyhow::Result<Vec<&'a Trial>> {
         let refuse = |problem: String| Err(Error::file(&self.dir, problem).into());
         let ranked = ranked(&record.trials);
         if let Some(id) = self.trial {
@@ -93,19 +106,19 @@ impl Export {
                 None => refuse(format!("has no complete trial of {architecture}")),
             };
         }
-        let limits = self.target.as_deref().map(targets::load).transpose()?.map(|board| board.limits);
-        let limit = limits.and_then(|limits| limits.model_bytes).unwrap_or(u64::MAX);
-        let mut seen = BTreeSet::new();
-        let allowed = ranked.into_iter().filter(|trial| trial.cost.model_bytes <= limit);
-        let distinct = allowed.filter(|trial| seen.insert(&trial.architecture));
-        let chosen: Vec<&Trial> = distinct.take(self.top).collect();
-        if chosen.is_empty() {
-            return refuse(match self.target {
-                Some(_) => format!("has no complete trial whose model has at most {limit} bytes"),
-                None => "has no complete trial yet".to_owned(),
-            });
+        if ranked.is_empty() {
+            return refuse("has no complete trial yet".to_owned());
         }
-        Ok(chosen)
+        let mut seen = BTreeSet::new();
+        Ok(ranked.into_iter().filter(|trial| seen.insert(&trial.architecture)).collect())
+    }
+
+    /// What the weights alone take in the file.
+    fn bytes_of_weights(&self, trial: &Trial) -> u64 {
+        match self.precision {
+            PrecisionName::F32 => trial.cost.model_bytes,
+            PrecisionName::Int8 => trial.cost.model_bytes / 4,
+        }
     }
 
     fn file_name(&self, trial: &Trial) -> String {
@@ -115,7 +128,7 @@ impl Export {
         }
     }
 
-    fn request(&self, record: &StudyRecord, trial: &Trial) -> mfactor::Result<Request> {
+    fn request(&self, record: &StudyRecord, trial: &Trial, largest_file: u64) -> mfactor::Result<Request> {
         let config = &record.config;
         let Some(data) = &config.data else {
             let problem = "was searched without training, so there are no weights to export";
@@ -141,6 +154,7 @@ impl Export {
             study: config.name.clone(),
             trial: trial.id,
             strategy: trial.strategy.clone(),
+            largest_file,
         })
     }
 }

@@ -61,6 +61,7 @@ impl Trial {
             trial: 3,
             strategy: "random".to_owned(),
             precision: export::Precision::F32,
+            largest_file: u64::MAX,
         };
         let trial = Self { folder, request, tensors, records, logits };
         trial.write();
