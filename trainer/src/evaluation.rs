@@ -5,7 +5,7 @@ use mfactor::protocol::CHECK_RECORDS;
 use tch::{Kind, TchError, Tensor};
 
 use crate::images::Images;
-use crate::network::{Mode, Network};
+use crate::network::Network;
 
 /// Images that are evaluated at once: large enough to keep a GPU busy, small enough for the caches of a CPU.
 const CHUNK: usize = 250;
@@ -32,6 +32,5 @@ pub fn check_logits(network: &Network, images: &Images) -> Result<(Vec<usize>, T
 }
 
 fn logits(network: &Network, images: &Images, records: &Tensor) -> Result<Tensor, TchError> {
-    let _guard = tch::no_grad_guard();
-    network.forward(&images.plain(records)?, Mode::Evaluate)
+    network.evaluate(&images.plain(records)?)
 }

@@ -14,11 +14,13 @@ mod optimizer;
 mod owner;
 mod parameters;
 mod serve;
+mod tape;
 #[cfg(test)]
 #[path = "../tests/toy/mod.rs"]
 mod toy;
 mod training;
 mod weights;
+mod winograd;
 
 use std::io;
 use std::process::ExitCode;

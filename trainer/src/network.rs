@@ -7,6 +7,8 @@ use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, TchError, Tensor};
 
 use crate::parameters::Parameters;
+use crate::tape::Tape;
+use crate::winograd;
 
 /// What is added to a variance before its root is taken.
 const EPSILON: f64 = 1e-5;
@@ -22,15 +24,6 @@ pub struct Network {
     pub parameters: Parameters,
 }
 
-/// How [`Network::forward`] computes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// With batch statistics, which also update the running ones; convolutions in this type.
-    Train(Kind),
-    /// With running statistics, in f32 throughout.
-    Evaluate,
-}
-
 impl Network {
     /// A network with values drawn from `rng`.
     pub fn new(layers: Vec<Layer>, rng: &mut ChaCha8Rng, device: Device) -> Result<Self, TchError> {
@@ -44,30 +37,54 @@ impl Network {
         Ok(Self { layers, last_reader, parameters })
     }
 
-    /// Logits, f32 \[n, classes\], of normalised images, f32 \[n, channels, rows, columns\] in channels-last memory.
-    pub fn forward(&self, images: &Tensor, mode: Mode) -> Result<Tensor, TchError> {
-        let kind = match mode {
-            Mode::Train(kind) => kind,
-            Mode::Evaluate => Kind::Float,
-        };
-        let views = self.parameters.views(kind)?;
-        let mut outputs: Vec<Option<Tensor>> = Vec::with_capacity(self.layers.len());
-        outputs.push(Some(images.f_to_kind(kind)?));
+    /// Logits, f32 \[n, classes\], of normalised images, f32 \[n, channels, rows, columns\] in channels-last memory. With running
+    /// statistics, in f32 throughout.
+    pub fn evaluate(&self, images: &Tensor) -> Result<Tensor, TchError> {
+        let _guard = tch::no_grad_guard();
+        let views = self.parameters.views()?;
+        let mut outputs = vec![Some(images.shallow_clone())];
         for (position, (layer, tensors)) in self.layers.iter().zip(&views).enumerate().skip(1) {
-            // What no later layer reads is taken out, so that its memory can be overwritten or given back.
-            let mut inputs = layer.inputs.iter().map(|input| {
-                let output = &mut outputs[*input];
-                let last = self.last_reader[*input] == position;
-                let tensor = if last { output.take() } else { output.as_ref().map(Tensor::shallow_clone) };
-                tensor.expect("a layer reads earlier layers, and they are kept until their last reader")
-            });
-            let first = inputs.next().expect("every layer but the image reads another");
-            let second = inputs.next();
             let overwrite = self.may_overwrite(layer.inputs[0], position);
-            outputs.push(Some(apply(layer, tensors, first, second, mode, overwrite)?));
+            let inputs = self.read(position, &mut outputs);
+            outputs.push(Some(apply(layer, tensors, inputs, Statistics::Running, overwrite)?));
         }
-        let logits = outputs.pop().flatten().expect("the last layer's output is read by no other");
-        logits.f_to_kind(Kind::Float)
+        Ok(last(outputs))
+    }
+
+    /// As [`Network::evaluate`], but with the batch's statistics, which also update the running ones, with
+    /// convolutions in `kind`, and with a tape for the gradients.
+    pub fn train(&self, images: &Tensor, kind: Kind) -> Result<(Tensor, Tape), TchError> {
+        let mut tape = Tape::new(self.parameters.leaves(kind)?);
+        let mut outputs = vec![Some(images.f_to_kind(kind)?)];
+        for (position, layer) in self.layers.iter().enumerate().skip(1) {
+            let input = layer.inputs[0];
+            let of_input = outputs[input].as_ref().expect(KEPT);
+            let output = if let Some(convolution) = winograd::convolution(layer, of_input) {
+                let output = tape.convolve(position, input, convolution, &mut outputs)?;
+                self.read(position, &mut outputs);
+                output
+            } else {
+                tape.computes(position, &layer.inputs, &outputs);
+                let overwrite = self.may_overwrite(input, position) && !tape.is_cut(input);
+                let inputs = self.read(position, &mut outputs);
+                apply(layer, tape.parameters(position), inputs, Statistics::OfBatch, overwrite)?
+            };
+            outputs.push(Some(output));
+        }
+        Ok((last(outputs).f_to_kind(Kind::Float)?, tape))
+    }
+
+    /// The outputs that a layer reads. What no later layer reads is taken out, so that its memory can be overwritten or
+    /// given back.
+    fn read(&self, position: usize, outputs: &mut [Option<Tensor>]) -> Vec<Tensor> {
+        let inputs = self.layers[position].inputs.iter();
+        let read = inputs.map(|input| {
+            let output = &mut outputs[*input];
+            let is_last = self.last_reader[*input] == position;
+            let tensor = if is_last { output.take() } else { output.as_ref().map(Tensor::shallow_clone) };
+            tensor.expect(KEPT)
+        });
+        read.collect()
     }
 
     /// Whether the layer at `reader` may overwrite the output of the one at `input`: no other layer reads it
@@ -78,15 +95,30 @@ impl Network {
     }
 }
 
-/// One layer's output; rectification and addition may write it over `first`.
+const KEPT: &str = "a layer reads earlier layers, and they are kept until their last reader";
+
+fn last(mut outputs: Vec<Option<Tensor>>) -> Tensor {
+    outputs.pop().flatten().expect("the last layer's output is read by no other")
+}
+
+/// What a batch norm normalises with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Statistics {
+    Running,
+    /// And the running ones are updated.
+    OfBatch,
+}
+
+/// One layer's output; rectification and addition may write it over their first input.
 fn apply(
     layer: &Layer,
     tensors: &[Tensor],
-    mut first: Tensor,
-    second: Option<Tensor>,
-    mode: Mode,
+    inputs: Vec<Tensor>,
+    statistics: Statistics,
     overwrite: bool,
 ) -> Result<Tensor, TchError> {
+    let mut inputs = inputs.into_iter();
+    let mut first = inputs.next().expect("every layer but the image reads another");
     match (layer.operation, tensors) {
         (Operation::Convolution { stride, padding, .. }, [weight]) => {
             let (stride, padding) = (stride as i64, padding as i64);
@@ -97,7 +129,7 @@ fn apply(
             Some(bias),
             Some(mean),
             Some(variance),
-            mode != Mode::Evaluate,
+            statistics == Statistics::OfBatch,
             STATISTICS_MOMENTUM,
             EPSILON,
             true,
@@ -110,7 +142,7 @@ fn apply(
             }
         }
         (Operation::Add, []) => {
-            let second = second.expect("an addition reads two layers");
+            let second = inputs.next().expect("an addition reads two layers");
             if overwrite { first.f_add_(&second) } else { first.f_add(&second) }
         }
         (Operation::GlobalAveragePool, []) => first.f_mean_dim([2i64, 3].as_slice(), false, None::<Kind>),
@@ -142,7 +174,7 @@ mod tests {
 
     #[test]
     fn logits_have_a_row_for_each_image() {
-        let logits = network("357-333-377").forward(&images(), Mode::Evaluate).unwrap();
+        let logits = network("357-333-377").evaluate(&images()).unwrap();
         assert_eq!((logits.size(), logits.kind()), (vec![4, 10], Kind::Float));
         assert_eq!(i64::try_from(logits.isfinite().all()).unwrap(), 1);
     }
@@ -152,44 +184,65 @@ mod tests {
         let network = network("333-333-333");
         let images = images();
         let before = network.parameters.statistics.copy();
-        let together = network.forward(&images, Mode::Evaluate).unwrap();
-        let alone = network.forward(&images.narrow(0, 0, 1), Mode::Evaluate).unwrap();
+        let together = network.evaluate(&images).unwrap();
+        let alone = network.evaluate(&images.narrow(0, 0, 1)).unwrap();
         assert!(together.narrow(0, 0, 1).allclose(&alone, 1e-4, 1e-4, false));
         assert_eq!(network.parameters.statistics, before);
-        let _ = network.forward(&images, Mode::Train(Kind::Float)).unwrap();
+        let _ = network.train(&images, Kind::Float).unwrap();
         assert_ne!(network.parameters.statistics, before);
     }
 
     #[test]
     fn bfloat16_answers_nearly_as_float32() {
         let network = network("353-333-733");
-        let exact = network.forward(&images(), Mode::Train(Kind::Float)).unwrap();
-        let rough = network.forward(&images(), Mode::Train(Kind::BFloat16)).unwrap();
+        let exact = network.train(&images(), Kind::Float).unwrap().0;
+        let rough = network.train(&images(), Kind::BFloat16).unwrap().0;
         let difference = f64::try_from((&exact - &rough).abs().max()).unwrap();
         assert!(difference > 0.0, "bfloat16 was not used");
         assert!(difference < 0.1 * f64::try_from(exact.abs().max()).unwrap(), "{difference}");
     }
 
-    /// The gradient of a sum of logits, against the slope along a random direction.
+    /// The gradient of a loss, against the slope along it.
     #[test]
     fn gradients_are_the_slope_of_the_function() {
         let network = network("373-335-533");
         let (images, targets) = (images(), Tensor::from_slice(&[1i64, 7, 3, 3]));
         let loss = || {
-            let logits = network.forward(&images, Mode::Train(Kind::Float)).unwrap();
-            logits.cross_entropy_for_logits(&targets)
+            let (logits, tape) = network.train(&images, Kind::Float).unwrap();
+            (logits.cross_entropy_for_logits(&targets), tape)
         };
-        let weights = &network.parameters.weights;
-        let gradient = &Tensor::run_backward(&[loss()], &[weights], false, false)[0];
-        let expected = f64::try_from(gradient.norm()).unwrap();
-        let step = 1e-3;
-        let direction = gradient / expected;
-        let at = |distance: f64| {
-            let _guard = tch::no_grad_guard();
-            let _ = weights.shallow_clone().g_add_(&(&direction * distance));
-            f64::try_from(loss()).unwrap()
+        let (value, tape) = loss();
+        let gradient = network.parameters.gradients(tape.backward(&value).unwrap()).unwrap();
+        let Parameters { weights, offsets, .. } = &network.parameters;
+        for (values, gradient) in [(weights, gradient.weights), (offsets, gradient.offsets)] {
+            let expected = f64::try_from(gradient.norm()).unwrap();
+            let direction = gradient / expected;
+            let step = 1e-3;
+            let at = |distance: f64| {
+                let _ = values.shallow_clone().g_add_(&(&direction * distance));
+                f64::try_from(loss().0).unwrap()
+            };
+            let slope = (at(step) - at(-2.0 * step)) / (2.0 * step);
+            assert!((slope / expected - 1.0).abs() < 0.05, "{slope} {expected}");
+            at(step);
+        }
+    }
+
+    /// Own convolutions and libtorch's, which float64 leaves everything to.
+    #[test]
+    fn gradients_are_those_that_libtorch_finds() {
+        let network = network("357-373-535");
+        let targets = Tensor::from_slice(&[1i64, 7, 3, 3]);
+        let gradients = |kind: Kind| {
+            let (logits, tape) = network.train(&images(), kind).unwrap();
+            assert_eq!(tape.is_cut(1 + 3), kind == Kind::Float);
+            let loss = logits.cross_entropy_for_logits(&targets);
+            network.parameters.gradients(tape.backward(&loss).unwrap()).unwrap()
         };
-        let slope = (at(step) - at(-2.0 * step)) / (2.0 * step);
-        assert!((slope / expected - 1.0).abs() < 0.05, "{slope} {expected}");
+        let (own, expected) = (gradients(Kind::Float), gradients(Kind::Double));
+        for (own, expected) in [(own.weights, expected.weights), (own.offsets, expected.offsets)] {
+            let error = f64::try_from((own - &expected).norm() / expected.norm()).unwrap();
+            assert!(error < 1e-3, "{error}");
+        }
     }
 }

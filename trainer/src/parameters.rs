@@ -10,13 +10,21 @@ use tch::{Device, Kind, TchError, Tensor};
 /// All tensors of a network. Convolution weights lie in memory as output × rows × columns × input, which is
 /// what channels-last convolutions want.
 pub struct Parameters {
-    /// Weights of convolutions and linear layers, the ones that decay; f32, with gradient.
+    /// Weights of convolutions and linear layers, the ones that decay; f32.
     pub weights: Tensor,
-    /// Scales and shifts of batch norms and biases of linear layers; f32, with gradient.
+    /// Scales and shifts of batch norms and biases of linear layers; f32.
     pub offsets: Tensor,
-    /// Running means and variances; f32, without gradient.
+    /// Running means and variances; f32.
     pub statistics: Tensor,
     specs: Vec<Vec<TensorSpec>>,
+}
+
+/// Gradients with respect to the flat tensors of [`Parameters`], f32.
+pub struct Gradients {
+    /// With respect to the weights.
+    pub weights: Tensor,
+    /// With respect to the offsets.
+    pub offsets: Tensor,
 }
 
 /// Which of the flat tensors holds a tensor.
@@ -40,25 +48,52 @@ impl Parameters {
     /// running variances 1, everything else 0.
     pub fn new(layers: &[Layer], rng: &mut ChaCha8Rng, device: Device) -> Result<Self, TchError> {
         let specs: Vec<Vec<TensorSpec>> = layers.iter().map(Layer::tensors).collect();
-        let flat = |wanted: Group, rng: &mut ChaCha8Rng| {
+        let initial = |wanted: Group, rng: &mut ChaCha8Rng| {
             let of_group = specs.iter().flatten().filter(|spec| group(spec) == wanted);
-            let values: Vec<f32> = of_group.flat_map(|spec| initial(spec, rng)).collect();
+            let values: Vec<f32> = of_group.flat_map(|spec| initial_values(spec, rng)).collect();
             Tensor::f_from_slice(&values)?.f_to_device(device)
         };
         Ok(Self {
-            weights: flat(Group::Weights, rng)?.f_set_requires_grad(true)?,
-            offsets: flat(Group::Offsets, rng)?.f_set_requires_grad(true)?,
-            statistics: flat(Group::Statistics, rng)?,
+            weights: initial(Group::Weights, rng)?,
+            offsets: initial(Group::Offsets, rng)?,
+            statistics: initial(Group::Statistics, rng)?,
             specs,
         })
     }
 
-    /// Views of all tensors, layer by layer in the order of [`Layer::tensors`]; weights converted to `kind`.
-    /// Gradients flow back into the flat tensors.
-    pub fn views(&self, kind: Kind) -> Result<Vec<Vec<Tensor>>, TchError> {
-        let weights = self.weights.f_to_kind(kind)?;
+    /// Views of all tensors, layer by layer in the order of [`Layer::tensors`].
+    pub fn views(&self) -> Result<Vec<Vec<Tensor>>, TchError> {
+        self.views_of(&self.weights)
+    }
+
+    /// As [`Parameters::views`], but weights converted to `kind`, and weights and offsets with a gradient of their own.
+    pub fn leaves(&self, kind: Kind) -> Result<Vec<Vec<Tensor>>, TchError> {
+        let views = self.views_of(&self.weights.f_to_kind(kind)?)?;
+        let leaf = |(view, spec): (Tensor, &TensorSpec)| match spec.trainable {
+            true => view.f_detach()?.f_set_requires_grad(true),
+            false => Ok(view),
+        };
+        views.into_iter().zip(&self.specs).map(|(views, specs)| views.into_iter().zip(specs).map(leaf).collect()).collect()
+    }
+
+    /// Gradients with respect to [`Parameters::leaves`] as flat tensors.
+    pub fn gradients(&self, of_leaves: Vec<Vec<Option<Tensor>>>) -> Result<Gradients, TchError> {
+        let (mut weights, mut offsets) = (vec![], vec![]);
+        for (spec, gradient) in self.specs.iter().flatten().zip(of_leaves.into_iter().flatten()) {
+            let target = match group(spec) {
+                Group::Weights => &mut weights,
+                Group::Offsets => &mut offsets,
+                Group::Statistics => continue,
+            };
+            target.push(flat(&gradient.expect("every trainable tensor has a part in the loss"))?);
+        }
+        let joined = |parts: Vec<Tensor>| Tensor::f_cat(&parts, 0)?.f_to_kind(Kind::Float);
+        Ok(Gradients { weights: joined(weights)?, offsets: joined(offsets)? })
+    }
+
+    fn views_of(&self, weights: &Tensor) -> Result<Vec<Vec<Tensor>>, TchError> {
         let [mut weights, mut offsets, mut statistics] = [
-            self.split(&weights, Group::Weights)?,
+            self.split(weights, Group::Weights)?,
             self.split(&self.offsets, Group::Offsets)?,
             self.split(&self.statistics, Group::Statistics)?,
         ];
@@ -91,16 +126,16 @@ impl Parameters {
 
     /// All tensors under their names, in f32 on the CPU, contiguous.
     pub fn named(&self) -> Result<Vec<(TensorSpec, Tensor)>, TchError> {
-        let views = self.views(Kind::Float)?.into_iter().flatten();
+        let views = self.views()?.into_iter().flatten();
         let specs = self.specs.iter().flatten().cloned();
         specs
             .zip(views)
-            .map(|(spec, view)| Ok((spec, view.f_detach()?.f_to_device(Device::Cpu)?.f_contiguous()?)))
+            .map(|(spec, view)| Ok((spec, view.f_to_device(Device::Cpu)?.f_contiguous()?)))
             .collect()
     }
 }
 
-fn initial(spec: &TensorSpec, rng: &mut ChaCha8Rng) -> Vec<f32> {
+fn initial_values(spec: &TensorSpec, rng: &mut ChaCha8Rng) -> Vec<f32> {
     if group(spec) == Group::Weights {
         let inputs: usize = spec.shape[1..].iter().product();
         let bound = (6.0 / inputs as f32).sqrt();
@@ -117,6 +152,14 @@ fn shaped(piece: &Tensor, spec: &TensorSpec) -> Result<Tensor, TchError> {
             piece.f_view([output, rows, columns, input])?.f_permute([0, 3, 1, 2])
         }
         _ => piece.f_view(&shape[..]),
+    }
+}
+
+/// All values in one row, in the order in which they lie in channels-last memory.
+pub fn flat(tensor: &Tensor) -> Result<Tensor, TchError> {
+    match tensor.dim() {
+        4 => tensor.f_permute([0, 2, 3, 1])?.f_reshape([-1]),
+        _ => tensor.f_reshape([-1]),
     }
 }
 

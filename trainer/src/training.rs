@@ -14,7 +14,7 @@ use crate::device::Backend;
 use crate::evaluation;
 use crate::failure::Failure;
 use crate::images::Images;
-use crate::network::{Mode, Network};
+use crate::network::Network;
 use crate::optimizer::{OneCycle, Sgd};
 use crate::weights;
 
@@ -167,7 +167,7 @@ impl<'a> Training<'a> {
     fn step(&mut self, step: usize, batch: &Sequence) -> Result<Tensor, TchError> {
         let inputs = self.images.varied(&batch.records, &batch.variations)?;
         let labels = self.images.labels(&batch.records)?;
-        let logits = self.network.forward(&inputs, Mode::Train(self.backend.kind))?;
+        let (logits, tape) = self.network.train(&inputs, self.backend.kind)?;
         let smoothing = self.job.recipe.label_smoothing;
         let no_ignored_label = -100;
         let loss = logits.f_cross_entropy_loss(
@@ -178,11 +178,10 @@ impl<'a> Training<'a> {
             smoothing,
         )?;
         let parameters = &self.network.parameters;
-        let gradients =
-            Tensor::f_run_backward(&[&loss], &[&parameters.weights, &parameters.offsets], false, false)?;
+        let gradients = parameters.gradients(tape.backward(&loss)?)?;
         let learning_rate = self.schedule.learning_rate(step);
-        self.weights.step(&gradients[0], learning_rate)?;
-        self.offsets.step(&gradients[1], learning_rate)?;
+        self.weights.step(&gradients.weights, learning_rate)?;
+        self.offsets.step(&gradients.offsets, learning_rate)?;
         if let Some(average) = &mut self.average {
             average.follow(parameters)?;
         }

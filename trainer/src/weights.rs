@@ -76,7 +76,6 @@ mod tests {
     use tch::{Device, Kind};
 
     use super::*;
-    use crate::network::Mode;
     use crate::toy;
 
     fn floats(bytes: &[u8]) -> Vec<f32> {
@@ -95,7 +94,7 @@ mod tests {
         let written = network(1);
         // Statistics that are not the initial ones.
         let batch = images.plain(&images.records(&[0, 1, 2, 3]).unwrap()).unwrap();
-        let _ = written.forward(&batch, Mode::Train(Kind::Float)).unwrap();
+        let _ = written.train(&batch, Kind::Float).unwrap();
         write(output.path(), &written, &images).unwrap();
 
         let read = network(2);

@@ -1,0 +1,80 @@
+//! Against the definition of a convolution, in float64.
+
+use mfactor_convolution::Convolution;
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+/// Calls `visit` with the positions of an image's value, a weight and an output that belong together.
+fn visit(convolution: &Convolution, mut visit: impl FnMut(usize, usize, usize)) {
+    let Convolution { images, height, width, input_channels, output_channels, kernel } = *convolution;
+    for image in 0..images {
+        for (row, column) in (0..height).flat_map(|row| (0..width).map(move |column| (row, column))) {
+            for (down, right) in (0..kernel).flat_map(|down| (0..kernel).map(move |right| (down, right))) {
+                let (y, x) = ((row + down).wrapping_sub(kernel / 2), (column + right).wrapping_sub(kernel / 2));
+                if y >= height || x >= width {
+                    continue;
+                }
+                for output in 0..output_channels {
+                    for input in 0..input_channels {
+                        visit(
+                            ((image * height + y) * width + x) * input_channels + input,
+                            ((output * kernel + down) * kernel + right) * input_channels + input,
+                            ((image * height + row) * width + column) * output_channels + output,
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn assert_near(values: &[f32], expected: &[f64], what: &str) {
+    let square = |values: &mut dyn Iterator<Item = f64>| values.map(|value| value * value).sum::<f64>();
+    let error = square(&mut values.iter().zip(expected).map(|(value, expected)| f64::from(*value) - expected));
+    let relative = (error / square(&mut expected.iter().copied())).sqrt();
+    assert!(relative < 1e-4, "{what}: {relative}");
+}
+
+#[test]
+fn outputs_and_gradients_are_those_of_the_definition() {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    for (kernel, height, width, input_channels, output_channels) in
+        [(3, 8, 8, 16, 32), (3, 7, 5, 32, 16), (5, 8, 12, 16, 16), (5, 1, 3, 16, 16), (7, 8, 8, 48, 16), (7, 10, 6, 16, 32)]
+    {
+        for threads in [1, 2] {
+            let convolution = Convolution { images: 3, height, width, input_channels, output_channels, kernel };
+            let what = format!("{convolution:?}, {threads} threads");
+            let mut random = |count: usize| -> Vec<f32> { (0..count).map(|_| rng.random_range(-1.0..1.0)).collect() };
+            let pixels = 3 * height * width;
+            let images = random(pixels * input_channels);
+            let weights = random(kernel * kernel * input_channels * output_channels);
+            let slope = random(pixels * output_channels);
+            let mut expected = [vec![0.0; slope.len()], vec![0.0; images.len()], vec![0.0; weights.len()]];
+            visit(&convolution, |image, weight, output| {
+                expected[0][output] += f64::from(images[image]) * f64::from(weights[weight]);
+                expected[1][image] += f64::from(slope[output]) * f64::from(weights[weight]);
+                expected[2][weight] += f64::from(slope[output]) * f64::from(images[image]);
+            });
+            let mut result = expected.each_ref().map(|values| vec![f32::NAN; values.len()]);
+            convolution.forward(&images, &weights, &mut result[0], threads);
+            convolution.images_gradient(&weights, &slope, &mut result[1], threads);
+            convolution.weights_gradient(&images, &slope, &mut result[2], threads);
+            for (name, (result, expected)) in
+                ["outputs", "images' gradient", "weights' gradient"].iter().zip(result.iter().zip(&expected))
+            {
+                assert_near(result, expected, &format!("{name} of {what}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn other_kernels_and_channels_are_not_supported() {
+    let convolution =
+        Convolution { images: 1, height: 8, width: 8, input_channels: 16, output_channels: 16, kernel: 3 };
+    assert!(convolution.is_supported());
+    assert!(!Convolution { kernel: 1, ..convolution }.is_supported());
+    assert!(!Convolution { input_channels: 3, ..convolution }.is_supported());
+    assert!(!Convolution { output_channels: 24, ..convolution }.is_supported());
+}
