@@ -3,10 +3,10 @@
 //! A minimal filtering algorithm (Winograd 1980; in two dimensions Lavin and Gray 2016, arXiv:1509.09308): images, weights and
 //! gradients are carried over to another domain, tile by tile, where a convolution is one product of matrices for
 //! each of its positions. For 4 × 4 outputs a 3 × 3 kernel then takes a quarter of the multiplications, a 7 × 7 kernel an eighth.
-//! [`transform`] knows the domain, [`product`] multiplies, [`pass`] walks over the tiles of a batch.
+//! [`transform`] knows the domain, [`block`] holds tiles and multiplies, [`pass`] walks over the tiles of a batch.
 
+mod block;
 mod pass;
-mod product;
 mod transform;
 
 use crate::transform::Points;
@@ -59,16 +59,43 @@ impl Convolution {
     ///
     /// # Panics
     /// As [`Convolution::forward`].
-    pub fn images_gradient(&self, weights: &[f32], outputs_gradient: &[f32], gradient: &mut [f32], threads: usize) {
+    pub fn images_gradient(
+        &self,
+        weights: &[f32],
+        outputs_gradient: &[f32],
+        gradient: &mut [f32],
+        threads: usize,
+    ) {
         self.assert_sizes(gradient, weights, outputs_gradient);
         // It is a convolution itself: of the outputs' gradient, with the kernel turned by half a turn.
         let turned = self.turned(weights);
         let of_gradient =
             Self { input_channels: self.output_channels, output_channels: self.input_channels, ..*self };
         match self.kernel {
-            3 => pass::forward::<2, 6, 3>(&of_gradient, &Points::OF_3, outputs_gradient, &turned, gradient, threads),
-            5 => pass::forward::<3, 8, 5>(&of_gradient, &Points::OF_5, outputs_gradient, &turned, gradient, threads),
-            _ => pass::forward::<4, 10, 7>(&of_gradient, &Points::OF_7, outputs_gradient, &turned, gradient, threads),
+            3 => pass::forward::<2, 6, 3>(
+                &of_gradient,
+                &Points::OF_3,
+                outputs_gradient,
+                &turned,
+                gradient,
+                threads,
+            ),
+            5 => pass::forward::<3, 8, 5>(
+                &of_gradient,
+                &Points::OF_5,
+                outputs_gradient,
+                &turned,
+                gradient,
+                threads,
+            ),
+            _ => pass::forward::<4, 10, 7>(
+                &of_gradient,
+                &Points::OF_7,
+                outputs_gradient,
+                &turned,
+                gradient,
+                threads,
+            ),
         }
     }
 
@@ -77,21 +104,49 @@ impl Convolution {
     ///
     /// # Panics
     /// As [`Convolution::forward`].
-    pub fn weights_gradient(&self, images: &[f32], outputs_gradient: &[f32], gradient: &mut [f32], threads: usize) {
+    pub fn weights_gradient(
+        &self,
+        images: &[f32],
+        outputs_gradient: &[f32],
+        gradient: &mut [f32],
+        threads: usize,
+    ) {
         self.assert_sizes(images, gradient, outputs_gradient);
         let mut input_channels_first = vec![0.0; gradient.len()];
         let target = &mut input_channels_first;
         match self.kernel {
-            3 => pass::weights_gradient::<2, 6, 3>(self, &Points::OF_3, images, outputs_gradient, target, threads),
-            5 => pass::weights_gradient::<3, 8, 5>(self, &Points::OF_5, images, outputs_gradient, target, threads),
-            _ => pass::weights_gradient::<4, 10, 7>(self, &Points::OF_7, images, outputs_gradient, target, threads),
+            3 => pass::weights_gradient::<2, 6, 3>(
+                self,
+                &Points::OF_3,
+                images,
+                outputs_gradient,
+                target,
+                threads,
+            ),
+            5 => pass::weights_gradient::<3, 8, 5>(
+                self,
+                &Points::OF_5,
+                images,
+                outputs_gradient,
+                target,
+                threads,
+            ),
+            _ => pass::weights_gradient::<4, 10, 7>(
+                self,
+                &Points::OF_7,
+                images,
+                outputs_gradient,
+                target,
+                threads,
+            ),
         }
         let taps = self.kernel * self.kernel;
         let (inputs, outputs) = (self.input_channels, self.output_channels);
         for (output, gradient) in gradient.chunks_exact_mut(taps * inputs).enumerate() {
             for tap in 0..taps {
                 for input in 0..inputs {
-                    gradient[tap * inputs + input] = input_channels_first[(input * taps + tap) * outputs + output];
+                    gradient[tap * inputs + input] =
+                        input_channels_first[(input * taps + tap) * outputs + output];
                 }
             }
         }

@@ -1,20 +1,18 @@
 //! Whole batches: tiles are carried over, multiplied and carried back, as many at once as the processor's cache
 //! holds.
 
+use std::ops::Range;
+
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::Convolution;
-use crate::product::{Left, product};
+use crate::block::Block;
 use crate::transform::{Collect, Evaluate, Line, OUTPUTS, Points, Spread};
 
 /// Values of a block of tiles, of images and outputs together: what half of a core's cache of 512 KiB or more holds.
 const BLOCK_VALUES: usize = 96 * 1024;
 /// Fewer tiles than this at once would read the weights too often.
 const FEWEST_TILES: usize = 16;
-/// Between the tiles' values at one point and at the next: planes whose distance is a power of two would compete for
-/// the same lines of a cache.
-const GAP: usize = 16;
-
 /// The outputs of `images` with `weights` (input channel × row × column × output channel).
 pub fn forward<const PAIRS: usize, const POINTS: usize, const TAPS: usize>(
     convolution: &Convolution,
@@ -78,7 +76,8 @@ fn side_by_side<W: WithSimd<Output: Send> + Send>(work: impl Iterator<Item = W>)
     let mut work: Vec<W> = work.collect();
     let Some(last) = work.pop() else { return vec![] };
     std::thread::scope(|scope| {
-        let others: Vec<_> = work.into_iter().map(|piece| scope.spawn(move || arch.dispatch(piece))).collect();
+        let others: Vec<_> =
+            work.into_iter().map(|piece| scope.spawn(move || arch.dispatch(piece))).collect();
         let last = arch.dispatch(last);
         let done = others.into_iter().map(|thread| thread.join().expect("a pass over tiles does not panic"));
         done.chain([last]).collect()
@@ -122,119 +121,84 @@ impl Tiles {
     }
 }
 
-/// The values of a block of tiles at the points: point × tile × channel.
-struct Block {
-    values: Vec<f32>,
-    plane: usize,
-    channels: usize,
-}
-
-impl Block {
-    fn new(points: usize, tiles: usize, channels: usize) -> Self {
-        let plane = tiles * channels + GAP;
-        Self { values: vec![0.0; points * points * plane], plane, channels }
-    }
-
-    /// The values of the first `tiles` tiles at a point.
-    #[inline(always)]
-    fn at(&self, point: usize, tiles: usize) -> &[f32] {
-        &self.values[point * self.plane..][..tiles * self.channels]
-    }
-
-    #[inline(always)]
-    fn at_mut(&mut self, point: usize, tiles: usize) -> &mut [f32] {
-        &mut self.values[point * self.plane..][..tiles * self.channels]
-    }
-
-    /// Fills in tiles `first..first + tiles` of `pixels`, whose tiles begin `before` pixels above and left of the
-    /// outputs.
-    #[inline(always)]
-    fn spread<S: Simd, const FROM: usize, const POINTS: usize>(
-        &mut self,
-        simd: S,
-        transform: &impl Line<FROM, POINTS>,
-        tiles: &Tiles,
-        block: std::ops::Range<usize>,
-        pixels: &[f32],
-        before: usize,
-    ) {
-        let (pixels, _) = S::as_simd_f32s(pixels);
-        let lanes = self.channels / S::F32_LANES;
-        let plane = self.plane / S::F32_LANES;
-        let (values, _) = S::as_mut_simd_f32s(&mut self.values);
-        let zero = simd.splat_f32s(0.0);
-        // Outside the loop, for filling it with zeros takes as long as a transform.
-        let mut rows = [[zero; POINTS]; FROM];
-        for (number, tile) in block.enumerate() {
-            let (image, row, column) = tiles.place(tile);
-            // Above and left of the image these wrap around to numbers that no image is as large as.
-            let (top, left) = (row.wrapping_sub(before), column.wrapping_sub(before));
-            let is_inside = left < tiles.width && left + FROM <= tiles.width;
-            for lane in 0..lanes {
-                for (down, line) in rows.iter_mut().enumerate() {
-                    let y = top.wrapping_add(down);
-                    let mut values = [zero; FROM];
-                    if y < tiles.height {
-                        let of_row = &pixels[(image + y * tiles.width) * lanes..][..tiles.width * lanes];
-                        if is_inside {
-                            let inside = &of_row[left * lanes + lane..][..(FROM - 1) * lanes + 1];
-                            for (right, value) in values.iter_mut().enumerate() {
-                                *value = inside[right * lanes];
-                            }
-                        } else {
-                            for (right, value) in values.iter_mut().enumerate() {
-                                let x = left.wrapping_add(right);
-                                if x < tiles.width {
-                                    *value = of_row[x * lanes + lane];
-                                }
+/// Fills in tiles of `pixels`, which begin `before` pixels above and left of their outputs.
+#[inline(always)]
+fn spread<S: Simd, const FROM: usize, const POINTS: usize>(
+    simd: S,
+    transform: &impl Line<FROM, POINTS>,
+    tiles: &Tiles,
+    range: Range<usize>,
+    pixels: &[f32],
+    before: usize,
+    block: &mut Block<S>,
+) {
+    let (pixels, _) = S::as_simd_f32s(pixels);
+    let lanes = block.lanes;
+    let zero = simd.splat_f32s(0.0);
+    // Outside the loop, for filling it with zeros takes as long as a transform.
+    let mut rows = [[zero; POINTS]; FROM];
+    for (number, tile) in range.enumerate() {
+        let (image, row, column) = tiles.place(tile);
+        // Above and left of the image these wrap around to numbers that no image is as large as.
+        let (top, left) = (row.wrapping_sub(before), column.wrapping_sub(before));
+        let is_inside = left < tiles.width && left + FROM <= tiles.width;
+        for lane in 0..lanes {
+            for (down, line) in rows.iter_mut().enumerate() {
+                let y = top.wrapping_add(down);
+                let mut values = [zero; FROM];
+                if y < tiles.height {
+                    let of_row = &pixels[(image + y * tiles.width) * lanes..][..tiles.width * lanes];
+                    if is_inside {
+                        let inside = of_row[left * lanes + lane..].iter().step_by(lanes);
+                        for (value, pixel) in values.iter_mut().zip(inside) {
+                            *value = *pixel;
+                        }
+                    } else {
+                        for (right, value) in values.iter_mut().enumerate() {
+                            let x = left.wrapping_add(right);
+                            if x < tiles.width {
+                                *value = of_row[x * lanes + lane];
                             }
                         }
                     }
-                    *line = transform.line(simd, values);
                 }
-                let values = &mut values[number * lanes + lane..][..(POINTS * POINTS - 1) * plane + 1];
-                for column in 0..POINTS {
-                    let at_points = transform.line(simd, column_of(&rows, column));
-                    for (row, value) in at_points.into_iter().enumerate() {
-                        values[(row * POINTS + column) * plane] = value;
-                    }
+                *line = transform.line(simd, values);
+            }
+            let (values, _) = block.at_mut(number, lane).as_chunks_mut::<POINTS>();
+            for column in 0..POINTS {
+                let at_points = transform.line(simd, column_of(&rows, column));
+                for (row, value) in values.iter_mut().zip(at_points) {
+                    row[column] = value;
                 }
             }
         }
     }
+}
 
-    /// Writes the outputs of tiles that lie in the image.
-    #[inline(always)]
-    fn collect<S: Simd, const PAIRS: usize, const POINTS: usize>(
-        &self,
-        simd: S,
-        points: &Points<PAIRS>,
-        tiles: &Tiles,
-        block: std::ops::Range<usize>,
-        outputs: &mut [f32],
-    ) {
-        let (outputs, _) = S::as_mut_simd_f32s(outputs);
-        let lanes = self.channels / S::F32_LANES;
-        let plane = self.plane / S::F32_LANES;
-        let (values, _) = S::as_simd_f32s(&self.values);
-        let zero = simd.splat_f32s(0.0);
-        let mut rows = [[zero; OUTPUTS]; POINTS];
-        for (number, tile) in block.enumerate() {
-            let (image, row, column) = tiles.place(tile);
-            for lane in 0..lanes {
-                let values = &values[number * lanes + lane..][..(POINTS * POINTS - 1) * plane + 1];
-                for (row, line) in rows.iter_mut().enumerate() {
-                    let mut at_points = [zero; POINTS];
-                    for (column, value) in at_points.iter_mut().enumerate() {
-                        *value = values[(row * POINTS + column) * plane];
-                    }
-                    *line = Collect(points).line(simd, at_points);
-                }
-                for (x, column) in (column..tiles.width).zip(0..OUTPUTS) {
-                    let of_column: [S::f32s; OUTPUTS] = Collect(points).line(simd, column_of(&rows, column));
-                    for (y, value) in (row..tiles.height).zip(of_column) {
-                        outputs[(image + y * tiles.width + x) * lanes + lane] = value;
-                    }
+/// Writes the outputs of tiles, as far as they lie in the image.
+#[inline(always)]
+fn collect<S: Simd, const PAIRS: usize, const POINTS: usize>(
+    simd: S,
+    points: &Points<PAIRS>,
+    tiles: &Tiles,
+    range: Range<usize>,
+    block: &Block<S>,
+    outputs: &mut [f32],
+) {
+    let (outputs, _) = S::as_mut_simd_f32s(outputs);
+    let lanes = block.lanes;
+    let mut rows = [[simd.splat_f32s(0.0); OUTPUTS]; POINTS];
+    for (number, tile) in range.enumerate() {
+        let (image, row, column) = tiles.place(tile);
+        for lane in 0..lanes {
+            let (values, _) = block.at(number, lane).as_chunks::<POINTS>();
+            for (line, at_points) in rows.iter_mut().zip(values) {
+                *line = Collect(points).line(simd, *at_points);
+            }
+            for (x, column) in (column..tiles.width).zip(0..OUTPUTS) {
+                let of_column: [S::f32s; OUTPUTS] = Collect(points).line(simd, column_of(&rows, column));
+                for (y, value) in (row..tiles.height).zip(of_column) {
+                    outputs[(image + y * tiles.width + x) * lanes + lane] = value;
                 }
             }
         }
@@ -243,7 +207,10 @@ impl Block {
 
 /// A column of vectors.
 #[inline(always)]
-fn column_of<V: Copy, const ROWS: usize, const COLUMNS: usize>(rows: &[[V; COLUMNS]; ROWS], column: usize) -> [V; ROWS] {
+fn column_of<V: Copy, const ROWS: usize, const COLUMNS: usize>(
+    rows: &[[V; COLUMNS]; ROWS],
+    column: usize,
+) -> [V; ROWS] {
     let mut values = [rows[0][column]; ROWS];
     for (value, row) in values.iter_mut().zip(rows) {
         *value = row[column];
@@ -268,19 +235,25 @@ impl<const PAIRS: usize, const POINTS: usize> WithSimd for Forward<'_, PAIRS, PO
         let tiles = self.tiles;
         let at_once = tiles.in_block(POINTS);
         let (inputs, outputs) = (tiles.input_channels, tiles.output_channels);
-        let mut from = Block::new(POINTS, at_once, inputs);
-        let mut to = Block::new(POINTS, at_once, outputs);
+        let mut from = Block::new(simd, at_once, inputs, POINTS * POINTS);
+        let mut to = Block::new(simd, at_once, outputs, POINTS * POINTS);
         for first in (0..tiles.count).step_by(at_once) {
-            let block = first..(first + at_once).min(tiles.count);
-            let count = block.len();
-            from.spread::<S, POINTS, POINTS>(simd, &Spread(self.points), &tiles, block.clone(), self.images, tiles.padding);
+            let range = first..(first + at_once).min(tiles.count);
+            let transform = Spread(self.points);
+            spread::<S, POINTS, POINTS>(
+                simd,
+                &transform,
+                &tiles,
+                range.clone(),
+                self.images,
+                tiles.padding,
+                &mut from,
+            );
             for (point, weights) in self.weights.chunks_exact(inputs * outputs).enumerate() {
-                let left = Left::Plain(from.at(point, count));
-                let (result, _) = S::as_mut_simd_f32s(to.at_mut(point, count));
                 let (weights, _) = S::as_simd_f32s(weights);
-                product::<S, false>(simd, left, weights, outputs / S::F32_LANES, result);
+                to.set_products(simd, range.len(), point, &from, weights);
             }
-            to.collect::<S, PAIRS, POINTS>(simd, self.points, &tiles, block, self.outputs);
+            collect::<S, PAIRS, POINTS>(simd, self.points, &tiles, range, &to, self.outputs);
         }
     }
 }
@@ -301,19 +274,34 @@ impl<const PAIRS: usize, const POINTS: usize> WithSimd for WeightsGradient<'_, P
         let tiles = self.tiles;
         let at_once = tiles.in_block(POINTS);
         let (inputs, outputs) = (tiles.input_channels, tiles.output_channels);
-        let mut images = Block::new(POINTS, at_once, inputs);
-        let mut gradients = Block::new(POINTS, at_once, outputs);
+        let mut images = Block::new(simd, at_once, inputs, POINTS * POINTS);
+        let mut gradients = Block::new(simd, at_once, outputs, POINTS * POINTS);
         let mut sums = vec![0.0; POINTS * POINTS * inputs * outputs];
         for first in (0..tiles.count).step_by(at_once) {
-            let block = first..(first + at_once).min(tiles.count);
-            let count = block.len();
-            images.spread::<S, POINTS, POINTS>(simd, &Spread(self.points), &tiles, block.clone(), self.images, tiles.padding);
-            gradients.spread::<S, OUTPUTS, POINTS>(simd, &Evaluate(self.points), &tiles, block, self.outputs_gradient, 0);
+            let range = first..(first + at_once).min(tiles.count);
+            let transform = Spread(self.points);
+            spread::<S, POINTS, POINTS>(
+                simd,
+                &transform,
+                &tiles,
+                range.clone(),
+                self.images,
+                tiles.padding,
+                &mut images,
+            );
+            let transform = Evaluate(self.points);
+            spread::<S, OUTPUTS, POINTS>(
+                simd,
+                &transform,
+                &tiles,
+                range.clone(),
+                self.outputs_gradient,
+                0,
+                &mut gradients,
+            );
             for (point, sums) in sums.chunks_exact_mut(inputs * outputs).enumerate() {
-                let left = Left::Transposed(images.at(point, count));
-                let (right, _) = S::as_simd_f32s(gradients.at(point, count));
                 let (sums, _) = S::as_mut_simd_f32s(sums);
-                product::<S, true>(simd, left, right, outputs / S::F32_LANES, sums);
+                images.add_products(simd, range.len(), point, &gradients, sums);
             }
         }
         sums

@@ -164,10 +164,8 @@ impl<const PAIRS: usize, const POINTS: usize> Line<POINTS, OUTPUTS> for Collect<
         let mut outputs = [values[0], zero, zero, values[POINTS - 1]];
         for (pair, p) in self.0.values.iter().enumerate() {
             let even = simd.add_f32s(values[1 + 2 * pair], values[2 + 2 * pair]);
-            let odd = simd.mul_f32s(
-                simd.splat_f32s(*p),
-                simd.sub_f32s(values[1 + 2 * pair], values[2 + 2 * pair]),
-            );
+            let odd =
+                simd.mul_f32s(simd.splat_f32s(*p), simd.sub_f32s(values[1 + 2 * pair], values[2 + 2 * pair]));
             let square = simd.splat_f32s(p * p);
             outputs[0] = simd.add_f32s(outputs[0], even);
             outputs[1] = simd.add_f32s(outputs[1], odd);

@@ -11,7 +11,8 @@ fn visit(convolution: &Convolution, mut visit: impl FnMut(usize, usize, usize)) 
     for image in 0..images {
         for (row, column) in (0..height).flat_map(|row| (0..width).map(move |column| (row, column))) {
             for (down, right) in (0..kernel).flat_map(|down| (0..kernel).map(move |right| (down, right))) {
-                let (y, x) = ((row + down).wrapping_sub(kernel / 2), (column + right).wrapping_sub(kernel / 2));
+                let (y, x) =
+                    ((row + down).wrapping_sub(kernel / 2), (column + right).wrapping_sub(kernel / 2));
                 if y >= height || x >= width {
                     continue;
                 }
@@ -31,7 +32,8 @@ fn visit(convolution: &Convolution, mut visit: impl FnMut(usize, usize, usize)) 
 
 fn assert_near(values: &[f32], expected: &[f64], what: &str) {
     let square = |values: &mut dyn Iterator<Item = f64>| values.map(|value| value * value).sum::<f64>();
-    let error = square(&mut values.iter().zip(expected).map(|(value, expected)| f64::from(*value) - expected));
+    let error =
+        square(&mut values.iter().zip(expected).map(|(value, expected)| f64::from(*value) - expected));
     let relative = (error / square(&mut expected.iter().copied())).sqrt();
     assert!(relative < 1e-4, "{what}: {relative}");
 }
@@ -39,13 +41,20 @@ fn assert_near(values: &[f32], expected: &[f64], what: &str) {
 #[test]
 fn outputs_and_gradients_are_those_of_the_definition() {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    for (kernel, height, width, input_channels, output_channels) in
-        [(3, 8, 8, 16, 32), (3, 7, 5, 32, 16), (5, 8, 12, 16, 16), (5, 1, 3, 16, 16), (7, 8, 8, 48, 16), (7, 10, 6, 16, 32)]
-    {
+    for (kernel, height, width, input_channels, output_channels) in [
+        (3, 8, 8, 16, 32),
+        (3, 7, 5, 32, 16),
+        (5, 8, 12, 16, 16),
+        (5, 1, 3, 16, 16),
+        (7, 8, 8, 48, 16),
+        (7, 10, 6, 16, 32),
+    ] {
         for threads in [1, 2] {
-            let convolution = Convolution { images: 3, height, width, input_channels, output_channels, kernel };
+            let convolution =
+                Convolution { images: 3, height, width, input_channels, output_channels, kernel };
             let what = format!("{convolution:?}, {threads} threads");
-            let mut random = |count: usize| -> Vec<f32> { (0..count).map(|_| rng.random_range(-1.0..1.0)).collect() };
+            let mut random =
+                |count: usize| -> Vec<f32> { (0..count).map(|_| rng.random_range(-1.0..1.0)).collect() };
             let pixels = 3 * height * width;
             let images = random(pixels * input_channels);
             let weights = random(kernel * kernel * input_channels * output_channels);

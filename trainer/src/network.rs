@@ -228,21 +228,33 @@ mod tests {
         }
     }
 
-    /// Own convolutions and libtorch's, which float64 leaves everything to.
+    /// In float64 no convolution is this project's own: there libtorch finds all gradients in one go.
     #[test]
     fn gradients_are_those_that_libtorch_finds() {
-        let network = network("357-373-535");
         let targets = Tensor::from_slice(&[1i64, 7, 3, 3]);
         let gradients = |kind: Kind| {
+            let mut network = network("357-373-535");
+            let Parameters { weights, offsets, statistics, .. } = &mut network.parameters;
+            for values in [weights, offsets, statistics] {
+                *values = values.to_kind(kind);
+            }
             let (logits, tape) = network.train(&images(), kind).unwrap();
-            assert_eq!(tape.is_cut(1 + 3), kind == Kind::Float);
-            let loss = logits.cross_entropy_for_logits(&targets);
-            network.parameters.gradients(tape.backward(&loss).unwrap()).unwrap()
+            assert_eq!((1..network.layers.len()).any(|layer| tape.is_cut(layer)), kind == Kind::Float);
+            tape.backward(&logits.cross_entropy_for_logits(&targets)).unwrap()
         };
+        let specs: Vec<_> = network("357-373-535").layers.iter().flat_map(Layer::tensors).collect();
         let (own, expected) = (gradients(Kind::Float), gradients(Kind::Double));
-        for (own, expected) in [(own.weights, expected.weights), (own.offsets, expected.offsets)] {
-            let error = f64::try_from((own - &expected).norm() / expected.norm()).unwrap();
-            assert!(error < 1e-3, "{error}");
+        for (spec, (own, expected)) in specs.iter().zip(own.iter().flatten().zip(expected.iter().flatten())) {
+            assert_eq!(
+                (own.is_some(), expected.is_some()),
+                (spec.trainable, spec.trainable),
+                "{}",
+                spec.name
+            );
+            let Some((own, expected)) = own.as_ref().zip(expected.as_ref()) else { continue };
+            let error = f64::try_from((own - expected).norm() / expected.norm()).unwrap();
+            // A dozen of half a million values are on the other side of 0 for rounding, and so are or are not rectified.
+            assert!(error < 0.05, "{}: {error}", spec.name);
         }
     }
 }

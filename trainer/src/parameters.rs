@@ -73,7 +73,11 @@ impl Parameters {
             true => view.f_detach()?.f_set_requires_grad(true),
             false => Ok(view),
         };
-        views.into_iter().zip(&self.specs).map(|(views, specs)| views.into_iter().zip(specs).map(leaf).collect()).collect()
+        views
+            .into_iter()
+            .zip(&self.specs)
+            .map(|(views, specs)| views.into_iter().zip(specs).map(leaf).collect())
+            .collect()
     }
 
     /// Gradients with respect to [`Parameters::leaves`] as flat tensors.

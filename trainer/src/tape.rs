@@ -94,7 +94,8 @@ impl Tape {
     ) -> Result<Tensor, TchError> {
         let mut segment = std::mem::take(&mut self.open);
         for (position, output) in outputs.iter_mut().enumerate() {
-            let Some(tensor) = output.take_if(|tensor| tensor.requires_grad() && !self.is_cut[position]) else {
+            let Some(tensor) = output.take_if(|tensor| tensor.requires_grad() && !self.is_cut[position])
+            else {
                 continue;
             };
             *output = Some(tensor.f_detach()?.f_set_requires_grad(true)?);
@@ -102,7 +103,8 @@ impl Tape {
             self.is_cut[position] = true;
         }
         self.steps.push(Step::Segment(segment));
-        let images = outputs[input].as_ref().expect("a layer's input is kept until it is read").shallow_clone();
+        let images =
+            outputs[input].as_ref().expect("a layer's input is kept until it is read").shallow_clone();
         let result = winograd::forward(&convolution, &images, &self.parameters[layer][0])?;
         self.steps.push(Step::Convolution { layer, input, convolution, images });
         self.is_cut[layer] = true;
@@ -113,7 +115,11 @@ impl Tape {
     pub fn backward(self, loss: &Tensor) -> Result<Vec<Vec<Option<Tensor>>>, TchError> {
         let mut gradients = Gradients {
             outputs: self.is_cut.iter().map(|_| None).collect(),
-            parameters: self.parameters.iter().map(|tensors| tensors.iter().map(|_| None).collect()).collect(),
+            parameters: self
+                .parameters
+                .iter()
+                .map(|tensors| tensors.iter().map(|_| None).collect())
+                .collect(),
         };
         gradients.carry(&[loss.shallow_clone()], &self.open.inputs)?;
         for step in self.steps.into_iter().rev() {

@@ -8,7 +8,8 @@ use tch::{Device, Kind, TchError, Tensor};
 
 /// The layer as a convolution that can be computed here, for images of this shape, if it is one.
 pub fn convolution(layer: &Layer, images: &Tensor) -> Option<Convolution> {
-    let Operation::Convolution { input_channels, output_channels, kernel, stride, padding } = layer.operation else {
+    let Operation::Convolution { input_channels, output_channels, kernel, stride, padding } = layer.operation
+    else {
         return None;
     };
     let is_float32_on_cpu = images.device() == Device::Cpu && images.kind() == Kind::Float;
@@ -20,7 +21,8 @@ pub fn convolution(layer: &Layer, images: &Tensor) -> Option<Convolution> {
         output_channels,
         kernel,
     };
-    (is_float32_on_cpu && stride == 1 && padding == kernel / 2 && convolution.is_supported()).then_some(convolution)
+    (is_float32_on_cpu && stride == 1 && padding == kernel / 2 && convolution.is_supported())
+        .then_some(convolution)
 }
 
 /// The outputs, \[n, channels, rows, columns\] in channels-last memory as `images` and `weights` are.
@@ -32,7 +34,11 @@ pub fn forward(convolution: &Convolution, images: &Tensor, weights: &Tensor) -> 
 }
 
 /// The gradient with respect to the images, shaped as they are.
-pub fn images_gradient(convolution: &Convolution, weights: &Tensor, gradient: &Tensor) -> Result<Tensor, TchError> {
+pub fn images_gradient(
+    convolution: &Convolution,
+    weights: &Tensor,
+    gradient: &Tensor,
+) -> Result<Tensor, TchError> {
     let mut result = new(convolution, convolution.input_channels)?;
     let (weights, gradient) = (channels_last(weights)?, channels_last(gradient)?);
     convolution.images_gradient(values(&weights), values(&gradient), values_mut(&mut result), threads());
@@ -40,7 +46,11 @@ pub fn images_gradient(convolution: &Convolution, weights: &Tensor, gradient: &T
 }
 
 /// The gradient with respect to the weights, shaped as they are.
-pub fn weights_gradient(convolution: &Convolution, images: &Tensor, gradient: &Tensor) -> Result<Tensor, TchError> {
+pub fn weights_gradient(
+    convolution: &Convolution,
+    images: &Tensor,
+    gradient: &Tensor,
+) -> Result<Tensor, TchError> {
     let Convolution { input_channels, output_channels, kernel, .. } = *convolution;
     let shape = [output_channels, kernel, kernel, input_channels].map(|size| size as i64);
     let mut result = Tensor::f_empty(shape, (Kind::Float, Device::Cpu))?;
@@ -94,7 +104,8 @@ mod tests {
         let layers = SearchSpace::paper().lower(&"357-357-357".parse().unwrap());
         let mut compared = 0;
         for layer in &layers {
-            let Operation::Convolution { input_channels, output_channels, kernel, .. } = layer.operation else {
+            let Operation::Convolution { input_channels, output_channels, kernel, .. } = layer.operation
+            else {
                 continue;
             };
             let random = |shape: [usize; 4]| {
@@ -108,7 +119,12 @@ mod tests {
             let slope = random([2, layer.output.height, layer.output.width, output_channels]).detach();
             let padding = kernel as i64 / 2;
             let expected = images.conv2d(&weights, None::<Tensor>, 1, padding, 1, 1);
-            let gradients = Tensor::run_backward(&[(&expected * &slope).sum(Kind::Float)], &[&images, &weights], false, false);
+            let gradients = Tensor::run_backward(
+                &[(&expected * &slope).sum(Kind::Float)],
+                &[&images, &weights],
+                false,
+                false,
+            );
             for (result, expected) in [
                 (forward(&convolution, &images, &weights), &expected),
                 (images_gradient(&convolution, &weights, &slope), &gradients[0]),
