@@ -8,7 +8,7 @@ use tch::{Device, Kind, TchError, Tensor};
 
 use crate::parameters::Parameters;
 use crate::tape::Tape;
-use crate::winograd;
+use crate::winograd::tensors as winograd;
 
 /// What is added to a variance before its root is taken.
 const EPSILON: f64 = 1e-5;

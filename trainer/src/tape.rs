@@ -6,11 +6,10 @@
 //! known when its turn comes, and libtorch carries them to what came into it. A network without such a
 //! convolution is one segment.
 
-use mfactor_convolution::Convolution;
 use tch::{TchError, Tensor};
 
 use crate::parameters::flat;
-use crate::winograd;
+use crate::winograd::{Convolution, tensors as winograd};
 
 /// What was computed in a forward pass, for the way back.
 pub struct Tape {

@@ -5,9 +5,9 @@ use std::ops::Range;
 
 use pulp::{Arch, Simd, WithSimd};
 
-use crate::Convolution;
-use crate::block::Block;
-use crate::transform::{Collect, Evaluate, Line, OUTPUTS, Points, Spread};
+use super::Convolution;
+use super::block::Block;
+use super::transform::{Collect, Evaluate, Line, OUTPUTS, Points, Spread};
 
 /// Values of a block of tiles, of images and outputs together: what half of a core's cache of 512 KiB or more holds.
 const BLOCK_VALUES: usize = 96 * 1024;
@@ -44,9 +44,8 @@ pub fn weights_gradient<const PAIRS: usize, const POINTS: usize, const TAPS: usi
     points: &Points<PAIRS>,
     images: &[f32],
     outputs_gradient: &[f32],
-    gradient: &mut [f32],
     threads: usize,
-) {
+) -> Vec<f32> {
     let share = convolution.images.div_ceil(threads.max(1)).max(1);
     let pixels = share * convolution.height * convolution.width;
     let parts = images
@@ -58,16 +57,13 @@ pub fn weights_gradient<const PAIRS: usize, const POINTS: usize, const TAPS: usi
         images,
         outputs_gradient,
     });
-    let mut parts = side_by_side(work).into_iter();
-    let mut at_points = parts.next().unwrap_or_default();
-    for part in parts {
-        for (sum, value) in at_points.iter_mut().zip(part) {
+    let mut sums = vec![0.0; POINTS * POINTS * convolution.input_channels * convolution.output_channels];
+    for part in side_by_side(work) {
+        for (sum, value) in sums.iter_mut().zip(part) {
             *sum += value;
         }
     }
-    if !at_points.is_empty() {
-        weights_from_points::<PAIRS, POINTS, TAPS>(convolution, points, &at_points, gradient);
-    }
+    weights_from_points::<PAIRS, POINTS, TAPS>(convolution, points, &sums)
 }
 
 /// Does all of `work`, each piece in a thread of its own.
@@ -343,11 +339,11 @@ fn weights_from_points<const PAIRS: usize, const POINTS: usize, const TAPS: usiz
     convolution: &Convolution,
     points: &Points<PAIRS>,
     at_points: &[f32],
-    weights: &mut [f32],
-) {
+) -> Vec<f32> {
     let of_taps = points.of_taps::<POINTS, TAPS>();
     let outputs = convolution.output_channels;
     let pairs = convolution.input_channels * outputs;
+    let mut weights = vec![0.0; TAPS * TAPS * pairs];
     let mut rows = vec![0.0; POINTS * TAPS * outputs];
     for (input, weights) in weights.chunks_exact_mut(TAPS * TAPS * outputs).enumerate() {
         rows.fill(0.0);
@@ -359,13 +355,13 @@ fn weights_from_points<const PAIRS: usize, const POINTS: usize, const TAPS: usiz
                 }
             }
         }
-        weights.fill(0.0);
         for (row, factors) in rows.chunks_exact(TAPS * outputs).zip(&of_taps) {
             for (factor, weights) in factors.iter().zip(weights.chunks_exact_mut(TAPS * outputs)) {
                 add_scaled(weights, *factor, row);
             }
         }
     }
+    weights
 }
 
 #[inline(always)]

@@ -1,10 +1,14 @@
 //! Some tiles in the transform's domain, and the products there.
 
-use pulp::Simd;
+use pulp::{Simd, bytemuck};
 
-/// Tiles whose products are computed at once: with two vectors of each they leave a processor's registers room for
-/// what is multiplied.
+/// Rows of a result that are summed up at once, and vectors of each row: as many as leave a processor's registers room for what is
+/// multiplied.
 const ROWS: usize = 4;
+const VECTORS: usize = 2;
+
+/// Channels come in multiples of this: of any processor's vectors, and of [`VECTORS`] of them.
+pub const CHANNELS: usize = 16;
 
 /// The values of some tiles: tile × vector of channels × point. So a transform, which makes all points of a vector,
 /// writes to one place.
@@ -42,28 +46,20 @@ impl<S: Simd> Block<S> {
     /// point.
     #[inline(always)]
     pub fn set_products(&mut self, simd: S, tiles: usize, point: usize, from: &Self, weights: &[S::f32s]) {
-        assert!(
-            weights.len() == from.lanes * S::F32_LANES * self.lanes && point < self.points.min(from.points)
-        );
-        for tile in (0..tiles).step_by(ROWS) {
-            for lane in (0..self.lanes).step_by(2) {
-                match (tile + ROWS <= tiles, lane + 2 <= self.lanes) {
-                    (true, true) => self.set_panel::<ROWS, 2>(simd, tile, lane, point, from, weights),
-                    (true, false) => self.set_panel::<ROWS, 1>(simd, tile, lane, point, from, weights),
-                    (false, _) => {
-                        for tile in tile..tiles {
-                            for lane in lane..self.lanes.min(lane + 2) {
-                                self.set_panel::<1, 1>(simd, tile, lane, point, from, weights);
-                            }
-                        }
-                    }
-                }
+        for lane in (0..self.lanes).step_by(VECTORS) {
+            let whole = tiles / ROWS * ROWS;
+            for tile in (0..whole).step_by(ROWS) {
+                self.set_panel::<ROWS>(simd, tile, lane, point, from, weights);
+            }
+            for tile in whole..tiles {
+                self.set_panel::<1>(simd, tile, lane, point, from, weights);
             }
         }
     }
 
+    /// The part of [`Block::set_products`] that fits into registers.
     #[inline(always)]
-    fn set_panel<const TILES: usize, const LANES: usize>(
+    fn set_panel<const TILES: usize>(
         &mut self,
         simd: S,
         tile: usize,
@@ -72,16 +68,16 @@ impl<S: Simd> Block<S> {
         from: &Self,
         weights: &[S::f32s],
     ) {
-        let mut sums = [[simd.splat_f32s(0.0); LANES]; TILES];
-        let values = floats::<S>(&from.values);
-        assert!(tile + TILES <= values.len() / S::F32_LANES / from.tile && point < from.points);
-        assert!(from.lanes * from.points < from.tile && lane + LANES <= self.lanes);
+        let mut sums = [[simd.splat_f32s(0.0); VECTORS]; TILES];
+        let values: &[f32] = bytemuck::cast_slice(&from.values);
+        assert!((tile + TILES) * from.tile <= from.values.len() && from.lanes * from.points <= from.tile);
+        assert!(point < from.points && lane + VECTORS <= self.lanes);
         assert!(weights.len() == from.lanes * S::F32_LANES * self.lanes);
         for input in 0..from.lanes {
             let first = (tile * from.tile + input * from.points + point) * S::F32_LANES;
             let weights = &weights[input * S::F32_LANES * self.lanes + lane..];
             for channel in 0..S::F32_LANES {
-                let mut vectors = [simd.splat_f32s(0.0); LANES];
+                let mut vectors = [simd.splat_f32s(0.0); VECTORS];
                 for (place, vector) in vectors.iter_mut().enumerate() {
                     #[expect(unsafe_code, reason = "checks here would take as long as the products")]
                     // SAFETY: there is a row of weights for every channel of every input, and lane + place < lanes.
@@ -90,13 +86,10 @@ impl<S: Simd> Block<S> {
                 }
                 for (row, sums) in sums.iter_mut().enumerate() {
                     #[expect(unsafe_code, reason = "as above")]
-                    // SAFETY: the tile is one of the block's, the input one of its lanes, and channel < F32_LANES.
+                    // SAFETY: tile + row is one of `from`'s tiles, the input one of its lanes, and channel < F32_LANES.
                     let value =
                         unsafe { values.get_unchecked(first + row * from.tile * S::F32_LANES + channel) };
-                    let value = simd.splat_f32s(*value);
-                    for (sum, vector) in sums.iter_mut().zip(vectors) {
-                        *sum = simd.mul_add_f32s(value, vector, *sum);
-                    }
+                    add_scaled(simd, sums, *value, vectors);
                 }
             }
         }
@@ -107,34 +100,22 @@ impl<S: Simd> Block<S> {
         }
     }
 
-    /// Adds to `sums` (channel of this block × vector of channels of `other`) the products of the first `tiles` tiles at a point.
+    /// Adds to `sums` (channel of this block × vector of channels of `other`) the products of the first `tiles` tiles at a
+    /// point.
     #[inline(always)]
     pub fn add_products(&self, simd: S, tiles: usize, point: usize, other: &Self, sums: &mut [S::f32s]) {
-        let channels = self.lanes * S::F32_LANES;
-        assert!(sums.len() == channels * other.lanes && point < self.points.min(other.points));
-        let rows = ROWS.min(S::F32_LANES);
-        for channel in (0..channels).step_by(rows) {
-            for lane in (0..other.lanes).step_by(2) {
-                match (rows == ROWS, lane + 2 <= other.lanes) {
-                    (true, true) => self.add_panel::<ROWS, 2>(simd, tiles, channel, lane, point, other, sums),
-                    (true, false) => {
-                        self.add_panel::<ROWS, 1>(simd, tiles, channel, lane, point, other, sums)
-                    }
-                    (false, _) => {
-                        for channel in channel..channel + rows {
-                            for lane in lane..other.lanes.min(lane + 2) {
-                                self.add_panel::<1, 1>(simd, tiles, channel, lane, point, other, sums);
-                            }
-                        }
-                    }
-                }
+        let rows = sums.chunks_exact_mut(ROWS * other.lanes);
+        for (channel, rows) in (0..self.lanes * S::F32_LANES).step_by(ROWS).zip(rows) {
+            for lane in (0..other.lanes).step_by(VECTORS) {
+                self.add_panel(simd, tiles, channel, lane, point, other, rows);
             }
         }
     }
 
+    /// The part of [`Block::add_products`] that fits into registers.
     #[inline(always)]
     #[expect(clippy::too_many_arguments, reason = "it is the inside of one loop")]
-    fn add_panel<const CHANNELS: usize, const LANES: usize>(
+    fn add_panel(
         &self,
         simd: S,
         tiles: usize,
@@ -142,22 +123,20 @@ impl<S: Simd> Block<S> {
         lane: usize,
         point: usize,
         other: &Self,
-        result: &mut [S::f32s],
+        rows: &mut [S::f32s],
     ) {
-        let mut sums = [[simd.splat_f32s(0.0); LANES]; CHANNELS];
-        let (input, within) = (channel / S::F32_LANES, channel % S::F32_LANES);
-        let left = floats::<S>(&self.values);
+        let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
+        let left: &[f32] = bytemuck::cast_slice(&self.values);
         let right = &other.values[..];
-        assert!(tiles <= self.values.len() / self.tile && tiles <= right.len() / other.tile);
-        assert!(
-            input < self.lanes && self.lanes * self.points < self.tile && within + CHANNELS <= S::F32_LANES
-        );
-        assert!(lane + LANES <= other.lanes && other.lanes * other.points < other.tile);
+        let (input, within) = (channel / S::F32_LANES, channel % S::F32_LANES);
+        assert!(tiles * self.tile <= self.values.len() && tiles * other.tile <= right.len());
+        assert!(input < self.lanes && self.lanes * self.points <= self.tile && within + ROWS <= S::F32_LANES);
+        assert!(lane + VECTORS <= other.lanes && other.lanes * other.points <= other.tile);
         assert!(point < self.points && point < other.points);
-        let first = (input * self.points + point) * S::F32_LANES + within;
+        let left_first = (input * self.points + point) * S::F32_LANES + within;
         let right_first = lane * other.points + point;
         for tile in 0..tiles {
-            let mut vectors = [simd.splat_f32s(0.0); LANES];
+            let mut vectors = [simd.splat_f32s(0.0); VECTORS];
             for (place, vector) in vectors.iter_mut().enumerate() {
                 let at = tile * other.tile + right_first + place * other.points;
                 #[expect(unsafe_code, reason = "checks here would take as long as the products")]
@@ -168,24 +147,23 @@ impl<S: Simd> Block<S> {
             for (place, sums) in sums.iter_mut().enumerate() {
                 #[expect(unsafe_code, reason = "as above")]
                 // SAFETY: the tile is one of this block's, the input one of its lanes, and within + place < F32_LANES.
-                let value = unsafe { left.get_unchecked(tile * self.tile * S::F32_LANES + first + place) };
-                let value = simd.splat_f32s(*value);
-                for (sum, vector) in sums.iter_mut().zip(vectors) {
-                    *sum = simd.mul_add_f32s(value, vector, *sum);
-                }
+                let value =
+                    unsafe { left.get_unchecked(tile * self.tile * S::F32_LANES + left_first + place) };
+                add_scaled(simd, sums, *value, vectors);
             }
         }
-        for (sums, channel) in sums.iter().zip(channel..) {
-            for (sum, lane) in sums.iter().zip(lane..) {
-                let result = &mut result[channel * other.lanes + lane];
+        for (sums, row) in sums.iter().zip(rows.chunks_exact_mut(other.lanes)) {
+            for (sum, result) in sums.iter().zip(&mut row[lane..]) {
                 *result = simd.add_f32s(*result, *sum);
             }
         }
     }
 }
 
-/// The values of vectors one by one.
 #[inline(always)]
-fn floats<S: Simd>(vectors: &[S::f32s]) -> &[f32] {
-    pulp::bytemuck::cast_slice(vectors)
+fn add_scaled<S: Simd>(simd: S, sums: &mut [S::f32s; VECTORS], factor: f32, vectors: [S::f32s; VECTORS]) {
+    let factor = simd.splat_f32s(factor);
+    for (sum, vector) in sums.iter_mut().zip(vectors) {
+        *sum = simd.mul_add_f32s(factor, vector, *sum);
+    }
 }

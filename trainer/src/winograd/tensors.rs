@@ -3,8 +3,9 @@
 
 use mfactor::Layer;
 use mfactor::layers::Operation;
-use mfactor_convolution::Convolution;
 use tch::{Device, Kind, TchError, Tensor};
+
+use super::Convolution;
 
 /// The layer as a convolution that can be computed here, for images of this shape, if it is one.
 pub fn convolution(layer: &Layer, images: &Tensor) -> Option<Convolution> {

@@ -1,9 +1,10 @@
 //! Against the definition of a convolution, in float64.
 
-use mfactor_convolution::Convolution;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
+
+use super::Convolution;
 
 /// Calls `visit` with the positions of an image's value, a weight and an output that belong together.
 fn visit(convolution: &Convolution, mut visit: impl FnMut(usize, usize, usize)) {
