@@ -124,7 +124,10 @@ def trainer_speed(architecture, folder, options, core=None):
     job = {"trial": 0, "architecture": architecture, "space": space, "recipe": recipe, "seed": 0}
     job |= {"data": folder, "output": f"{folder}/output{core}"}
     command = [options.trainer, "--device", "cpu", "--threads", str(options.threads if core is None else 1)]
-    environment = {**os.environ, **({} if core is None else {"MFACTOR_TRAINER_CORES": str(core)})}
+    # As `mfactor search` starts it.
+    environment = {"GOMP_SPINCOUNT": "0", **os.environ}
+    if core is not None:
+        environment["MFACTOR_TRAINER_CORES"] = str(core)
     run = subprocess.run(
         command, input=json.dumps(job), check=True, capture_output=True, text=True, env=environment
     )

@@ -9,7 +9,9 @@ mod device;
 mod evaluation;
 mod failure;
 mod images;
+mod kernels;
 mod network;
+mod normalisation;
 mod optimizer;
 mod owner;
 mod parameters;
@@ -20,7 +22,6 @@ mod tape;
 mod toy;
 mod training;
 mod weights;
-mod winograd;
 
 use std::io;
 use std::process::ExitCode;

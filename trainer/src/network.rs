@@ -6,20 +6,22 @@ use mfactor::layers::Operation;
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, TchError, Tensor};
 
+use crate::kernels::{Convolution, tensors as kernels};
+use crate::normalisation::Normalisation;
 use crate::parameters::Parameters;
 use crate::tape::Tape;
-use crate::winograd::tensors as winograd;
 
 /// What is added to a variance before its root is taken.
-const EPSILON: f64 = 1e-5;
+pub const EPSILON: f64 = 1e-5;
 /// Share of a batch's statistics in the running ones.
-const STATISTICS_MOMENTUM: f64 = 0.1;
+pub const STATISTICS_MOMENTUM: f64 = 0.1;
 
 /// A network with its values.
 pub struct Network {
     layers: Vec<Layer>,
     /// For each layer the position of the last layer that reads it.
     last_reader: Vec<usize>,
+    normalisations: Vec<Normalisation>,
     /// Its values.
     pub parameters: Parameters,
 }
@@ -34,7 +36,8 @@ impl Network {
             }
         }
         let parameters = Parameters::new(&layers, rng, device)?;
-        Ok(Self { layers, last_reader, parameters })
+        let normalisations = Normalisation::all(&layers);
+        Ok(Self { layers, last_reader, normalisations, parameters })
     }
 
     /// Logits, f32 \[n, classes\], of normalised images, f32 \[n, channels, rows, columns\] in channels-last memory. With running
@@ -56,35 +59,63 @@ impl Network {
     pub fn train(&self, images: &Tensor, kind: Kind) -> Result<(Tensor, Tape), TchError> {
         let mut tape = Tape::new(self.parameters.leaves(kind)?);
         let mut outputs = vec![Some(images.f_to_kind(kind)?)];
+        let has_own = kernels::are_for(kind, images.device());
         for (position, layer) in self.layers.iter().enumerate().skip(1) {
             let input = layer.inputs[0];
-            let of_input = outputs[input].as_ref().expect(KEPT);
-            let output = if let Some(convolution) = winograd::convolution(layer, of_input) {
-                let output = tape.convolve(position, input, convolution, &mut outputs)?;
-                self.read(position, &mut outputs);
-                output
-            } else {
-                tape.computes(position, &layer.inputs, &outputs);
-                let overwrite = self.may_overwrite(input, position) && !tape.is_cut(input);
-                let inputs = self.read(position, &mut outputs);
-                apply(layer, tape.parameters(position), inputs, Statistics::OfBatch, overwrite)?
+            let own = if has_own { self.own(position, &outputs) } else { None };
+            let output = match own {
+                Some(Own::Later) => None,
+                Some(Own::Convolution(convolution)) => {
+                    let output = tape.convolve(position, input, convolution, &mut outputs)?;
+                    self.release(position, &mut outputs);
+                    Some(output)
+                }
+                Some(Own::Normalisation(own)) => {
+                    let images = self.layers[own.batch_norm].inputs[0];
+                    let output = tape.normalise(own, images, own.addend(&self.layers), &mut outputs)?;
+                    own.layers().for_each(|layer| self.release(layer, &mut outputs));
+                    Some(output)
+                }
+                None => {
+                    tape.computes(position, &layer.inputs, &outputs);
+                    let overwrite = self.may_overwrite(input, position) && !tape.is_cut(input);
+                    let inputs = self.read(position, &mut outputs);
+                    let parameters = tape.parameters(position);
+                    Some(apply(layer, parameters, inputs, Statistics::OfBatch, overwrite)?)
+                }
             };
-            outputs.push(Some(output));
+            outputs.push(output);
         }
         Ok((last(outputs).f_to_kind(Kind::Float)?, tape))
+    }
+
+    /// How a layer is computed if not by libtorch.
+    fn own(&self, position: usize, outputs: &[Option<Tensor>]) -> Option<Own> {
+        let normalisation =
+            self.normalisations.iter().find(|own| own.layers().any(|layer| layer == position));
+        if let Some(own) = normalisation {
+            return Some(if own.last == position { Own::Normalisation(*own) } else { Own::Later });
+        }
+        let layer = &self.layers[position];
+        let images = outputs[layer.inputs[0]].as_ref().expect(KEPT);
+        kernels::convolution(layer, images).map(Own::Convolution)
     }
 
     /// The outputs that a layer reads. What no later layer reads is taken out, so that its memory can be overwritten or
     /// given back.
     fn read(&self, position: usize, outputs: &mut [Option<Tensor>]) -> Vec<Tensor> {
         let inputs = self.layers[position].inputs.iter();
-        let read = inputs.map(|input| {
-            let output = &mut outputs[*input];
-            let is_last = self.last_reader[*input] == position;
-            let tensor = if is_last { output.take() } else { output.as_ref().map(Tensor::shallow_clone) };
-            tensor.expect(KEPT)
-        });
-        read.collect()
+        let read = inputs.map(|input| outputs[*input].as_ref().expect(KEPT).shallow_clone()).collect();
+        self.release(position, outputs);
+        read
+    }
+
+    /// Takes out what no layer after the one at `position` reads.
+    fn release(&self, position: usize, outputs: &mut [Option<Tensor>]) {
+        for input in self.layers[position].inputs.iter().filter(|input| self.last_reader[**input] == position)
+        {
+            outputs[*input] = None;
+        }
     }
 
     /// Whether the layer at `reader` may overwrite the output of the one at `input`: no other layer reads it
@@ -93,6 +124,14 @@ impl Network {
         let operation = self.layers[input].operation;
         self.last_reader[input] == reader && matches!(operation, Operation::BatchNorm { .. } | Operation::Add)
     }
+}
+
+/// How a layer is computed that libtorch does not compute.
+enum Own {
+    Convolution(Convolution),
+    Normalisation(Normalisation),
+    /// Together with a later layer.
+    Later,
 }
 
 const KEPT: &str = "a layer reads earlier layers, and they are kept until their last reader";
@@ -228,7 +267,7 @@ mod tests {
         }
     }
 
-    /// In float64 no convolution is this project's own: there libtorch finds all gradients in one go.
+    /// In float64 no layer is this project's own: there libtorch finds all gradients in one go.
     #[test]
     fn gradients_are_those_that_libtorch_finds() {
         let targets = Tensor::from_slice(&[1i64, 7, 3, 3]);
@@ -240,10 +279,12 @@ mod tests {
             }
             let (logits, tape) = network.train(&images(), kind).unwrap();
             assert_eq!((1..network.layers.len()).any(|layer| tape.is_cut(layer)), kind == Kind::Float);
-            tape.backward(&logits.cross_entropy_for_logits(&targets)).unwrap()
+            let gradients = tape.backward(&logits.cross_entropy_for_logits(&targets)).unwrap();
+            (gradients, network.parameters.statistics)
         };
         let specs: Vec<_> = network("357-373-535").layers.iter().flat_map(Layer::tensors).collect();
-        let (own, expected) = (gradients(Kind::Float), gradients(Kind::Double));
+        let ((own, statistics), (expected, of_libtorch)) = (gradients(Kind::Float), gradients(Kind::Double));
+        assert!(statistics.to_kind(Kind::Double).allclose(&of_libtorch, 1e-4, 1e-5, false));
         for (spec, (own, expected)) in specs.iter().zip(own.iter().flatten().zip(expected.iter().flatten())) {
             assert_eq!(
                 (own.is_some(), expected.is_some()),

@@ -1,15 +1,17 @@
-//! Gradients of a network whose convolutions are partly not libtorch's.
+//! Gradients of a network whose layers are partly not libtorch's.
 //!
-//! libtorch keeps account of what it computes itself and finds the gradients of that. At each convolution of
-//! [`crate::winograd`] this account is cut: its inputs, and whatever else a later layer reads, begin anew as tensors without a
+//! libtorch keeps account of what it computes itself and finds the gradients of that. At each layer of
+//! [`crate::kernels`] this account is cut: its inputs, and whatever else a later layer reads, begin anew as tensors without a
 //! past. What lies between two cuts is a segment. Backwards, the gradients with respect to what left a segment are
-//! known when its turn comes, and libtorch carries them to what came into it. A network without such a
-//! convolution is one segment.
+//! known when its turn comes, and libtorch carries them to what came into it. A network without such layers is one segment.
 
 use tch::{TchError, Tensor};
 
+use crate::kernels::tensors::{self as kernels, Normalised, NormalisedGradients};
+use crate::kernels::{BatchNorm, Convolution};
+use crate::network::{EPSILON, STATISTICS_MOMENTUM};
+use crate::normalisation::Normalisation;
 use crate::parameters::flat;
-use crate::winograd::{Convolution, tensors as winograd};
 
 /// What was computed in a forward pass, for the way back.
 pub struct Tape {
@@ -25,6 +27,18 @@ pub struct Tape {
 enum Step {
     Segment(Segment),
     Convolution { layer: usize, input: usize, convolution: Convolution, images: Tensor },
+    Normalisation(Box<NormalisationStep>),
+}
+
+/// A batch norm, and what is needed for its way back.
+struct NormalisationStep {
+    normalisation: Normalisation,
+    /// Layers whose outputs it reads.
+    input: usize,
+    addend: Option<usize>,
+    batch_norm: BatchNorm,
+    images: Tensor,
+    outputs: Tensor,
 }
 
 /// What came into a segment and what left it.
@@ -91,6 +105,43 @@ impl Tape {
         convolution: Convolution,
         outputs: &mut [Option<Tensor>],
     ) -> Result<Tensor, TchError> {
+        self.cut(outputs)?;
+        let images = kept(outputs, input).shallow_clone();
+        let result = kernels::convolve(&convolution, &images, &self.parameters[layer][0])?;
+        self.steps.push(Step::Convolution { layer, input, convolution, images });
+        self.is_cut[layer] = true;
+        result.f_set_requires_grad(true)
+    }
+
+    /// Computes a batch norm that libtorch does not know of, of the output at `input`, with that at `addend` added, and updates its
+    /// running statistics. `outputs` are as in [`Tape::convolve`].
+    pub fn normalise(
+        &mut self,
+        normalisation: Normalisation,
+        input: usize,
+        addend: Option<usize>,
+        outputs: &mut [Option<Tensor>],
+    ) -> Result<Tensor, TchError> {
+        self.cut(outputs)?;
+        let images = kept(outputs, input).shallow_clone();
+        let [scale, shift, mean, variance] = &self.parameters[normalisation.batch_norm][..] else {
+            unreachable!("a batch norm has four tensors");
+        };
+        let of_addend = addend.map(|addend| kept(outputs, addend));
+        let is_rectified = normalisation.is_rectified;
+        let Normalised { outputs, batch_norm } =
+            kernels::normalise(&images, of_addend, [scale, shift], EPSILON, is_rectified)?;
+        kernels::follow(mean, &batch_norm.mean, STATISTICS_MOMENTUM);
+        kernels::follow(variance, &batch_norm.unbiased_variance(), STATISTICS_MOMENTUM);
+        self.is_cut[normalisation.last] = true;
+        let result = outputs.f_detach()?.f_set_requires_grad(true)?;
+        let step = NormalisationStep { normalisation, input, addend, batch_norm, images, outputs };
+        self.steps.push(Step::Normalisation(Box::new(step)));
+        Ok(result)
+    }
+
+    /// Ends the open segment: what was computed in it and is still to be read begins anew.
+    fn cut(&mut self, outputs: &mut [Option<Tensor>]) -> Result<(), TchError> {
         let mut segment = std::mem::take(&mut self.open);
         for (position, output) in outputs.iter_mut().enumerate() {
             let Some(tensor) = output.take_if(|tensor| tensor.requires_grad() && !self.is_cut[position])
@@ -101,13 +152,10 @@ impl Tape {
             segment.outputs.push((position, tensor));
             self.is_cut[position] = true;
         }
-        self.steps.push(Step::Segment(segment));
-        let images =
-            outputs[input].as_ref().expect("a layer's input is kept until it is read").shallow_clone();
-        let result = winograd::forward(&convolution, &images, &self.parameters[layer][0])?;
-        self.steps.push(Step::Convolution { layer, input, convolution, images });
-        self.is_cut[layer] = true;
-        result.f_set_requires_grad(true)
+        if !segment.outputs.is_empty() {
+            self.steps.push(Step::Segment(segment));
+        }
+        Ok(())
     }
 
     /// The gradients of `loss` with respect to the tensors of each layer; none for those that require none.
@@ -131,16 +179,16 @@ impl Tape {
                     gradients.carry(&slopes, &segment.inputs)?;
                 }
                 Step::Convolution { layer, input, convolution, images } => {
-                    let of_output =
-                        gradients.outputs[layer].take().expect("every layer's output has a part in the loss");
+                    let of_output = gradients.take(layer);
                     if images.requires_grad() {
                         let weights = &self.parameters[layer][0];
-                        let of_images = winograd::images_gradient(&convolution, weights, &of_output)?;
+                        let of_images = kernels::images_gradient(&convolution, weights, &of_output)?;
                         gradients.add(Source::Output(input), of_images)?;
                     }
-                    let of_weights = winograd::weights_gradient(&convolution, &images, &of_output)?;
+                    let of_weights = kernels::weights_gradient(&convolution, &images, &of_output)?;
                     gradients.add(Source::Parameter { layer, index: 0 }, of_weights)?;
                 }
+                Step::Normalisation(step) => gradients.of_normalisation(&step)?,
             }
         }
         Ok(gradients.parameters)
@@ -161,6 +209,27 @@ impl Gradients {
         Ok(())
     }
 
+    /// Carries the gradient of a batch norm's output to what the batch norm reads.
+    fn of_normalisation(&mut self, step: &NormalisationStep) -> Result<(), TchError> {
+        let NormalisationStep { normalisation, input, addend, batch_norm, images, outputs } = step;
+        let of_output = self.take(normalisation.last);
+        let NormalisedGradients { images, addend: of_addend, affine } =
+            kernels::normalised_gradients(batch_norm, images, outputs, &of_output, addend.is_some())?;
+        self.add(Source::Output(*input), images)?;
+        for (addend, gradient) in addend.iter().zip(of_addend) {
+            self.add(Source::Output(*addend), gradient)?;
+        }
+        for (index, gradient) in affine.into_iter().enumerate() {
+            self.add(Source::Parameter { layer: normalisation.batch_norm, index }, gradient)?;
+        }
+        Ok(())
+    }
+
+    /// The gradient with respect to a layer's output, which all its readers have added to.
+    fn take(&mut self, layer: usize) -> Tensor {
+        self.outputs[layer].take().expect("every layer's output has a part in the loss")
+    }
+
     fn add(&mut self, source: Source, gradient: Tensor) -> Result<(), TchError> {
         let known = match source {
             Source::Output(layer) => &mut self.outputs[layer],
@@ -172,6 +241,10 @@ impl Gradients {
         });
         Ok(())
     }
+}
+
+fn kept(outputs: &[Option<Tensor>], layer: usize) -> &Tensor {
+    outputs[layer].as_ref().expect("a layer's output is kept until its last reader")
 }
 
 /// A number whose gradient with respect to `output` is `gradient`: libtorch begins with numbers only.

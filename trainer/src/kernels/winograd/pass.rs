@@ -3,9 +3,10 @@
 
 use std::ops::Range;
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
-use super::Convolution;
+use super::super::side_by_side;
+use super::Filter;
 use super::block::Block;
 use super::transform::{Collect, Evaluate, Line, OUTPUTS, Points, Spread};
 
@@ -15,21 +16,21 @@ const BLOCK_VALUES: usize = 96 * 1024;
 const FEWEST_TILES: usize = 16;
 /// The outputs of `images` with `weights` (input channel × row × column × output channel).
 pub fn forward<const PAIRS: usize, const POINTS: usize, const TAPS: usize>(
-    convolution: &Convolution,
+    filter: &Filter,
     points: &Points<PAIRS>,
     images: &[f32],
     weights: &[f32],
     outputs: &mut [f32],
     threads: usize,
 ) {
-    let at_points = weights_at_points::<PAIRS, POINTS, TAPS>(convolution, points, weights);
-    let share = convolution.images.div_ceil(threads.max(1)).max(1);
-    let pixels = share * convolution.height * convolution.width;
+    let at_points = weights_at_points::<PAIRS, POINTS, TAPS>(filter, points, weights);
+    let share = filter.images.div_ceil(threads.max(1)).max(1);
+    let pixels = share * filter.height * filter.width;
     let parts = images
-        .chunks(pixels * convolution.input_channels)
-        .zip(outputs.chunks_mut(pixels * convolution.output_channels));
+        .chunks(pixels * filter.input_channels)
+        .zip(outputs.chunks_mut(pixels * filter.output_channels));
     let work = parts.map(|(images, outputs)| Forward::<PAIRS, POINTS> {
-        tiles: Tiles::new(convolution, images.len() / convolution.input_channels),
+        tiles: Tiles::new(filter, images.len() / filter.input_channels),
         points,
         images,
         weights: &at_points,
@@ -40,44 +41,30 @@ pub fn forward<const PAIRS: usize, const POINTS: usize, const TAPS: usize>(
 
 /// The gradient with respect to the weights, input channel × row × column × output channel.
 pub fn weights_gradient<const PAIRS: usize, const POINTS: usize, const TAPS: usize>(
-    convolution: &Convolution,
+    filter: &Filter,
     points: &Points<PAIRS>,
     images: &[f32],
     outputs_gradient: &[f32],
     threads: usize,
 ) -> Vec<f32> {
-    let share = convolution.images.div_ceil(threads.max(1)).max(1);
-    let pixels = share * convolution.height * convolution.width;
+    let share = filter.images.div_ceil(threads.max(1)).max(1);
+    let pixels = share * filter.height * filter.width;
     let parts = images
-        .chunks(pixels * convolution.input_channels)
-        .zip(outputs_gradient.chunks(pixels * convolution.output_channels));
+        .chunks(pixels * filter.input_channels)
+        .zip(outputs_gradient.chunks(pixels * filter.output_channels));
     let work = parts.map(|(images, outputs_gradient)| WeightsGradient::<PAIRS, POINTS> {
-        tiles: Tiles::new(convolution, images.len() / convolution.input_channels),
+        tiles: Tiles::new(filter, images.len() / filter.input_channels),
         points,
         images,
         outputs_gradient,
     });
-    let mut sums = vec![0.0; POINTS * POINTS * convolution.input_channels * convolution.output_channels];
+    let mut sums = vec![0.0; POINTS * POINTS * filter.input_channels * filter.output_channels];
     for part in side_by_side(work) {
         for (sum, value) in sums.iter_mut().zip(part) {
             *sum += value;
         }
     }
-    weights_from_points::<PAIRS, POINTS, TAPS>(convolution, points, &sums)
-}
-
-/// Does all of `work`, each piece in a thread of its own.
-fn side_by_side<W: WithSimd<Output: Send> + Send>(work: impl Iterator<Item = W>) -> Vec<W::Output> {
-    let arch = Arch::new();
-    let mut work: Vec<W> = work.collect();
-    let Some(last) = work.pop() else { return vec![] };
-    std::thread::scope(|scope| {
-        let others: Vec<_> =
-            work.into_iter().map(|piece| scope.spawn(move || arch.dispatch(piece))).collect();
-        let last = arch.dispatch(last);
-        let done = others.into_iter().map(|thread| thread.join().expect("a pass over tiles does not panic"));
-        done.chain([last]).collect()
-    })
+    weights_from_points::<PAIRS, POINTS, TAPS>(filter, points, &sums)
 }
 
 /// Where the tiles of some images lie.
@@ -95,8 +82,8 @@ struct Tiles {
 }
 
 impl Tiles {
-    fn new(convolution: &Convolution, pixels: usize) -> Self {
-        let Convolution { height, width, input_channels, output_channels, kernel, .. } = *convolution;
+    fn new(filter: &Filter, pixels: usize) -> Self {
+        let Filter { height, width, input_channels, output_channels, kernel, .. } = *filter;
         let across = width.div_ceil(OUTPUTS);
         let of_image = across * height.div_ceil(OUTPUTS);
         let count = pixels / (height * width) * of_image;
@@ -306,13 +293,13 @@ impl<const PAIRS: usize, const POINTS: usize> WithSimd for WeightsGradient<'_, P
 
 /// G g Gᵀ for each pair of channels: point × input channel × output channel.
 fn weights_at_points<const PAIRS: usize, const POINTS: usize, const TAPS: usize>(
-    convolution: &Convolution,
+    filter: &Filter,
     points: &Points<PAIRS>,
     weights: &[f32],
 ) -> Vec<f32> {
     let of_taps = points.of_taps::<POINTS, TAPS>();
-    let outputs = convolution.output_channels;
-    let pairs = convolution.input_channels * outputs;
+    let outputs = filter.output_channels;
+    let pairs = filter.input_channels * outputs;
     let mut at_points = vec![0.0; POINTS * POINTS * pairs];
     let mut rows = vec![0.0; POINTS * TAPS * outputs];
     for (input, weights) in weights.chunks_exact(TAPS * TAPS * outputs).enumerate() {
@@ -336,13 +323,13 @@ fn weights_at_points<const PAIRS: usize, const POINTS: usize, const TAPS: usize>
 
 /// Gᵀ u G for each pair of channels: what [`weights_at_points`] does, transposed.
 fn weights_from_points<const PAIRS: usize, const POINTS: usize, const TAPS: usize>(
-    convolution: &Convolution,
+    filter: &Filter,
     points: &Points<PAIRS>,
     at_points: &[f32],
 ) -> Vec<f32> {
     let of_taps = points.of_taps::<POINTS, TAPS>();
-    let outputs = convolution.output_channels;
-    let pairs = convolution.input_channels * outputs;
+    let outputs = filter.output_channels;
+    let pairs = filter.input_channels * outputs;
     let mut weights = vec![0.0; TAPS * TAPS * pairs];
     let mut rows = vec![0.0; POINTS * TAPS * outputs];
     for (input, weights) in weights.chunks_exact_mut(TAPS * TAPS * outputs).enumerate() {

@@ -7,9 +7,6 @@ use pulp::{Simd, bytemuck};
 const ROWS: usize = 4;
 const VECTORS: usize = 2;
 
-/// Channels come in multiples of this: of any processor's vectors, and of [`VECTORS`] of them.
-pub const CHANNELS: usize = 16;
-
 /// The values of some tiles: tile × vector of channels × point. So a transform, which makes all points of a vector,
 /// writes to one place.
 pub struct Block<S: Simd> {

@@ -8,19 +8,19 @@ use super::Convolution;
 
 /// Calls `visit` with the positions of an image's value, a weight and an output that belong together.
 fn visit(convolution: &Convolution, mut visit: impl FnMut(usize, usize, usize)) {
-    let Convolution { images, height, width, input_channels, output_channels, kernel } = *convolution;
+    let Convolution { images, height, width, input_channels, output_channels, kernel, stride } = *convolution;
     for image in 0..images {
         for (row, column) in (0..height).flat_map(|row| (0..width).map(move |column| (row, column))) {
             for (down, right) in (0..kernel).flat_map(|down| (0..kernel).map(move |right| (down, right))) {
-                let (y, x) =
-                    ((row + down).wrapping_sub(kernel / 2), (column + right).wrapping_sub(kernel / 2));
-                if y >= height || x >= width {
+                let along = |output: usize, tap: usize| (output * stride + tap).wrapping_sub(kernel / 2);
+                let (y, x) = (along(row, down), along(column, right));
+                if y >= stride * height || x >= stride * width {
                     continue;
                 }
                 for output in 0..output_channels {
                     for input in 0..input_channels {
                         visit(
-                            ((image * height + y) * width + x) * input_channels + input,
+                            ((image * stride * height + y) * stride * width + x) * input_channels + input,
                             ((output * kernel + down) * kernel + right) * input_channels + input,
                             ((image * height + row) * width + column) * output_channels + output,
                         );
@@ -42,22 +42,25 @@ fn assert_near(values: &[f32], expected: &[f64], what: &str) {
 #[test]
 fn outputs_and_gradients_are_those_of_the_definition() {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    for (kernel, height, width, input_channels, output_channels) in [
-        (3, 8, 8, 16, 32),
-        (3, 7, 5, 32, 16),
-        (5, 8, 12, 16, 16),
-        (5, 1, 3, 16, 16),
-        (7, 8, 8, 48, 16),
-        (7, 10, 6, 16, 32),
+    for (kernel, stride, height, width, input_channels, output_channels) in [
+        (3, 1, 8, 8, 16, 32),
+        (3, 1, 7, 5, 32, 16),
+        (5, 1, 8, 12, 16, 16),
+        (5, 1, 1, 3, 16, 16),
+        (7, 1, 8, 8, 48, 16),
+        (7, 1, 10, 6, 16, 32),
+        (5, 2, 4, 4, 16, 32),
+        (7, 2, 5, 3, 32, 16),
+        (7, 2, 1, 8, 16, 16),
     ] {
         for threads in [1, 2] {
             let convolution =
-                Convolution { images: 3, height, width, input_channels, output_channels, kernel };
+                Convolution { images: 3, height, width, input_channels, output_channels, kernel, stride };
             let what = format!("{convolution:?}, {threads} threads");
             let mut random =
                 |count: usize| -> Vec<f32> { (0..count).map(|_| rng.random_range(-1.0..1.0)).collect() };
             let pixels = 3 * height * width;
-            let images = random(pixels * input_channels);
+            let images = random(pixels * stride * stride * input_channels);
             let weights = random(kernel * kernel * input_channels * output_channels);
             let slope = random(pixels * output_channels);
             let mut expected = [vec![0.0; slope.len()], vec![0.0; images.len()], vec![0.0; weights.len()]];
@@ -81,10 +84,19 @@ fn outputs_and_gradients_are_those_of_the_definition() {
 
 #[test]
 fn other_kernels_and_channels_are_not_supported() {
-    let convolution =
-        Convolution { images: 1, height: 8, width: 8, input_channels: 16, output_channels: 16, kernel: 3 };
+    let channels = 16;
+    let convolution = Convolution {
+        images: 1,
+        height: 8,
+        width: 8,
+        input_channels: channels,
+        output_channels: channels,
+        kernel: 3,
+        stride: 1,
+    };
     assert!(convolution.is_supported());
     assert!(!Convolution { kernel: 1, ..convolution }.is_supported());
+    assert!(!Convolution { stride: 2, ..convolution }.is_supported());
     assert!(!Convolution { input_channels: 3, ..convolution }.is_supported());
     assert!(!Convolution { output_channels: 24, ..convolution }.is_supported());
 }
