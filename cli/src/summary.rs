@@ -2,7 +2,7 @@
 
 use mfactor::Trial;
 use mfactor::trial::best;
-use search::study::BASELINE;
+use search::study::{BASELINE, GIVEN};
 use search::{Baselines, StudyRecord};
 use serde::Serialize;
 
@@ -27,10 +27,13 @@ struct StrategySummary {
 impl Summary {
     /// Summarises a study.
     pub fn of(record: &StudyRecord) -> Self {
-        let strategies = record.config.strategies.iter().map(|kind| {
-            let trials = record.of(&kind.to_string());
+        let config = &record.config;
+        let given = (!config.architectures.is_empty()).then_some(GIVEN);
+        let names = given.into_iter().chain(config.strategies.iter().map(|kind| kind.name()));
+        let strategies = names.map(|name| {
+            let trials = record.of(name);
             StrategySummary {
-                strategy: kind.to_string(),
+                strategy: name.to_owned(),
                 trials: trials.iter().filter(|trial| trial.is_finished()).count(),
                 failed: trials.iter().filter(|trial| trial.failure.is_some()).count(),
                 best: best(trials).cloned(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use mfactor::dataset::DataSet;
 use mfactor::objective::check_alpha;
-use mfactor::{Error, Recipe, Result, SearchSpace, files};
+use mfactor::{Architecture, Error, Recipe, Result, SearchSpace, files};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -31,7 +31,10 @@ pub struct StudyConfig {
     pub tool: String,
     /// Name: 1 to 64 letters, digits, '-', '_' or '.'. Optuna's studies are called `<name>-<strategy>`.
     pub name: String,
-    /// Strategies, which run one after another.
+    /// Architectures that are trained before all strategies, as the trials of [`GIVEN`](crate::study::GIVEN).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub architectures: Vec<Architecture>,
+    /// Strategies, which run one after another; may be none where there are `architectures`.
     #[serde(default = "default_strategies")]
     pub strategies: Vec<StrategyKind>,
     /// Trials of each strategy.
@@ -170,6 +173,7 @@ impl StudyConfig {
             schema: SCHEMA,
             tool: mfactor::version(),
             name: name.into(),
+            architectures: Vec::new(),
             strategies: default_strategies(),
             trials: default_trials(),
             seed: 0,
@@ -212,10 +216,14 @@ impl StudyConfig {
         let is_name = (1..=64).contains(&self.name.len()) && self.name.chars().all(allowed);
         check("schema", self.schema == SCHEMA, &format!("is {}; this version reads {SCHEMA}", self.schema))?;
         check("name", is_name, "must have 1 to 64 letters, digits, '-', '_' or '.'")?;
-        check("strategies", !self.strategies.is_empty(), "must name a strategy")?;
-        let is_twice = |(position, kind)| self.strategies[..position].contains(kind);
-        let twice = self.strategies.iter().enumerate().any(is_twice);
-        check("strategies", !twice, "must not name a strategy twice")?;
+        let is_work = !self.strategies.is_empty() || !self.architectures.is_empty();
+        check("strategies", is_work, "must name a strategy, for no architectures are given")?;
+        check("strategies", is_unique(&self.strategies), "must not name a strategy twice")?;
+        for architecture in &self.architectures {
+            let problem = |error: Error| Error::input(format!("{subject}, architectures"), error);
+            self.space.check(architecture).map_err(problem)?;
+        }
+        check("architectures", is_unique(&self.architectures), "must not name an architecture twice")?;
         check("trials", (1..=1_000_000).contains(&self.trials), "must be from 1 to 1000000")?;
         check("seed", i64::try_from(self.seed).is_ok(), "must be below 2^63")?;
         check("alpha", check_alpha(self.alpha).is_ok(), "must be a finite number above 0")?;
@@ -287,6 +295,10 @@ impl StudyConfig {
     }
 }
 
+fn is_unique<T: PartialEq>(list: &[T]) -> bool {
+    list.iter().enumerate().all(|(position, item)| !list[..position].contains(item))
+}
+
 /// The schema is judged before all else: a file of another version has other keys.
 fn check_schema(text: &str, path: &Path) -> Result<()> {
     #[derive(Deserialize)]
@@ -346,6 +358,8 @@ mod tests {
             ("strategies = [\"annealing\"]", "random, evolution, tpe, rl"),
             ("strategies = [\"tpe\", \"tpe\"]", "strategies"),
             ("strategies = []", "strategies"),
+            ("architectures = [\"333-333-332\"]", "architectures"),
+            ("architectures = [\"333-333-333\", \"333-333-333\"]", "twice"),
             ("trial_timeout_seconds = 0", "trial_timeout_seconds"),
             ("evaluator = { kind = \"constant\", accuracy = 2.0 }", "evaluator.accuracy"),
             ("evaluator = { kind = \"constant\", acuracy = 0.5 }", "acuracy"),

@@ -1,5 +1,6 @@
 //! Strategies: who proposes the next architecture. They know neither evaluators nor the study.
 
+mod given;
 mod history;
 mod policy_rl;
 mod random;
@@ -14,6 +15,7 @@ use mfactor::{Architecture, Error, Result, SearchSpace, Trial};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+pub use given::Given;
 pub use policy_rl::PolicyRl;
 pub use random::Random;
 pub use regularized_evolution::RegularizedEvolution;

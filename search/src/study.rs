@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::config::StudyConfig;
 use crate::journal::{self, Attributes, Journal};
 use crate::lock::StudyLock;
-use crate::strategies::Smallest;
+use crate::strategies::{Given, Smallest};
 use crate::track::{Terms, Track};
 
 pub use record::{Baselines, RandomBaseline, StudyRecord};
@@ -25,6 +25,8 @@ pub const CONFIG_FILE: &str = "study.toml";
 pub const JOURNAL_FILE: &str = "journal.log";
 /// What stands for the strategy in the trial that measures the smallest architecture.
 pub const BASELINE: &str = "baseline";
+/// What stands for the strategy in the trials of architectures that the configuration names.
+pub const GIVEN: &str = "given";
 /// Attribute of Optuna's studies: the versions of this tool that wrote to them, in order.
 const VERSIONS: &str = "versions";
 
@@ -39,7 +41,8 @@ pub struct Study {
     config: StudyConfig,
     terms: Terms,
     journal: Journal,
-    /// The baseline where there is one, then the strategies in the order of the configuration.
+    /// The baseline and the given architectures where there are any, then the strategies in the order of the
+    /// configuration.
     tracks: Vec<Track>,
     /// Optuna's study of each track.
     optuna_studies: Vec<usize>,
@@ -88,6 +91,10 @@ impl Study {
         let mut tracks = Vec::new();
         if config.baseline {
             tracks.push(Track::new(BASELINE, Box::new(Smallest), of(BASELINE)));
+        }
+        if !config.architectures.is_empty() {
+            let given = Given { architectures: config.architectures.clone() };
+            tracks.push(Track::new(GIVEN, Box::new(given), of(GIVEN)));
         }
         let strategies = config.strategies.iter();
         tracks.extend(strategies.map(|kind| Track::new(kind.name(), kind.build(), of(kind.name()))));

@@ -27,11 +27,16 @@ Examples:
   mfactor search --data digits --epochs 3 --trials 12 --out runs/first
   mfactor search --data cifar10 --workers auto --prune --out runs/cifar10
   mfactor search --evaluator constant:0.75 --trials 50     a dry run, without libtorch
-  mfactor search --resume --out runs/first")]
+  mfactor search --resume --out runs/first
+  mfactor search --architecture 353-533-333,333-333-333 --epochs 30 --data cifar10 --out runs/final
+                                                           no search: train what was found, for longer")]
 pub struct Search {
     /// Strategies: random, evolution, tpe, rl, several with commas between, or all
     #[arg(long, value_name = "NAME")]
     strategy: Option<String>,
+    /// Train these architectures, several with commas between; without --strategy, nothing is searched
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    architecture: Vec<String>,
     /// Trials of each strategy [default: 50]
     #[arg(long, value_name = "N")]
     trials: Option<u64>,
@@ -152,6 +157,10 @@ impl Search {
 
     /// Lays the options that were given over a configuration.
     fn lay_over(&self, config: &mut StudyConfig) -> anyhow::Result<()> {
+        if !self.architecture.is_empty() {
+            config.architectures = self.architecture.iter().map(|id| id.parse()).collect::<Result<_, _>>()?;
+            config.strategies.clear();
+        }
         if let Some(strategy) = &self.strategy {
             config.strategies = StrategyKind::parse_list(strategy)?;
         }

@@ -1,7 +1,7 @@
 //! Where a running study stands: how much is done, and how long the rest may take.
 
 use super::run::Next;
-use super::{BASELINE, Study};
+use super::{BASELINE, GIVEN, Study};
 use crate::events::Place;
 use crate::track::Track;
 
@@ -15,7 +15,11 @@ pub(super) struct Clock {
 impl Study {
     /// Trials that a track was asked for.
     pub(super) fn asked_of(&self, track: &Track) -> u64 {
-        if track.name() == BASELINE { 1 } else { self.config.trials }
+        match track.name() {
+            BASELINE => 1,
+            GIVEN => self.config.architectures.len() as u64,
+            _ => self.config.trials,
+        }
     }
 
     /// The place of a trial, with the time left if the trial is running and its clock known, or has ended.

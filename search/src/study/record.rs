@@ -12,7 +12,7 @@ use crate::strategies::StrategyKind;
 pub struct StudyRecord {
     /// The configuration.
     pub config: StudyConfig,
-    /// Trials of the baseline and of all strategies, by id.
+    /// Trials of the baseline, of given architectures and of all strategies, by id.
     pub trials: Vec<Trial>,
 }
 
@@ -38,7 +38,7 @@ pub struct RandomBaseline {
 }
 
 impl StudyRecord {
-    /// The trials of one strategy, or of [`BASELINE`], by number.
+    /// The trials of one strategy, or of [`BASELINE`] or [`GIVEN`](super::GIVEN), by number.
     pub fn of(&self, strategy: &str) -> Vec<&Trial> {
         self.trials.iter().filter(|trial| trial.strategy == strategy).collect()
     }

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use mfactor::{Error, TrialState, exit};
+use mfactor::{Architecture, Error, TrialState, exit};
 use search::config::{DataSource, EvaluatorConfig, StudyConfig};
 use search::evaluators::TrainerCommand;
-use search::study::{BASELINE, JOURNAL_FILE, trial_folder};
+use search::study::{BASELINE, GIVEN, JOURNAL_FILE, trial_folder};
 use search::{Evaluator, Failure, Outcome, Report, StrategyKind, Study, StudyEvent, Verdict};
 use serde_json::Value;
 
@@ -82,6 +82,25 @@ fn a_study_of_all_strategies_is_written_as_it_is_remembered() {
     assert_eq!([strategies[0], strategies[1], strategies[24]], [BASELINE, "random", "rl"]);
     assert_eq!(record.trials[0].architecture, record.config.space.smallest());
     assert_eq!(record.of("tpe").iter().map(|trial| trial.number).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn given_architectures_are_trained_in_their_order_before_any_strategy() {
+    let given: Vec<Architecture> = ["777-333-333", "333-333-353"].map(|id| id.parse().unwrap()).to_vec();
+    for (strategies, total) in [(vec![], 3), (vec![StrategyKind::Tpe], 5)] {
+        let folder = tempfile::tempdir().unwrap();
+        let config = StudyConfig { architectures: given.clone(), strategies, ..config("tpe", 2) };
+        let mut study = Study::create(folder.path(), config.clone()).unwrap();
+        let events = finish(&mut study, &mut Pretend::default());
+        assert!(matches!(&events[0], StudyEvent::Started { place } if place.planned == total));
+        let record = Study::read(folder.path()).unwrap();
+        assert_eq!(record.trials.len() as u64, total);
+        assert_eq!((&record.trials[0].strategy[..], &record.trials[1].strategy[..]), (BASELINE, GIVEN));
+        let trained: Vec<_> = record.of(GIVEN).iter().map(|trial| trial.architecture.clone()).collect();
+        assert_eq!(trained, given);
+        let fewer = StudyConfig { architectures: given[..1].to_vec(), ..config };
+        assert!(error_of(study.reconcile(&fewer)).to_string().contains("architectures"));
+    }
 }
 
 #[test]
