@@ -9,7 +9,7 @@ use tch::{Device, Kind, TchError, Tensor};
 use crate::kernels::{Convolution, tensors as kernels};
 use crate::normalisation::Normalisation;
 use crate::parameters::Parameters;
-use crate::tape::Tape;
+use crate::tape::{Tape, kept};
 
 /// What is added to a variance before its root is taken.
 pub const EPSILON: f64 = 1e-5;
@@ -71,8 +71,7 @@ impl Network {
                     Some(output)
                 }
                 Some(Own::Normalisation(own)) => {
-                    let images = self.layers[own.batch_norm].inputs[0];
-                    let output = tape.normalise(own, images, own.addend(&self.layers), &mut outputs)?;
+                    let output = tape.normalise(own, &mut outputs)?;
                     own.layers().for_each(|layer| self.release(layer, &mut outputs));
                     Some(output)
                 }
@@ -97,7 +96,7 @@ impl Network {
             return Some(if own.last == position { Own::Normalisation(*own) } else { Own::Later });
         }
         let layer = &self.layers[position];
-        let images = outputs[layer.inputs[0]].as_ref().expect(KEPT);
+        let images = kept(outputs, layer.inputs[0]);
         kernels::convolution(layer, images).map(Own::Convolution)
     }
 
@@ -105,7 +104,7 @@ impl Network {
     /// given back.
     fn read(&self, position: usize, outputs: &mut [Option<Tensor>]) -> Vec<Tensor> {
         let inputs = self.layers[position].inputs.iter();
-        let read = inputs.map(|input| outputs[*input].as_ref().expect(KEPT).shallow_clone()).collect();
+        let read = inputs.map(|input| kept(outputs, *input).shallow_clone()).collect();
         self.release(position, outputs);
         read
     }
@@ -133,8 +132,6 @@ enum Own {
     /// Together with a later layer.
     Later,
 }
-
-const KEPT: &str = "a layer reads earlier layers, and they are kept until their last reader";
 
 fn last(mut outputs: Vec<Option<Tensor>>) -> Tensor {
     outputs.pop().flatten().expect("the last layer's output is read by no other")

@@ -10,12 +10,23 @@ use crate::kernels::BatchNorm;
 pub struct Normalisation {
     /// Position of the batch norm.
     pub batch_norm: usize,
-    /// Position of an addition whose one input it is.
-    pub addition: Option<usize>,
+    /// Position of the layer that it normalises.
+    pub input: usize,
+    /// An addition whose one input it is.
+    pub addition: Option<Addition>,
     /// Whether the last layer is a rectification.
     pub is_rectified: bool,
     /// Position of the last layer, whose output is that of all.
     pub last: usize,
+}
+
+/// An addition to a batch norm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Addition {
+    /// Its position.
+    pub layer: usize,
+    /// Position of the layer that it adds.
+    pub addend: usize,
 }
 
 impl Normalisation {
@@ -28,12 +39,19 @@ impl Normalisation {
             {
                 continue;
             }
-            let mut own = Self { batch_norm: position, addition: None, is_rectified: false, last: position };
+            let mut own = Self {
+                batch_norm: position,
+                input: layer.inputs[0],
+                addition: None,
+                is_rectified: false,
+                last: position,
+            };
             // Of an addition's two inputs the first is computed with it.
-            let is_taken = |addition| found.iter().any(|other| other.addition == Some(addition));
-            if let Some(next) = only_reader(layers, own.last, Operation::Add).filter(|next| !is_taken(*next))
+            let is_free = |next: &usize| found.iter().all(|other| other.sum() != Some(*next));
+            if let Some(next) = only_reader(layers, own.last, Operation::Add).filter(is_free)
+                && let Some(addend) = layers[next].inputs.iter().find(|input| **input != position)
             {
-                (own.addition, own.last) = (Some(next), next);
+                (own.addition, own.last) = (Some(Addition { layer: next, addend: *addend }), next);
             }
             if let Some(next) = only_reader(layers, own.last, Operation::Relu) {
                 (own.is_rectified, own.last) = (true, next);
@@ -46,13 +64,16 @@ impl Normalisation {
     /// Positions of its layers.
     pub fn layers(&self) -> impl Iterator<Item = usize> {
         let rectification = self.is_rectified.then_some(self.last);
-        [self.batch_norm].into_iter().chain(self.addition).chain(rectification)
+        [self.batch_norm].into_iter().chain(self.sum()).chain(rectification)
     }
 
-    /// Position of what the addition adds to the batch norm.
-    pub fn addend(&self, layers: &[Layer]) -> Option<usize> {
-        let inputs = &layers[self.addition?].inputs;
-        inputs.iter().copied().find(|input| *input != self.batch_norm)
+    /// Position of what the addition adds.
+    pub fn addend(&self) -> Option<usize> {
+        self.addition.map(|addition| addition.addend)
+    }
+
+    fn sum(&self) -> Option<usize> {
+        self.addition.map(|addition| addition.layer)
     }
 }
 
@@ -91,7 +112,7 @@ mod tests {
         assert!(names.contains(&vec!["stage2.block1.bn2", "stage2.block1.add", "stage2.block1.relu2"]));
         assert!(names.contains(&vec!["stage2.block1.shortcut.bn"]));
         for one in found.iter().filter(|one| one.addition.is_some()) {
-            assert!(one.addend(&layers).is_some_and(|addend| addend < one.last && addend != one.batch_norm));
+            assert!(one.addend().is_some_and(|addend| addend < one.last && addend != one.batch_norm));
         }
     }
 }

@@ -33,9 +33,6 @@ enum Step {
 /// A batch norm, and what is needed for its way back.
 struct NormalisationStep {
     normalisation: Normalisation,
-    /// Layers whose outputs it reads.
-    input: usize,
-    addend: Option<usize>,
     batch_norm: BatchNorm,
     images: Tensor,
     outputs: Tensor,
@@ -113,29 +110,26 @@ impl Tape {
         result.f_set_requires_grad(true)
     }
 
-    /// Computes a batch norm that libtorch does not know of, of the output at `input`, with that at `addend` added, and updates its
-    /// running statistics. `outputs` are as in [`Tape::convolve`].
+    /// Computes a batch norm that libtorch does not know of, and updates its running statistics. `outputs` are as in [`Tape::convolve`].
     pub fn normalise(
         &mut self,
         normalisation: Normalisation,
-        input: usize,
-        addend: Option<usize>,
         outputs: &mut [Option<Tensor>],
     ) -> Result<Tensor, TchError> {
         self.cut(outputs)?;
-        let images = kept(outputs, input).shallow_clone();
+        let images = kept(outputs, normalisation.input).shallow_clone();
         let [scale, shift, mean, variance] = &self.parameters[normalisation.batch_norm][..] else {
             unreachable!("a batch norm has four tensors");
         };
-        let of_addend = addend.map(|addend| kept(outputs, addend));
+        let addend = normalisation.addend().map(|addend| kept(outputs, addend));
         let is_rectified = normalisation.is_rectified;
         let Normalised { outputs, batch_norm } =
-            kernels::normalise(&images, of_addend, [scale, shift], EPSILON, is_rectified)?;
+            kernels::normalise(&images, addend, [scale, shift], EPSILON, is_rectified)?;
         kernels::follow(mean, &batch_norm.mean, STATISTICS_MOMENTUM);
         kernels::follow(variance, &batch_norm.unbiased_variance(), STATISTICS_MOMENTUM);
         self.is_cut[normalisation.last] = true;
         let result = outputs.f_detach()?.f_set_requires_grad(true)?;
-        let step = NormalisationStep { normalisation, input, addend, batch_norm, images, outputs };
+        let step = NormalisationStep { normalisation, batch_norm, images, outputs };
         self.steps.push(Step::Normalisation(Box::new(step)));
         Ok(result)
     }
@@ -211,13 +205,14 @@ impl Gradients {
 
     /// Carries the gradient of a batch norm's output to what the batch norm reads.
     fn of_normalisation(&mut self, step: &NormalisationStep) -> Result<(), TchError> {
-        let NormalisationStep { normalisation, input, addend, batch_norm, images, outputs } = step;
+        let NormalisationStep { normalisation, batch_norm, images, outputs } = step;
         let of_output = self.take(normalisation.last);
+        let addend = normalisation.addend();
         let NormalisedGradients { images, addend: of_addend, affine } =
             kernels::normalised_gradients(batch_norm, images, outputs, &of_output, addend.is_some())?;
-        self.add(Source::Output(*input), images)?;
-        for (addend, gradient) in addend.iter().zip(of_addend) {
-            self.add(Source::Output(*addend), gradient)?;
+        self.add(Source::Output(normalisation.input), images)?;
+        for (addend, gradient) in addend.into_iter().zip(of_addend) {
+            self.add(Source::Output(addend), gradient)?;
         }
         for (index, gradient) in affine.into_iter().enumerate() {
             self.add(Source::Parameter { layer: normalisation.batch_norm, index }, gradient)?;
@@ -243,7 +238,8 @@ impl Gradients {
     }
 }
 
-fn kept(outputs: &[Option<Tensor>], layer: usize) -> &Tensor {
+/// The output of a layer that is still to be read.
+pub fn kept(outputs: &[Option<Tensor>], layer: usize) -> &Tensor {
     outputs[layer].as_ref().expect("a layer's output is kept until its last reader")
 }
 

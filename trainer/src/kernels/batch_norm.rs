@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd, bytemuck};
 
-use super::{CHANNELS, side_by_side};
+use super::{CHANNELS, share, side_by_side};
 
 /// Pixels at once: as many as the processor's nearest cache holds of three tensors with 64 channels.
 const PIXELS: usize = 32;
@@ -21,7 +21,7 @@ pub struct BatchNorm {
     /// Mean of each channel.
     pub mean: Vec<f32>,
     /// Variance of each channel: the mean square of the distances from the mean.
-    pub variance: Vec<f32>,
+    variance: Vec<f32>,
     inverse_deviation: Vec<f32>,
     scale: Vec<f32>,
     shift: Vec<f32>,
@@ -181,7 +181,7 @@ impl BatchNorm {
 
 /// The values that each thread works on: whole pixels.
 fn shares(pixels: usize, channels: usize, threads: usize) -> impl Iterator<Item = Range<usize>> {
-    let share = pixels.div_ceil(threads.max(1));
+    let share = share(pixels, threads);
     let range = move |first: usize| first * channels..(first + share).min(pixels) * channels;
     (0..pixels).step_by(share).map(range)
 }

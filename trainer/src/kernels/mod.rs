@@ -21,6 +21,11 @@ fn has_vectors() -> bool {
     !matches!(Arch::new(), Arch::Scalar)
 }
 
+/// How many of `count` each thread works on, the last one perhaps on fewer.
+fn share(count: usize, threads: usize) -> usize {
+    count.div_ceil(threads.max(1)).max(1)
+}
+
 /// Does all of `work`, each piece in a thread of its own.
 fn side_by_side<W: WithSimd<Output: Send> + Send>(work: impl Iterator<Item = W>) -> Vec<W::Output> {
     let arch = Arch::new();

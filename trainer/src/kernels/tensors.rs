@@ -8,9 +8,9 @@ use tch::{Device, Kind, TchError, Tensor};
 use super::batch_norm::AffineGradient;
 use super::{BatchNorm, Convolution};
 
-/// Whether layers can be computed here, given the kind of number and the device of the training.
+/// Whether layers that are supported can be computed here, given the kind of number and the device of the training.
 pub fn are_for(kind: Kind, device: Device) -> bool {
-    kind == Kind::Float && device == Device::Cpu && super::has_vectors()
+    kind == Kind::Float && device == Device::Cpu
 }
 
 /// The layer as a convolution that can be computed here, for images of this shape, if it is one.

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
-use super::super::side_by_side;
+use super::super::{share, side_by_side};
 use super::Filter;
 use super::block::Block;
 use super::transform::{Collect, Evaluate, Line, OUTPUTS, Points, Spread};
@@ -24,7 +24,7 @@ pub fn forward<const PAIRS: usize, const POINTS: usize, const TAPS: usize>(
     threads: usize,
 ) {
     let at_points = weights_at_points::<PAIRS, POINTS, TAPS>(filter, points, weights);
-    let share = filter.images.div_ceil(threads.max(1)).max(1);
+    let share = share(filter.images, threads);
     let pixels = share * filter.height * filter.width;
     let parts = images
         .chunks(pixels * filter.input_channels)
@@ -47,7 +47,7 @@ pub fn weights_gradient<const PAIRS: usize, const POINTS: usize, const TAPS: usi
     outputs_gradient: &[f32],
     threads: usize,
 ) -> Vec<f32> {
-    let share = filter.images.div_ceil(threads.max(1)).max(1);
+    let share = share(filter.images, threads);
     let pixels = share * filter.height * filter.width;
     let parts = images
         .chunks(pixels * filter.input_channels)
