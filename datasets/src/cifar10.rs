@@ -9,7 +9,7 @@ use std::time::Duration;
 use flate2::read::GzDecoder;
 use md5::{Digest, Md5};
 use mfactor::dataset::{CIFAR10_FOLDER, DataSet, Manifest, RecordFile};
-use mfactor::{Error, Result};
+use mfactor::{Error, Result, files};
 use tempfile::NamedTempFile;
 
 use crate::{FetchOptions, Progress};
@@ -44,11 +44,8 @@ pub fn fetch(
     }
     fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
     let url = options.url.as_deref().unwrap_or(URL);
-    let mut archive = tempfile::Builder::new()
-        .prefix(".mfactor-")
-        .suffix(".tmp")
-        .tempfile_in(folder)
-        .map_err(Error::io("write", folder))?;
+    files::collect(folder);
+    let mut archive = files::draft(folder).map_err(Error::io("write", folder))?;
     let md5 = download(url, &mut archive, on_progress)?;
     let expected = options.md5.as_deref().unwrap_or(MD5);
     if !md5.eq_ignore_ascii_case(expected) {

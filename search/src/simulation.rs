@@ -49,13 +49,14 @@ fn simulate_on(
     let mut overhead = Duration::ZERO;
     for number in 0..trials {
         let begin = Instant::now();
-        let Some(trial) = track.ask(number, terms) else { break };
+        let Some(trial) = track.ask(terms) else { break };
+        let trial = Trial { id: number, ..trial };
         overhead += begin.elapsed();
         let answer = accuracy(&trial).map(|accuracy| Evaluation { accuracy, seconds: 0.0, images: 0 });
         let answer = answer.map_err(Failure::Trial);
         let begin = Instant::now();
         track.add(trial);
-        track.end(track.tell(number as usize, answer, terms));
+        track.replace(track.tell(number as usize, answer, terms));
         overhead += begin.elapsed();
     }
     Ok(Simulation { trials: track.into_trials(), overhead })

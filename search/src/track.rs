@@ -98,8 +98,8 @@ impl Track {
         self.exhausted
     }
 
-    /// A new trial with this `id`, for [`Track::add`]; `None` if the strategy has nothing more to propose.
-    pub fn ask(&mut self, id: u64, terms: &Terms) -> Option<Trial> {
+    /// A new trial for [`Track::add`], whose id is not known yet; `None` if the strategy has nothing more to propose.
+    pub fn ask(&mut self, terms: &Terms) -> Option<Trial> {
         let number = self.trials.len() as u64;
         let mut rng = seeding::proposal(terms.seed, &self.name, number);
         let proposal = self.strategy.propose(&terms.space, &observations(&self.trials, terms), &mut rng);
@@ -107,7 +107,7 @@ impl Track {
         let architecture = terms.space.architecture(&proposal?);
         let cost = terms.space.cost(&architecture);
         Some(Trial {
-            id,
+            id: 0,
             number,
             strategy: self.name.clone(),
             seed: seeding::training(terms.seed, &architecture),
@@ -128,6 +128,22 @@ impl Track {
     /// Adds the trial that was asked for last.
     pub fn add(&mut self, trial: Trial) {
         self.trials.push(trial);
+    }
+
+    /// Numbers of the trials that failed.
+    pub fn failed(&self) -> impl Iterator<Item = usize> {
+        let failed = |(_, trial): &(usize, &Trial)| trial.state == TrialState::Failed;
+        self.trials.iter().enumerate().filter(failed).map(|(number, _)| number)
+    }
+
+    /// A failed trial as it begins again, under a new id, for [`Track::replace`].
+    pub fn again(&self, number: usize) -> Trial {
+        Trial {
+            state: TrialState::Running,
+            failure: None,
+            epoch_accuracies: vec![],
+            ..self.trials[number].clone()
+        }
     }
 
     /// Forgets what a running trial has said, for its evaluation begins again.
@@ -161,15 +177,15 @@ impl Track {
         score(&self.trials[number]).is_none_or(|score| pruning.goes_on(score, &others.collect::<Vec<_>>()))
     }
 
-    /// A running trial as it ends with an evaluation, or without one; for [`Track::end`].
+    /// A running trial as it ends with an evaluation, or without one; for [`Track::replace`].
     pub fn tell(&self, number: usize, answer: Result<Evaluation, Failure>, terms: &Terms) -> Trial {
         let mut trial = self.trials[number].clone();
         tell(&mut trial, answer, &terms.objective);
         trial
     }
 
-    /// Puts an ended trial in the place of the running one.
-    pub fn end(&mut self, trial: Trial) {
+    /// Puts a trial in the place of the one with its number: as it ended, or as it begins again.
+    pub fn replace(&mut self, trial: Trial) {
         let number = trial.number as usize;
         self.trials[number] = trial;
     }

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use mfactor::{Error, Limits, Measurement, files};
 use report::{Filed, Input, Repeat};
-use search::{Study, StudyConfig, StudyRecord};
+use search::{StudyConfig, StudyRecord};
 use targets::Target;
 
 use super::measure::measurements_folder;
 use crate::output::Output;
+use crate::studies;
 
 /// Compare the ranking by M with what was measured, and write the report page
 #[derive(Args)]
@@ -49,9 +50,9 @@ pub struct Compare {
 
 impl Compare {
     pub fn run(self, output: &Output) -> anyhow::Result<()> {
-        let record = Study::read(&self.dir)?;
+        let record = studies::read(&self.dir, output)?;
         let measurements = self.measurements()?;
-        let repeats = self.repeats(&record)?;
+        let repeats = self.repeats(&record, output)?;
         let input = Input {
             study: &record.config.name,
             alpha: self.alpha.unwrap_or(record.config.alpha),
@@ -61,7 +62,8 @@ impl Compare {
             repeats: &repeats,
             seed: record.config.seed,
         };
-        let comparison = report::compare(&input)?;
+        let mut comparison = report::compare(&input)?;
+        comparison.notes.extend(record.damage.iter().chain(&record.remarks).cloned());
         let page = self.dir.join("report/index.html");
         files::write(&page, report::page(&input, &comparison)?.as_bytes())?;
         output.result(&comparison, || report::terminal(&comparison, output.colour()))?;
@@ -70,10 +72,10 @@ impl Compare {
     }
 
     /// The other studies, each of which must be this one but for its seed.
-    fn repeats(&self, own: &StudyRecord) -> anyhow::Result<Vec<Repeat>> {
+    fn repeats(&self, own: &StudyRecord, output: &Output) -> anyhow::Result<Vec<Repeat>> {
         let mut repeats: Vec<Repeat> = vec![];
         for folder in &self.with {
-            let StudyRecord { config, trials } = Study::read(folder)?;
+            let StudyRecord { config, trials, .. } = studies::read(folder, output)?;
             let differences = own.config.differences(&named_alike(&config, &own.config));
             if !differences.is_empty() {
                 let problem = format!(

@@ -8,11 +8,12 @@ use engines::EngineKind;
 use export::{ExportedModel, Precision, Progress, Request};
 use mfactor::trial::ranked;
 use mfactor::{Architecture, Error, Trial};
+use search::StudyRecord;
 use search::study::trial_folder;
-use search::{Study, StudyRecord};
 
 use crate::output::{Output, table, thousands};
 use crate::progress::Line;
+use crate::studies;
 
 /// Export trained networks as ONNX models, each checked against the trainer's answers
 #[derive(Args)]
@@ -65,7 +66,7 @@ enum PrecisionName {
 
 impl Export {
     pub fn run(self, output: &Output) -> anyhow::Result<()> {
-        let record = Study::read(&self.dir)?;
+        let record = studies::read(&self.dir, output)?;
         let limits = self.target.as_deref().map(targets::load).transpose()?.map(|board| board.limits);
         let limit = limits.and_then(|limits| limits.model_bytes).unwrap_or(u64::MAX);
         let line = Line::new(output);

@@ -8,7 +8,7 @@ use edge_runner::record::file_name;
 use mfactor::dataset::DataSet;
 use mfactor::measurement::Measurement;
 use mfactor::{Error, files};
-use search::{Study, StudyRecord};
+use search::StudyRecord;
 use serde::Serialize;
 use targets::inventory::{self, Listed};
 use targets::keys::{self, Signer};
@@ -21,6 +21,7 @@ use super::measure::{self, Thoroughness, measurements_folder, models};
 use super::targets::show_build;
 use crate::flash_progress::FlashProgress;
 use crate::output::{Output, table, thousands};
+use crate::{signals, studies};
 
 /// Bring a study's models to a board, check and activate them there, measure, and fetch the numbers
 #[derive(Args)]
@@ -94,11 +95,8 @@ impl Reach {
     pub fn ssh(&self, boards: usize) -> anyhow::Result<SshOptions> {
         let options = SshOptions::new(self.ssh_config.clone(), boards > 1)?;
         let sockets = options.sockets().to_owned();
-        ctrlc::set_handler(move || {
-            // Nothing can be done about a folder that does not go away.
-            let _ = std::fs::remove_dir_all(&sockets);
-            std::process::exit(i32::from(mfactor::exit::INTERRUPTED))
-        })?;
+        // Nothing can be done about a folder that does not go away.
+        signals::at_end(move || drop(std::fs::remove_dir_all(sockets)));
         Ok(options)
     }
 }
@@ -121,7 +119,7 @@ enum Outcome {
 
 impl Flash {
     pub fn run(self, output: &Output) -> anyhow::Result<()> {
-        let record = Study::read(&self.dir)?;
+        let record = studies::read(&self.dir, output)?;
         let listed = self.boards()?;
         let signer = Signer::load(&self.key.clone().map_or_else(keys::default_path, Ok)?)?;
         let targets = targets_of(&listed)?;

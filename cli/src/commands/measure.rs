@@ -10,12 +10,12 @@ use edge_runner::rounds::{self, Event, LiveMachine, Order, Subject};
 use engines::{EngineChoice, EngineKind, EngineOptions};
 use mfactor::measurement::{Preset, Verdict};
 use mfactor::{Error, Measurement, files};
-use search::Study;
 
 use super::export::models_folder;
 use crate::output::{Output, table};
 use crate::programs::RUNNER;
 use crate::progress::Line;
+use crate::studies;
 
 /// Measure the exported models on this machine: accuracy, latency, memory, energy
 #[derive(Args)]
@@ -64,7 +64,7 @@ impl Thoroughness {
 
 impl Measure {
     pub fn run(self, output: &Output) -> anyhow::Result<()> {
-        let record = Study::read(&self.dir)?;
+        let record = studies::read(&self.dir, output)?;
         let order = self.order(models(&self.dir)?, record.config.data.map(|data| data.folder));
         let program = RUNNER.find()?;
         let line = Line::new(output);

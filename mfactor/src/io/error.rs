@@ -43,6 +43,9 @@ pub enum Error {
     /// A measurement was made and is not valid.
     #[error("the measurement is not valid: {0}")]
     Invalid(String),
+    /// A search came to its end and no trial has a result.
+    #[error("{0}")]
+    Fruitless(String),
     /// The operating system refused a file operation.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
@@ -90,7 +93,7 @@ impl Error {
             Self::Usage(_) => exit::USAGE,
             Self::Missing { .. } => exit::MISSING,
             Self::Board { .. } => exit::BOARD,
-            Self::Invalid(_) => exit::INVALID,
+            Self::Invalid(_) | Self::Fruitless(_) => exit::INVALID,
             Self::Defect(_) => exit::DEFECT,
             Self::Interrupted(_) => exit::INTERRUPTED,
             Self::Io { source, .. } => match source.kind() {

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::architecture::Architecture;
 use crate::error::{Error, Result};
+use crate::name;
 use crate::space::point::{Choice, Point};
 
 /// Version of the space file's form.
@@ -251,7 +252,9 @@ impl TryFrom<RawSpace> for SearchSpace {
         if raw.schema != SCHEMA {
             return Err(format!("schema is {}; this version reads {SCHEMA}", raw.schema));
         }
-        check_name(&raw.name)?;
+        if !name::is_name(&raw.name) {
+            return Err(format!("name is {:?}; it {}", raw.name, name::RULE));
+        }
         check_range("classes", raw.classes, 2, 256)?;
         check_range("image.channels", raw.image.channels, 1, 4)?;
         check_range("image.height", raw.image.height, 8, 512)?;
@@ -267,14 +270,6 @@ impl TryFrom<RawSpace> for SearchSpace {
         }
         Ok(Self { name: raw.name, classes: raw.classes, image: raw.image, stem: raw.stem, stages })
     }
-}
-
-fn check_name(name: &str) -> Result<(), String> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    if name.is_empty() || name.len() > 64 || !name.chars().all(allowed) {
-        return Err(format!("name is {name:?}; it needs 1 to 64 letters, digits, '-', '_' or '.'"));
-    }
-    Ok(())
 }
 
 fn check_range(key: &str, value: usize, low: usize, high: usize) -> Result<(), String> {

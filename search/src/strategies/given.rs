@@ -1,23 +1,25 @@
 //! Architectures that the user names: no search, but trained, recorded and shown as the strategies' proposals are.
 
-use mfactor::{Point, SearchSpace};
+use mfactor::{Architecture, Point, SearchSpace};
 use rand_chacha::ChaCha8Rng;
 
 use super::{Observation, Strategy};
 
-/// Proposes the points of a list, in their order. Not a way to search, so it is not in the list of strategies.
+/// Proposes the architectures of a list, in their order. Not a way to search, so it is not in the list of
+/// strategies.
 pub struct Given {
-    /// Points of the space, none of them twice.
-    pub points: Vec<Point>,
+    /// Architectures of the space, none of them twice.
+    pub architectures: Vec<Architecture>,
 }
 
 impl Strategy for Given {
     fn propose(
         &mut self,
-        _: &SearchSpace,
+        space: &SearchSpace,
         observations: &[Observation],
         _: &mut ChaCha8Rng,
     ) -> Option<Point> {
-        self.points.get(observations.len()).cloned()
+        let next = self.architectures.get(observations.len())?;
+        Some(space.point(next).expect("a study's configuration names architectures of its space alone"))
     }
 }
