@@ -81,7 +81,7 @@ pub fn fetch(
 fn unknown(name: &str) -> Error {
     let names = NAMES.join(", ");
     Error::input(
-        format!("data set {name:?}"),
+        format!("data set {}", mfactor::text::name(name)),
         format!("is neither a folder nor a set that mfactor can fetch ({names})"),
     )
 }

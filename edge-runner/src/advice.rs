@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use mfactor::Measurement;
+use mfactor::text::visible;
 use serde::Serialize;
 
 /// A latency that is not lower than another by this share is no reason to choose it.
@@ -88,8 +89,8 @@ fn against(other: &Measurement, ship: &Measurement) -> String {
 /// The advice as lines for people.
 pub fn text(advice: &[Advice]) -> String {
     let of_one = |advice: &Advice| {
-        let head = format!("{}: ship {} with {}\n", advice.architecture, advice.ship, advice.engine);
-        let lines = advice.sentences.iter().map(|sentence| format!("  {sentence}\n"));
+        let head = format!("{}: ship {} with {}\n", advice.architecture, visible(&advice.ship), visible(&advice.engine));
+        let lines = advice.sentences.iter().map(|sentence| format!("  {}\n", visible(sentence)));
         std::iter::once(head).chain(lines).collect::<String>()
     };
     advice.iter().map(of_one).collect()

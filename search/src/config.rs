@@ -191,10 +191,10 @@ impl StudyConfig {
 
     /// Reads a study file and checks it; errors name the file and the key.
     pub fn load(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+        let text = mfactor::files::read_text(path)?;
         check_schema(&text, path)?;
         let config: Self =
-            toml::from_str(&text).map_err(|error| Error::file(path, error.to_string().trim_end()))?;
+            toml::from_str(&text).map_err(|error| Error::toml(path.display(), &text, &error))?;
         config.check(&path.display().to_string())?;
         Ok(config)
     }
@@ -306,7 +306,7 @@ fn check_schema(text: &str, path: &Path) -> Result<()> {
         schema: u32,
     }
     let header: Header =
-        toml::from_str(text).map_err(|error| Error::file(path, error.to_string().trim_end()))?;
+        toml::from_str(text).map_err(|error| Error::toml(path.display(), text, &error))?;
     if header.schema == SCHEMA {
         return Ok(());
     }

@@ -123,13 +123,8 @@ pub fn measurements_folder(study: &Path) -> PathBuf {
 /// The exported models of a study.
 pub fn models(study: &Path) -> mfactor::Result<Vec<PathBuf>> {
     let folder = models_folder(study);
-    let mut models: Vec<PathBuf> = match std::fs::read_dir(&folder) {
-        Ok(entries) => entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => vec![],
-        Err(error) => return Err(Error::io("read", &folder)(error)),
-    };
+    let mut models = files::entries(&folder)?;
     models.retain(|path| path.extension().is_some_and(|extension| extension == "onnx"));
-    models.sort();
     if models.is_empty() {
         let problem = format!("has no models; `mfactor export {}` makes them", study.display());
         return Err(Error::file(&folder, problem));

@@ -53,6 +53,9 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// The result could not be handed over.
+    #[error("cannot write standard output: {0}")]
+    Output(io::Error),
     /// Something that this program promised itself did not hold.
     #[error("{0} (this is a defect of mfactor)")]
     Defect(String),
@@ -72,6 +75,18 @@ impl Error {
         Self::input(path.display(), problem)
     }
 
+    /// TOML `text` from `subject`, which does not say what it should: the place, and what is wrong there, in one line.
+    pub fn toml(subject: impl ToString, text: &str, error: &toml::de::Error) -> Self {
+        let place = error.span().map_or_else(String::new, |span| {
+            let before = text.get(..span.start).unwrap_or(text);
+            let line = before.matches('\n').count() + 1;
+            let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+            format!("line {line}, column {column}: ")
+        });
+        let message = error.message().trim_end().replace('\n', "; ");
+        Self::input(subject, format!("{place}{message}"))
+    }
+
     /// Something missing, and the command that installs it.
     pub fn missing(what: impl ToString, install: impl ToString) -> Self {
         Self::Missing { what: what.to_string(), install: install.to_string() }
@@ -88,7 +103,7 @@ impl Error {
         match self {
             Self::Input { .. } => exit::INPUT,
             Self::Usage(_) => exit::USAGE,
-            Self::Missing { .. } => exit::MISSING,
+            Self::Missing { .. } | Self::Output(_) => exit::MISSING,
             Self::Board { .. } => exit::BOARD,
             Self::Invalid(_) => exit::INVALID,
             Self::Defect(_) => exit::DEFECT,

@@ -4,5 +4,7 @@ pub mod error;
 pub mod exit;
 pub mod files;
 pub mod lines;
+pub mod magic;
+pub mod markdown;
 pub mod process;
 pub mod text;

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::architecture::Architecture;
 use crate::error::{Error, Result};
+use crate::text::list;
 
 /// Version of the space file's form.
 pub const SCHEMA: u32 = 1;
@@ -102,14 +103,14 @@ impl SearchSpace {
 
     /// Reads a space file.
     pub fn load(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+        let text = crate::files::read_text(path)?;
         Self::parse(&text, path.display())
     }
 
     /// Parses a space from TOML; `subject` names its source in error messages.
     pub fn parse(text: &str, subject: impl ToString) -> Result<Self> {
         toml::from_str(text)
-            .map_err(|error: toml::de::Error| Error::input(subject, error.to_string().trim_end()))
+            .map_err(|error| Error::toml(subject, text, &error))
     }
 
     /// Name, for records and metadata.
@@ -185,16 +186,13 @@ impl SearchSpace {
         let blocks: Vec<usize> = architecture.stages().iter().map(Vec::len).collect();
         let expected: Vec<usize> = self.stages.iter().map(|stage| stage.blocks).collect();
         if blocks != expected {
-            return refuse(format!("has {blocks:?} blocks a stage; space {} has {expected:?}", self.name));
+            let (has, wants) = (list(blocks), list(expected));
+            return refuse(format!("has {has} blocks a stage; space {} has {wants}", self.name));
         }
         for (decision, kernel) in self.decisions().zip(architecture.kernels()) {
             if !decision.choices.contains(&kernel) {
-                let choices = decision.choices;
-                return refuse(format!(
-                    "{} is {kernel}; space {} has {choices:?}",
-                    decision.name(),
-                    self.name
-                ));
+                let (name, choices) = (decision.name(), list(decision.choices));
+                return refuse(format!("{name} is {kernel}; space {} has {choices}", self.name));
             }
         }
         Ok(())
@@ -292,7 +290,8 @@ impl TryFrom<RawSpace> for SearchSpace {
 fn check_name(name: &str) -> Result<(), String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     if name.is_empty() || name.len() > 64 || !name.chars().all(allowed) {
-        return Err(format!("name is {name:?}; it needs 1 to 64 letters, digits, '-', '_' or '.'"));
+        let name = crate::text::name(name);
+        return Err(format!("name is {name}; it needs 1 to 64 letters, digits, '-', '_' or '.'"));
     }
     Ok(())
 }
