@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use edge_runner::advice;
 use edge_runner::measure::Progress;
-use edge_runner::record::{file_name, partial_name};
+use edge_runner::record::{check_places, file_name, partial_name};
 use edge_runner::rounds::{self, Event, LiveMachine, Order, Subject};
 use engines::{EngineChoice, EngineKind, EngineOptions};
 use mfactor::measurement::{Preset, Verdict};
@@ -69,6 +69,7 @@ impl Measure {
         let program = RUNNER.find()?;
         let line = Line::new(output);
         let folder = measurements_folder(&self.dir).join("host");
+        check_places(&order, Some(&folder))?;
         let mut unfiled = None;
         let mut on_event = |subject: usize, event: Event<'_>| {
             text_of(&order.subjects[subject], &event).iter().for_each(|text| line.show(text));

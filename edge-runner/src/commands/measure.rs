@@ -63,6 +63,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<u8> {
     check_names(&arguments.models, arguments.output.is_some())?;
     let program = std::env::current_exe().map_err(Error::io("find", Path::new("this program")))?;
     let order = order(arguments);
+    record::check_places(&order, arguments.output.as_deref())?;
     let mut unfiled = None;
     let mut on_event = |subject: usize, event: Event<'_>| {
         tell(output, &order.subjects[subject], &event);

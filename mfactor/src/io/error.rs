@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::exit;
+use crate::text::quoted;
 
 /// Result with [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -79,9 +80,11 @@ impl Error {
     pub fn toml(subject: impl ToString, text: &str, error: &toml::de::Error) -> Self {
         let place = error.span().map_or_else(String::new, |span| {
             let before = text.get(..span.start).unwrap_or(text);
-            let line = before.matches('\n').count() + 1;
-            let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-            format!("line {line}, column {column}: ")
+            let start = before.rfind('\n').map_or(0, |end| end + 1);
+            let (line, column) = (before.matches('\n').count() + 1, before[start..].chars().count() + 1);
+            let shown = quoted(text[start..].lines().next().unwrap_or_default().trim(), 60);
+            let shown = if shown.is_empty() { shown } else { format!(" ({shown})") };
+            format!("line {line}, column {column}{shown}: ")
         });
         let message = error.message().trim_end().replace('\n', "; ");
         Self::input(subject, format!("{place}{message}"))

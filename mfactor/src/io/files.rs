@@ -172,6 +172,9 @@ pub fn is_foreign(name: &str) -> bool {
         || ENDINGS.iter().any(|ending| lower.ends_with(ending))
 }
 
+/// Bytes that are really written to see whether a disk takes them.
+const MOST_TRIED: u64 = 256 << 10;
+
 /// Sees to it, before hours of work, that `bytes` can be written to a file in `folder`. Leaves nothing there, and does not
 /// make the folder.
 ///
@@ -197,13 +200,14 @@ pub fn check_room(folder: &Path, bytes: u64) -> Result<()> {
         .suffix(".tmp")
         .tempfile_in(place)
         .map_err(|error| Error::io("write", folder)(error))?;
-    let block = [0xa5; 64 << 10];
-    let mut left = bytes;
-    while left > 0 {
-        let part = left.min(block.len() as u64) as usize;
-        trial.write_all(&block[..part]).map_err(Error::io("write", folder))?;
-        left -= part as u64;
+    let full = || Error::io("write", folder)(std::io::ErrorKind::StorageFull.into());
+    // File systems that do not tell their size tell 0.
+    let told = rustix::fs::statvfs(place).ok().filter(|told| told.f_blocks > 0);
+    if told.is_some_and(|told| told.f_bavail.saturating_mul(told.f_frsize) < bytes) {
+        return Err(full());
     }
+    let block = vec![0xa5; bytes.min(MOST_TRIED) as usize];
+    trial.write_all(&block).map_err(Error::io("write", folder))?;
     trial.as_file().sync_all().map_err(Error::io("write", folder))
 }
 
