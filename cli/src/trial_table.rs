@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use mfactor::{Error, Result, Trial};
+use mfactor::text::visible;
+use mfactor::{Error, Result, Trial, markdown};
 use parquet::basic::{ConvertedType, LogicalType, Repetition, Type as Physical};
 use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
 use parquet::errors::ParquetError;
@@ -63,25 +64,28 @@ fn columns(trials: &[&Trial]) -> Vec<(&'static str, Values)> {
 /// accuracies of the epochs have blanks between them.
 pub fn csv(trials: &[&Trial]) -> String {
     let columns = columns(trials);
-    let line =
-        |cells: Vec<String>| cells.iter().map(|cell| quoted(cell)).collect::<Vec<_>>().join(",") + "\r\n";
+    let line = |cells: Vec<String>| cells.join(",") + "\r\n";
     let headings = line(columns.iter().map(|(name, _)| (*name).to_owned()).collect());
-    let row = |row: usize| line(columns.iter().map(|(_, values)| values.text(row)).collect());
+    let row = |row: usize| line(columns.iter().map(|(_, values)| values.csv(row)).collect());
     std::iter::once(headings).chain((0..trials.len()).map(row)).collect()
 }
 
-fn quoted(cell: &str) -> String {
-    if cell.contains([',', '"', '\r', '\n']) {
-        format!("\"{}\"", cell.replace('"', "\"\""))
-    } else {
-        cell.to_owned()
+/// A text as a cell: control characters are escaped, and what a spreadsheet would take for a formula gets an apostrophe,
+/// which it shows as text.
+fn csv_text(text: &str) -> String {
+    let mut cell = visible(text).into_owned();
+    let is_number = cell.parse::<f64>().is_ok();
+    // Spreadsheets look past blanks, and some take the wide forms as well.
+    if cell.trim_start().starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']) && !is_number {
+        cell.insert(0, '\'');
     }
+    if cell.contains([',', '"', ';', '\'']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
 }
 
 impl Values {
-    fn text(&self, row: usize) -> String {
+    fn csv(&self, row: usize) -> String {
         match self {
-            Self::Text(values) => values[row].clone().unwrap_or_default(),
+            Self::Text(values) => values[row].as_deref().map(csv_text).unwrap_or_default(),
             Self::Count(values) => values[row].map(|value| value.to_string()).unwrap_or_default(),
             Self::Number(values) => values[row].map(|value| value.to_string()).unwrap_or_default(),
             Self::Numbers(values) => {
@@ -92,16 +96,8 @@ impl Values {
 }
 
 /// A table in Markdown; columns whose header starts with '>' are aligned to the right.
-pub fn markdown<const N: usize>(headers: &[&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
-    let escape = |cell: &str| cell.replace('|', "\\|");
-    let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
-    let mut text = line(headers.iter().map(|header| header.trim_start_matches('>').to_owned()).collect());
-    let rule = |header: &&str| if header.starts_with('>') { "---:" } else { "---" }.to_owned();
-    text += &line(headers.iter().map(rule).collect());
-    for row in rows {
-        text += &line(row.iter().map(|cell| escape(cell)).collect());
-    }
-    text
+pub fn markdown<const N: usize>(headers: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    markdown::table(headers, rows.into_iter().map(|row| row.map(|cell| markdown::text(&cell))))
 }
 
 /// The table as a Parquet file, uncompressed, with study and α in the file's metadata. Types: INT64 (unsigned),
@@ -255,10 +251,32 @@ mod tests {
         let lines: Vec<&str> = text.split("\r\n").collect();
         assert_eq!((lines.len(), lines[4]), (5, ""));
         assert!(lines[0].starts_with("id,strategy,number,architecture,state,m_factor,accuracy,"));
-        let first = "0,\"a, \"\"b\"\"\n|\",0,333-333-333,complete,0.5,0.30000000000000004,1,272474,40813184,1,\
+        let first = "0,\"a, \"\"b\"\"\\n|\",0,333-333-333,complete,0.5,0.30000000000000004,1,272474,40813184,1,\
                      18446744073709551615,2.5,,false,0.1 0.3,";
         assert_eq!(lines[1], first);
         assert!(lines[2].contains(",failed,,,") && lines[2].ends_with(",false,,why"));
+    }
+
+    #[test]
+    fn csv_has_no_formulas_and_obeys_nothing() {
+        let cells = [
+            ("=cmd|' /C calc'!A0", "\"'=cmd|' /C calc'!A0\""),
+            ("+1+1", "\"'+1+1\""),
+            ("-2+3", "\"'-2+3\""),
+            ("@SUM(1)", "\"'@SUM(1)\""),
+            ("  =1", "\"'  =1\""),
+            ("\t=1", "\\t=1"),
+            ("\r=1", "\\r=1"),
+            ("＝1", "\"'＝1\""),
+            ("-0.5", "-0.5"),
+            ("333-333-333", "333-333-333"),
+            ("a\u{1b}[2J\u{202e}\nb", "a\\u{1b}[2J\\u{202e}\\nb"),
+            ("a;b", "\"a;b\""),
+        ];
+        for (text, cell) in cells {
+            assert_eq!(csv_text(text), cell);
+        }
+        assert_eq!(Values::Number(vec![Some(-0.5)]).csv(0), "-0.5", "numbers stay numbers");
     }
 
     #[test]
@@ -284,7 +302,7 @@ mod tests {
 
     #[test]
     fn markdown_keeps_its_columns() {
-        let text = markdown(&["name", ">count"], [["a|b".to_owned(), "1".to_owned()]]);
+        let text = markdown(["name", ">count"], [["a|b".to_owned(), "1".to_owned()]]);
         assert_eq!(text, "| name | count |\n| --- | ---: |\n| a\\|b | 1 |\n");
     }
 }

@@ -23,6 +23,8 @@ const MD5: &str = "c32a1d4ab5d03f1284b67883e8d87530";
 /// How long a server may take to answer, and then to deliver everything.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 const BODY_TIMEOUT: Duration = Duration::from_secs(3 * 3600);
+/// Most bytes that are taken from a server; the published archive has 170 million.
+const LARGEST_ARCHIVE: u64 = 256 << 20;
 const REPORT_EVERY: u64 = 1 << 20;
 /// A label and three planes of 32×32 bytes.
 const RECORD_BYTES: usize = 1 + 3 * 32 * 32;
@@ -42,6 +44,7 @@ pub fn fetch(
     if let Ok(set) = DataSet::open(folder) {
         return Ok(set);
     }
+    mfactor::files::check_room(folder, LARGEST_ARCHIVE + RECORD_BYTES as u64 * 60_000)?;
     fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
     let url = options.url.as_deref().unwrap_or(URL);
     files::collect(folder);
@@ -71,7 +74,7 @@ fn download(url: &str, archive: &mut NamedTempFile, on_progress: &mut dyn FnMut(
     let mut response = agent.get(url).call().map_err(|error| failed(error.to_string()))?;
     let total = response.body().content_length();
     let mut body = response.body_mut().as_reader();
-    let (mut hash, mut bytes, mut reported) = (Md5::new(), 0, 0);
+    let (mut hash, mut bytes, mut reported) = (Md5::new(), 0u64, 0);
     let mut buffer = vec![0; 1 << 16];
     loop {
         let length = body.read(&mut buffer).map_err(|error| {
@@ -80,6 +83,9 @@ fn download(url: &str, archive: &mut NamedTempFile, on_progress: &mut dyn FnMut(
         })?;
         if length == 0 {
             break;
+        }
+        if bytes + length as u64 > LARGEST_ARCHIVE {
+            return Err(Error::input(url, format!("sends more than {LARGEST_ARCHIVE} bytes; it is not the archive")));
         }
         archive.write_all(&buffer[..length]).map_err(Error::io("write", archive.path()))?;
         hash.update(&buffer[..length]);

@@ -34,6 +34,7 @@ pub fn fetch(folder: &Path) -> Result<DataSet> {
     {
         return Ok(set);
     }
+    files::check_room(folder, (records * (1 + CHANNELS * ENLARGED * ENLARGED)) as u64)?;
     let mut order: Vec<usize> = (0..records).collect();
     order.shuffle(&mut ChaCha8Rng::seed_from_u64(ORDER_SEED));
     let (train, test) = order.split_at(records - TEST_RECORDS);

@@ -63,25 +63,23 @@ pub fn fetch(
     options: &FetchOptions,
     on_progress: &mut dyn FnMut(Progress),
 ) -> Result<DataSet> {
-    match name {
+    let missing: Vec<&Path> = folder.ancestors().take_while(|place| !place.exists()).collect();
+    let fetched = match name {
         digits::NAME => digits::fetch(folder),
-        cifar10::NAME => {
-            let existed = folder.is_dir();
-            let fetched = cifar10::fetch(folder, options, on_progress);
-            if fetched.is_err() && !existed {
-                // Succeeds only for an empty folder, which is the only one that may go.
-                let _ = fs::remove_dir(folder);
-            }
-            fetched
-        }
-        _ => Err(unknown(name)),
+        cifar10::NAME => cifar10::fetch(folder, options, on_progress),
+        _ => return Err(unknown(name)),
+    };
+    if fetched.is_err() {
+        // Succeeds only for empty folders, which are the only ones that may go.
+        missing.into_iter().take_while(|place| fs::remove_dir(place).is_ok()).for_each(drop);
     }
+    fetched
 }
 
 fn unknown(name: &str) -> Error {
     let names = NAMES.join(", ");
     Error::input(
-        format!("data set {name:?}"),
+        format!("data set {}", mfactor::text::name(name)),
         format!("is neither a folder nor a set that mfactor can fetch ({names})"),
     )
 }

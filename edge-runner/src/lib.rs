@@ -12,7 +12,7 @@
 //! | [`memory`], [`allocator`], [`energy`] | what it took |
 //! | [`heap`] | how freed memory is kept |
 //! | [`board`], [`system`], [`affinity`] | facts about the machine, through one seam |
-//! | [`classify`], [`picture`] | classes and probabilities of one image |
+//! | [`classify`] | classes and probabilities of one image |
 
 pub mod advice;
 pub mod affinity;
@@ -25,7 +25,6 @@ pub mod health;
 pub mod heap;
 pub mod measure;
 pub mod memory;
-pub mod picture;
 pub mod record;
 pub mod release_measurer;
 pub mod rounds;

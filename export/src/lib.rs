@@ -177,6 +177,9 @@ pub(crate) struct Built {
 /// ONNX Runtime is not there. No file is written then, and one that was there stays.
 pub fn export(request: &Request, on_progress: &mut dyn FnMut(Progress)) -> Result<Option<ExportedModel>> {
     request.space.check(&request.architecture)?;
+    let bytes = request.space.cost(&request.architecture).model_bytes;
+    mfactor::files::check_target(&request.output, bytes)?;
+    mfactor::files::check_target(&card::path(&request.output), 0)?;
     let ort = OnnxRuntime::new(request.library.as_deref(), engine::DEFAULT_THREADS)?;
     let tract = tract_engine::Tract::new(engine::DEFAULT_THREADS)?;
     let layers = request.space.lower(&request.architecture);

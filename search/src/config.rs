@@ -194,7 +194,7 @@ impl StudyConfig {
         let text = files::read_text(path)?;
         check_schema(&text, path)?;
         let config: Self =
-            toml::from_str(&text).map_err(|error| Error::file(path, error.to_string().trim_end()))?;
+            toml::from_str(&text).map_err(|error| Error::toml(path.display(), &text, &error))?;
         config.check(&path.display().to_string())?;
         Ok(config)
     }
@@ -316,7 +316,7 @@ fn check_schema(text: &str, path: &Path) -> Result<()> {
         schema: u32,
     }
     let header: Header =
-        toml::from_str(text).map_err(|error| Error::file(path, error.to_string().trim_end()))?;
+        toml::from_str(text).map_err(|error| Error::toml(path.display(), text, &error))?;
     if header.schema == SCHEMA {
         return Ok(());
     }

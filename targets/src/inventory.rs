@@ -51,7 +51,7 @@ pub fn load(path: &Path) -> Result<Vec<Listed>> {
 }
 
 fn parse(text: &str, path: &Path) -> Result<Vec<Listed>> {
-    let raw: Raw = toml::from_str(text).map_err(|error| Error::file(path, error.to_string().trim_end()))?;
+    let raw: Raw = toml::from_str(text).map_err(|error| Error::toml(path.display(), text, &error))?;
     if raw.schema != SCHEMA {
         let problem = format!("schema is {}; this version reads {SCHEMA}", raw.schema);
         return Err(Error::file(path, problem));

@@ -115,7 +115,7 @@ impl Target {
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
         check_schema(text, path)?;
         let raw: Raw =
-            toml::from_str(text).map_err(|error| Error::file(path, error.to_string().trim_end()))?;
+            toml::from_str(text).map_err(|error| Error::toml(path.display(), text, &error))?;
         check_name(&raw.name).map_err(|problem| at(path, "name", problem))?;
         if raw.title.trim().is_empty() {
             return Err(at(path, "title", "must not be empty"));
@@ -169,7 +169,7 @@ fn check_schema(text: &str, path: &Path) -> Result<()> {
         schema: u32,
     }
     let header: Header =
-        toml::from_str(text).map_err(|error| Error::file(path, error.to_string().trim_end()))?;
+        toml::from_str(text).map_err(|error| Error::toml(path.display(), text, &error))?;
     if header.schema == SCHEMA {
         return Ok(());
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use edge_runner::advice;
 use edge_runner::measure::Progress;
-use edge_runner::record::{file_name, partial_name};
+use edge_runner::record::{check_places, file_name, partial_name};
 use edge_runner::rounds::{self, Event, LiveMachine, Order, Subject};
 use engines::{EngineChoice, EngineKind, EngineOptions};
 use mfactor::measurement::{Preset, Verdict};
@@ -69,6 +69,7 @@ impl Measure {
         let program = RUNNER.find()?;
         let line = Line::new(output);
         let folder = measurements_folder(&self.dir).join("host");
+        check_places(&order, Some(&folder))?;
         let mut unfiled = None;
         let mut on_event = |subject: usize, event: Event<'_>| {
             text_of(&order.subjects[subject], &event).iter().for_each(|text| line.show(text));
@@ -123,13 +124,8 @@ pub fn measurements_folder(study: &Path) -> PathBuf {
 /// The exported models of a study.
 pub fn models(study: &Path) -> mfactor::Result<Vec<PathBuf>> {
     let folder = models_folder(study);
-    let mut models: Vec<PathBuf> = match std::fs::read_dir(&folder) {
-        Ok(entries) => entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => vec![],
-        Err(error) => return Err(Error::io("read", &folder)(error)),
-    };
+    let mut models = files::entries(&folder)?;
     models.retain(|path| path.extension().is_some_and(|extension| extension == "onnx"));
-    models.sort();
     if models.is_empty() {
         let problem = format!("has no models; `mfactor export {}` makes them", study.display());
         return Err(Error::file(&folder, problem));

@@ -72,7 +72,7 @@ impl Trials {
                 return Err(Error::Usage("--json and --format exclude each other".to_owned()).into());
             }
             Format::Text => output.result(&shown, || text(&shown, &trials, alpha)),
-            Format::Markdown => output.result(&shown, || trial_table::markdown(&HEADERS, rows(&shown))),
+            Format::Markdown => output.result(&shown, || trial_table::markdown(HEADERS, rows(&shown))),
             Format::Csv => output.bytes(trial_table::csv(&shown).as_bytes()),
             Format::Parquet if output.is_terminal() => {
                 let problem = "--format parquet is not for a terminal; redirect it: \

@@ -7,7 +7,7 @@ use mfactor::measurement::{Board, Conditions};
 use mfactor::{Result, exit};
 use serde::Serialize;
 
-use crate::output::Output;
+use crate::output::{self, Output};
 
 /// Show what this machine is and the state it is in
 #[derive(Args)]
@@ -34,7 +34,7 @@ fn text(Report { board, conditions }: &Report) -> String {
         value.map_or_else(|| "unknown".to_owned(), |value| format!("{value:.0} {unit}"))
     };
     let megahertz = |khz: Option<u64>| number(khz.map(|khz| khz as f64 / 1000.0), "MHz");
-    let lines = [
+    output::lines([
         ("board", board.name.clone()),
         ("processor", format!("{}, {}, {} cores", board.architecture, told(&board.processor), board.cores)),
         ("kernel", told(&board.kernel)),
@@ -54,6 +54,5 @@ fn text(Report { board, conditions }: &Report) -> String {
             conditions.throttle_bits.map_or_else(|| "unknown".to_owned(), |bits| format!("{bits:#x}")),
         ),
         ("emulated", if board.emulated { "yes: times mean nothing" } else { "no" }.to_owned()),
-    ];
-    lines.map(|(name, value)| format!("{name:<14}{value}\n")).concat()
+    ])
 }

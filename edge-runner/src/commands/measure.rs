@@ -9,6 +9,7 @@ use edge_runner::rounds::{self, Event, LiveMachine, Order, Subject};
 use edge_runner::{advice, record};
 use engines::{EngineChoice, EngineOptions};
 use mfactor::measurement::{Measurement, Preset, Verdict};
+use mfactor::text::visible;
 use mfactor::{Error, Result, exit, files};
 
 use crate::output::Output;
@@ -62,6 +63,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<u8> {
     check_names(&arguments.models, arguments.output.is_some())?;
     let program = std::env::current_exe().map_err(Error::io("find", Path::new("this program")))?;
     let order = order(arguments);
+    record::check_places(&order, arguments.output.as_deref())?;
     let mut unfiled = None;
     let mut on_event = |subject: usize, event: Event<'_>| {
         tell(output, &order.subjects[subject], &event);
@@ -187,8 +189,8 @@ fn table(measurements: &[Measurement]) -> String {
         };
         text.push_str(&format!(
             "{:<24}{:>6}{accuracy:>10}{:>9.3}{:>9.3}{:>9.3}{:>9.2}{memory:>9}{energy:>9}  {verdict}\n",
-            measured.model.file,
-            measured.engine.name,
+            visible(&measured.model.file),
+            visible(&measured.engine.name),
             latency.p50_ms,
             latency.p90_ms,
             latency.p99_ms,

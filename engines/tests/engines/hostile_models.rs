@@ -60,8 +60,8 @@ fn what_is_no_onnx_is_refused() {
 #[test]
 fn folders_and_huge_files_are_refused_unread() {
     let folder = tempfile::tempdir().unwrap();
-    assert_says(&ModelFile::read(folder.path()).unwrap_err().to_string(), "is not a file");
-    assert_says(&ModelFile::read(Path::new("/dev/zero")).unwrap_err().to_string(), "is not a file");
+    assert_says(&ModelFile::read(folder.path()).unwrap_err().to_string(), "is a folder");
+    assert_says(&ModelFile::read(Path::new("/dev/zero")).unwrap_err().to_string(), "is not a regular file");
     let path = folder.path().join("huge.onnx");
     std::fs::File::create(&path).unwrap().set_len(engines::model_file::LARGEST_FILE + 1).unwrap();
     assert_says(&ModelFile::read(&path).unwrap_err().to_string(), "at most 268435456 are read");
@@ -96,7 +96,7 @@ fn another_input_is_refused() {
         })
     };
     assert_says(&set(2, 1 << 40), "from 1 to 4096");
-    assert_says(&set(0, 7), "[batch, channels, height, width]");
+    assert_says(&set(0, 8), "takes batches of 8 ([8, ");
     // A shape that the graph could run, but not the one its metadata tells.
     assert_says(&set(2, 11), "its metadata says");
 }

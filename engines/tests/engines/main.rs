@@ -5,6 +5,7 @@
 mod answers;
 mod hostile_models;
 mod model;
+mod stored;
 
 /// Whether ONNX Runtime is on this machine. Without it a test says so and checks nothing, but never on CI.
 #[expect(clippy::print_stderr, reason = "whoever runs the tests must see that some checked nothing")]

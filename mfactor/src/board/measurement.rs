@@ -7,8 +7,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::board::soundness;
 use crate::files;
 pub use crate::latency::Latency;
+use crate::magic::{self, Kind};
 use crate::metadata::ModelMetadata;
 
 /// Largest record that is read, in bytes: that of a million samples has a fifth of it.
@@ -158,6 +160,13 @@ pub struct Energy {
     pub inference_mj: f64,
 }
 
+impl Energy {
+    /// Why this is no energy of an inference, as a phrase; `None` if it may be one.
+    pub fn impossible(&self) -> Option<&'static str> {
+        soundness::of_energy(self)
+    }
+}
+
 /// The model of a measurement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MeasuredModel {
@@ -269,13 +278,19 @@ impl Measurement {
             schema: u32,
         }
         let subject = subject.to_string();
-        let malformed =
-            |error: serde_json::Error| Error::input(&subject, format!("not a measurement: {error}"));
+        let malformed = |error: serde_json::Error| match magic::mistaken(bytes, Kind::Json) {
+            Some(words) => Error::input(&subject, format!("not a measurement: it {words}")),
+            None => Error::input(&subject, format!("not a measurement: {error}")),
+        };
         let Version { schema } = serde_json::from_slice(bytes).map_err(malformed)?;
         if schema != SCHEMA {
             return Err(Error::input(&subject, format!("schema is {schema}; this version reads {SCHEMA}")));
         }
-        serde_json::from_slice(bytes).map_err(malformed)
+        let measurement: Self = serde_json::from_slice(bytes).map_err(malformed)?;
+        match soundness::impossible(&measurement) {
+            Some(problem) => Err(Error::input(subject, format!("{problem}, which cannot be; measure again"))),
+            None => Ok(measurement),
+        }
     }
 
     /// Whether its times may enter statistics: valid, and not emulated.

@@ -4,6 +4,8 @@ pub mod error;
 pub mod exit;
 pub mod files;
 pub mod lines;
+pub mod magic;
+pub mod markdown;
 pub mod name;
 pub mod process;
 pub mod text;

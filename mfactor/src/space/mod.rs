@@ -18,6 +18,7 @@ use crate::architecture::Architecture;
 use crate::error::{Error, Result};
 use crate::name;
 use crate::space::point::{Choice, Point};
+use crate::text::list;
 
 /// Version of the space file's form.
 pub const SCHEMA: u32 = 1;
@@ -87,14 +88,14 @@ impl SearchSpace {
 
     /// Reads a space file.
     pub fn load(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+        let text = crate::files::read_text(path)?;
         Self::parse(&text, path.display())
     }
 
     /// Parses a space from TOML; `subject` names its source in error messages.
     pub fn parse(text: &str, subject: impl ToString) -> Result<Self> {
         toml::from_str(text)
-            .map_err(|error: toml::de::Error| Error::input(subject, error.to_string().trim_end()))
+            .map_err(|error| Error::toml(subject, text, &error))
     }
 
     /// Name, for records and metadata.
@@ -172,12 +173,13 @@ impl SearchSpace {
         let blocks: Vec<usize> = architecture.stages().iter().map(Vec::len).collect();
         let expected: Vec<usize> = self.stages.iter().map(|stage| stage.blocks).collect();
         if blocks != expected {
-            return refuse(format!("has {blocks:?} blocks a stage; space {} has {expected:?}", self.name));
+            let (has, wants) = (list(blocks), list(expected));
+            return refuse(format!("has {has} blocks a stage; space {} has {wants}", self.name));
         }
         for (choice, kernel) in self.choices().zip(architecture.kernels()) {
             if !choice.options.contains(&kernel) {
-                let Choice { name, options } = choice;
-                return refuse(format!("{name} is {kernel}; space {} has {options:?}", self.name));
+                let (name, options) = (choice.name, list(choice.options));
+                return refuse(format!("{name} is {kernel}; space {} has {options}", self.name));
             }
         }
         Ok(())

@@ -71,6 +71,7 @@ impl Sample {
             space: &self.space,
             trials: &self.trials,
             measurements: &self.measurements,
+            unreadable: &[],
             repeats: &self.repeats,
             seed: 1,
         }

@@ -33,8 +33,7 @@ impl Table {
     /// one JSON object a line with these keys. Other columns and keys are passed over, and so are empty lines.
     /// An architecture belongs to `space` and is there once; errors name the file and the line.
     pub fn load(path: &Path, space: &SearchSpace) -> Result<Self> {
-        let bytes = files::read(path)?;
-        let text = std::str::from_utf8(&bytes).map_err(|error| Error::file(path, error))?;
+        let text = files::read_text(path)?;
         let mut table = Self { path: path.to_owned(), accuracies: HashMap::new() };
         let mut columns = None;
         for (line, number) in text.lines().map(str::trim).zip(1..) {
