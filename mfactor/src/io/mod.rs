@@ -4,5 +4,6 @@ pub mod error;
 pub mod exit;
 pub mod files;
 pub mod lines;
+pub mod patience;
 pub mod process;
 pub mod text;
