@@ -12,15 +12,19 @@ use mfactor::error::{Error, Result};
 use mfactor::metadata::ModelMetadata;
 use mfactor::{files, golden};
 
-/// Version of the form.
-pub const SCHEMA: u32 = 1;
+/// Version of the form that is written: since 2 a manifest has a sequence number.
+pub const SCHEMA: u32 = 2;
+/// The oldest version that is still read: boards hold such releases, and can go back to them.
+pub const OLDEST_SCHEMA: u32 = 1;
 /// Largest manifest that is read, in bytes.
 pub const LARGEST_MANIFEST: usize = 16 << 20;
 /// Largest file of a release, in bytes.
 pub const LARGEST_FILE: u64 = 1 << 30;
 const LONGEST_NAME: usize = 128;
+const LONGEST_TARGET: usize = 64;
 
-/// A release, listed. Two releases of the same content have the same manifest: no times are in it.
+/// A release, listed. What a host signs twice has the same manifest both times: no times are in it, and its sequence
+/// number stays.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
@@ -30,8 +34,12 @@ pub struct Manifest {
     pub tool_version: String,
     /// The study that the models come from.
     pub study: String,
-    /// Name of the target it was made for.
+    /// Name of the target it was made for: a board takes releases for one target only.
     pub target: String,
+    /// Rises with every release that a key signs: a board that took one takes none with a lower number. 0 in a
+    /// manifest of schema 1, which has none.
+    #[serde(default, skip_serializing_if = "is_unnumbered")]
+    pub sequence: u64,
     /// Processor architecture of the runner, as Rust names it.
     pub architecture: String,
     /// Newest C library that the runner asks for: `2.28`.
@@ -102,8 +110,8 @@ impl Manifest {
     /// Parses and checks a manifest; `subject` names it in errors.
     ///
     /// # Errors
-    /// [`Error::Input`] for another version, an unknown key, a name that could leave the folder or stands
-    /// twice, and a model or runner that is no file of the release.
+    /// [`Error::Input`] for another version, an unknown key, a missing sequence number, a name that could leave the
+    /// folder or stands twice, and a model or runner that is no file of the release.
     pub fn parse(bytes: &[u8], subject: impl ToString) -> Result<Self> {
         #[derive(Deserialize)]
         struct Version {
@@ -116,8 +124,9 @@ impl Manifest {
         }
         let malformed = |error: serde_json::Error| refuse(format!("not a manifest: {error}"));
         let Version { schema } = serde_json::from_slice(bytes).map_err(malformed)?;
-        if schema != SCHEMA {
-            return Err(refuse(format!("schema is {schema}; this version reads {SCHEMA}")));
+        if !(OLDEST_SCHEMA..=SCHEMA).contains(&schema) {
+            let problem = format!("schema is {schema}; this version reads {OLDEST_SCHEMA} to {SCHEMA}");
+            return Err(refuse(problem));
         }
         let manifest: Self = serde_json::from_slice(bytes).map_err(malformed)?;
         manifest.check().map_err(refuse)?;
@@ -145,6 +154,10 @@ impl Manifest {
 
     /// What makes it unfit, as a sentence.
     pub fn check(&self) -> Result<(), String> {
+        if (self.sequence == 0) != (self.schema == OLDEST_SCHEMA) {
+            return Err(format!("sequence is {}; from schema 2 on it is above 0", self.sequence));
+        }
+        check_target(&self.target).map_err(|problem| format!("target {:?} {problem}", self.target))?;
         check_names(self.files.iter().map(|file| file.name.as_str()))?;
         for file in &self.files {
             check_file(&file.name, &file.sha256, file.bytes)?;
@@ -163,6 +176,24 @@ impl Manifest {
         }
         self.records.iter().try_for_each(|records| check_file(&records.name, &records.sha256, records.bytes))
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_unnumbered(sequence: &u64) -> bool {
+    *sequence == 0
+}
+
+/// The one rule for names of targets, boards and inventories: such a name becomes part of paths and command lines.
+///
+/// # Errors
+/// What it must be, to follow the name.
+pub fn check_target(name: &str) -> Result<(), &'static str> {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let is_short = name.len() <= LONGEST_TARGET;
+    if is_short && name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(is_plain) {
+        return Ok(());
+    }
+    Err("must begin with a small letter and hold only small letters, digits and hyphens, at most 64 of them")
 }
 
 fn check_file(name: &str, sha256: &str, bytes: u64) -> Result<(), String> {

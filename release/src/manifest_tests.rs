@@ -13,6 +13,7 @@ fn manifest(names: &[&str]) -> Manifest {
         tool_version: "0.1.0".to_owned(),
         study: "study".to_owned(),
         target: "rpi4".to_owned(),
+        sequence: 7,
         architecture: "aarch64".to_owned(),
         glibc: Some("2.28".to_owned()),
         files: names.iter().map(|name| file(name)).collect(),
@@ -27,6 +28,16 @@ fn a_manifest_parses_back_and_its_id_is_its_hash() {
     let bytes = manifest.to_bytes().unwrap();
     assert_eq!(Manifest::parse(&bytes, "m").unwrap(), manifest);
     assert!(is_id(&id(&bytes)) && !is_id("current") && !is_id(&"A".repeat(64)));
+}
+
+#[test]
+fn a_manifest_of_the_former_version_is_read_and_keeps_its_id() {
+    let former = Manifest { schema: 1, sequence: 0, ..manifest(&[RUNNER]) };
+    let bytes = former.to_bytes().unwrap();
+    assert!(!String::from_utf8(bytes.clone()).unwrap().contains("sequence"));
+    let read = Manifest::parse(&bytes, "m").unwrap();
+    assert_eq!(read, former);
+    assert_eq!(id(&read.to_bytes().unwrap()), id(&bytes));
 }
 
 #[test]
@@ -67,7 +78,15 @@ fn what_no_board_could_hold_is_refused() {
     };
     expect(&manifest(&["x"]), "has no edge-runner");
     expect(&manifest(&[RUNNER, "x", "x"]), "stands twice");
-    expect(&Manifest { schema: 2, ..manifest(&[RUNNER]) }, "schema is 2");
+    expect(&Manifest { schema: 3, ..manifest(&[RUNNER]) }, "schema is 3");
+    expect(&Manifest { sequence: 0, ..manifest(&[RUNNER]) }, "sequence is 0");
+    expect(&Manifest { schema: 1, ..manifest(&[RUNNER]) }, "sequence is 7");
+    for target in ["", "../x", "RPI4", "a\u{1b}[31m", "-rf", "."] {
+        expect(
+            &Manifest { target: target.to_owned(), ..manifest(&[RUNNER]) },
+            "must begin with a small letter",
+        );
+    }
     for (change, part) in [
         ((|file| file.mode = 0o4755) as fn(&mut ReleaseFile), "mode 4755"),
         (|file| file.sha256 = "../../x".to_owned(), "no SHA-256"),

@@ -73,17 +73,19 @@ impl Bundle {
         }
         let (files, bytes): (Vec<_>, Vec<_>) =
             files.into_iter().map(|(entry, bytes)| (entry.clone(), (entry.name, bytes))).unzip();
-        let manifest = Manifest {
+        let mut manifest = Manifest {
             schema: SCHEMA,
             tool_version: mfactor::version(),
             study: contents.study.clone(),
             target: target.name.clone(),
+            sequence: 0,
             architecture: facts.architecture,
             glibc: facts.glibc.map(|glibc| glibc.to_string()),
             files,
             models,
             records,
         };
+        manifest.sequence = signer.sequence(&manifest)?;
         manifest.check().map_err(|problem| Error::input("the release", problem))?;
         let text = manifest.to_bytes()?;
         let (signature, public_key) = (signer.sign(&text)?, signer.public_key());

@@ -43,6 +43,10 @@ pub struct FlashOptions {
     pub ssh: SshOptions,
     /// What to measure afterwards; `None` for nothing.
     pub measure: Option<MeasureOptions>,
+    /// Flash a release although the board took a newer one before.
+    pub allow_downgrade: bool,
+    /// Pin our key on a board that trusts another, or that holds releases and has lost its pin.
+    pub repin: bool,
     /// Ask the board and say what would be sent, and change nothing.
     pub dry_run: bool,
 }
@@ -145,7 +149,7 @@ pub fn flash(
     if let Some(words) = recovered {
         on_event(FlashEvent::Recovered(words));
     }
-    upload(&mut agent, bundle, &mut sent, on_event)?;
+    upload(&mut agent, bundle, options, &mut sent, on_event)?;
     on_event(FlashEvent::Checking);
     let id = bundle.id.clone();
     let health = match agent.ask(&Request::Check { id: id.clone() })? {
@@ -191,6 +195,7 @@ impl Sent {
 fn upload(
     agent: &mut Agent<'_>,
     bundle: &Bundle,
+    options: &FlashOptions,
     sent: &mut Sent,
     on_event: &mut dyn FnMut(FlashEvent),
 ) -> Result<()> {
@@ -198,6 +203,8 @@ fn upload(
         manifest: bundle.text.clone(),
         signature: bundle.signature.clone(),
         public_key: bundle.public_key.clone(),
+        allow_downgrade: options.allow_downgrade,
+        repin: options.repin,
     };
     let (files, records) = match agent.ask(&stage)? {
         Reply::Wanted { files, records, .. } => (files, records),

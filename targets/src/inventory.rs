@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use mfactor::{Error, Result, files};
+use release::manifest::check_target;
 use serde::Deserialize;
 
 use crate::flash::Board;
 use crate::host::{Folder, Host};
-use crate::target::check_name;
 
 /// Version of the form.
 pub const SCHEMA: u32 = 1;
@@ -62,7 +62,7 @@ fn parse(text: &str, path: &Path) -> Result<Vec<Listed>> {
     let mut names = BTreeSet::new();
     for board in &raw.board {
         let at = |problem: &str| Error::input(format!("{}, board `{}`", path.display(), board.name), problem);
-        check_name(&board.name).map_err(|problem| at(&format!("its name {problem}")))?;
+        check_target(&board.name).map_err(|problem| at(&format!("its name {problem}")))?;
         if !names.insert(&board.name) {
             return Err(at("stands twice"));
         }

@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 
 use mfactor::{Error, Result, files};
 use minisign::{KeyPair, PublicKey, SecretKey, SecretKeyBox};
+use release::Manifest;
 use serde::Serialize;
+
+use crate::numbers;
 
 /// What makes a key.
 pub const KEYGEN: &str = "mfactor targets keygen";
@@ -25,6 +28,7 @@ pub struct NewKeys {
 
 /// Signs manifests.
 pub struct Signer {
+    path: PathBuf,
     secret: SecretKey,
     public: PublicKey,
 }
@@ -90,12 +94,20 @@ impl Signer {
         let secret = SecretKeyBox::from_string(&text).and_then(SecretKeyBox::into_unencrypted_secret_key);
         let secret = secret.map_err(refuse)?;
         let public = PublicKey::from_secret_key(&secret).map_err(refuse)?;
-        Ok(Self { secret, public })
+        Ok(Self { path: path.to_owned(), secret, public })
     }
 
     /// The public key's line, `RWQ…`.
     pub fn public_key(&self) -> String {
         self.public.to_base64()
+    }
+
+    /// The sequence number of a manifest: that which it had when it was signed before, else one above all others.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the file of numbers beside the key is damaged.
+    pub fn sequence(&self, manifest: &Manifest) -> Result<u64> {
+        numbers::sequence(&self.path, manifest)
     }
 
     /// Signs a manifest: the text of a `.minisig` file.

@@ -27,6 +27,7 @@ pub mod host;
 pub mod inventory;
 pub mod keys;
 pub mod machine;
+mod numbers;
 pub mod probe;
 pub mod ssh;
 pub mod target;

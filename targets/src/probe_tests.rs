@@ -22,6 +22,7 @@ fn manifest() -> Manifest {
         tool_version: String::new(),
         study: "s".to_owned(),
         target: "rpi4".to_owned(),
+        sequence: 7,
         architecture: "aarch64".to_owned(),
         glibc: Some("2.28".to_owned()),
         files: vec![runner],

@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use mfactor::{Error, Limits, Result};
+use release::manifest::check_target;
 use serde::{Deserialize, Serialize};
 
 use crate::glibc::Glibc;
@@ -116,7 +117,7 @@ impl Target {
         check_schema(text, path)?;
         let raw: Raw =
             toml::from_str(text).map_err(|error| Error::file(path, error.to_string().trim_end()))?;
-        check_name(&raw.name).map_err(|problem| at(path, "name", problem))?;
+        check_target(&raw.name).map_err(|problem| at(path, "name", problem))?;
         if raw.title.trim().is_empty() {
             return Err(at(path, "title", "must not be empty"));
         }
@@ -174,15 +175,6 @@ fn check_schema(text: &str, path: &Path) -> Result<()> {
         return Ok(());
     }
     Err(at(path, "schema", format!("is {}; this version reads {SCHEMA}", header.schema)))
-}
-
-/// A name becomes part of paths and of command lines.
-pub(crate) fn check_name(name: &str) -> Result<(), &'static str> {
-    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(is_plain) {
-        return Ok(());
-    }
-    Err("must begin with a small letter and hold only small letters, digits and hyphens")
 }
 
 fn check_triple(triple: &str) -> Result<(), String> {

@@ -55,6 +55,12 @@ pub struct Flash {
     /// Say what would be sent, and change nothing
     #[arg(long)]
     dry_run: bool,
+    /// Flash this release although the board took a newer one before
+    #[arg(long)]
+    allow_downgrade: bool,
+    /// Have the board trust your key from now on, where it trusts another or has lost the one that it trusted
+    #[arg(long)]
+    repin: bool,
     /// Do not measure
     #[arg(long)]
     no_measure: bool,
@@ -222,6 +228,8 @@ impl Flash {
         let options = FlashOptions {
             ssh: self.reach.ssh(assignments.len())?,
             measure: (!self.no_measure).then_some(measure),
+            allow_downgrade: self.allow_downgrade,
+            repin: self.repin,
             dry_run: self.dry_run,
         };
         let names: Vec<&str> = assignments.iter().map(|assignment| assignment.board.name.as_str()).collect();

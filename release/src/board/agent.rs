@@ -87,7 +87,7 @@ impl Agent<'_> {
     fn answer(&mut self, request: Request, input: &mut impl Read, output: &mut dyn Write) -> Result<Reply> {
         let layout = &self.layout;
         Ok(match request {
-            Request::Stage { manifest, signature, public_key } => {
+            Request::Stage { manifest, signature, public_key, .. } => {
                 let staging = Staging::begin(layout, &manifest, &signature, &public_key)?;
                 let (files, records) = (staging.files.clone(), staging.records.clone());
                 let is_held = staging.is_held;

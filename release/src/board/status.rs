@@ -9,7 +9,11 @@ use crate::board::{collect, trust, verify};
 /// What the board holds.
 pub fn status(layout: &Layout) -> Result<BoardStatus> {
     let releases = layout.ids()?.into_iter().map(|id| held(layout, id)).collect();
+    let newest =
+        layout.current().and_then(|id| verify::manifest(layout, &id).ok()).map(|(manifest, _)| manifest);
     Ok(BoardStatus {
+        target: newest.as_ref().map(|manifest| manifest.target.clone()),
+        sequence: newest.map_or(0, |manifest| manifest.sequence),
         current: layout.current(),
         previous: layout.previous(),
         releases,
@@ -24,6 +28,8 @@ fn held(layout: &Layout, id: String) -> HeldRelease {
     let names = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
     HeldRelease {
         study: manifest.as_ref().map(|manifest| manifest.study.clone()),
+        target: manifest.as_ref().map(|manifest| manifest.target.clone()),
+        sequence: manifest.as_ref().map_or(0, |manifest| manifest.sequence),
         models: manifest
             .iter()
             .flat_map(|manifest| &manifest.models)
