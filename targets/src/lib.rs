@@ -39,7 +39,7 @@ pub use bundle::{Bundle, Contents, MeasureOptions};
 pub use flash::{Board, FlashEvent, FlashOptions, Flashed};
 pub use fleet::{Assignment, flash_all};
 pub use glibc::Glibc;
-pub use host::{Folder, Host};
+pub use host::{BoardName, Folder, Host};
 pub use probe::Probe;
 pub use ssh::SshOptions;
 pub use target::Target;
