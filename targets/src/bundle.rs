@@ -95,6 +95,14 @@ impl Bundle {
         Ok(Self { manifest, text, id, signature, public_key, contents })
     }
 
+    /// A release of these bytes, unsigned, for tests.
+    #[cfg(test)]
+    pub(crate) fn of(manifest: Manifest, contents: Vec<(String, Vec<u8>)>) -> Self {
+        let text = String::from_utf8(manifest.to_bytes().unwrap()).unwrap();
+        let (signature, public_key) = (String::new(), String::new());
+        Self { id: id(text.as_bytes()), manifest, text, signature, public_key, contents }
+    }
+
     /// The bytes of a file by its name, or of records by their SHA-256.
     pub(crate) fn bytes(&self, name: &str) -> Option<&[u8]> {
         self.contents.iter().find(|(known, _)| known == name).map(|(_, bytes)| bytes.as_slice())

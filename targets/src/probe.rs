@@ -51,6 +51,8 @@ pub struct Probe {
     pub is_writable: bool,
     /// The file system of our folder, if no program may be started from it.
     pub noexec: Option<String>,
+    /// What lets another user of the board change what is flashed, if anything does.
+    pub stranger: Option<String>,
     /// Highest temperature that can be, °C.
     pub temperature_celsius: Option<f64>,
     /// Frequency governor.
@@ -86,7 +88,7 @@ pub fn probe(connection: &Connection, folder: &Folder) -> Result<Probe> {
 impl Probe {
     /// Reads the answers of the script; what a login started may print what it likes between them. Nothing of it is taken
     /// for more than text of some length, a number that can be, or an id.
-    fn parse(answer: &str) -> Self {
+    pub(crate) fn parse(answer: &str) -> Self {
         let lines = answer.lines().filter_map(|line| line.split_once('\t'));
         let lines: Vec<(&str, &str)> = lines.map(|(name, value)| (name, value.trim())).collect();
         let all = |name: &'static str| {
@@ -118,6 +120,7 @@ impl Probe {
             free_bytes: kilobytes("free"),
             is_writable: all("writable").any(|value| value == "yes"),
             noexec: text("noexec"),
+            stranger: text("stranger"),
             temperature_celsius: celsius.max_by(f64::total_cmp),
             governor: text("governor"),
             missing_tools: all("lacks").take(MOST_TOOLS).map(name).collect(),
@@ -149,6 +152,7 @@ impl Probe {
             if repin { Ok(()) } else { self.check_key(public_key) },
             self.check_memory(manifest),
             self.check_starts(),
+            self.check_strangers(),
             self.check_space(manifest),
         ];
         let problem = checks.into_iter().find_map(std::result::Result::err);
@@ -199,6 +203,16 @@ impl Probe {
                     .to_owned(),
             ),
             _ => Ok(()),
+        }
+    }
+
+    fn check_strangers(&self) -> Result<(), String> {
+        match &self.stranger {
+            Some(what) => Err(format!(
+                "keeps the folder where another user could change what is flashed: {what}; choose another with --folder, or \
+                 take that right away (chmod go-w)"
+            )),
+            None => Ok(()),
         }
     }
 

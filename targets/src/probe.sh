@@ -63,6 +63,17 @@ df -Pk "$at" 2>/dev/null | {
     case $how in *,noexec,*) say noexec "$point" ;; esac
     case $how in *,ro,*) say readonly "$point" ;; esac
 }
+# Whoever may write a folder on the way could put something else in the place of what is flashed.
+me=$(id -u 2>/dev/null)
+folder=$(cd "$at" 2>/dev/null && pwd -P)
+while [ -n "$me" ]; do
+    ls -ldn "${folder:-/}" 2>/dev/null | while read -r mode _ owner _; do
+        case $owner in 0 | "$me") ;; *) say stranger "${folder:-/} belongs to user $owner" ;; esac
+        case $mode in d????w???[!tT]* | d???????w[!tT]*) say stranger "${folder:-/} may be written by others ($mode)" ;; esac
+    done
+    case $folder in / | "") break ;; esac
+    folder=${folder%/*}
+done
 if [ -w "$at" ]; then say writable yes; else say writable no; fi
 for zone in /sys/class/thermal/thermal_zone*/temp; do
     [ -r "$zone" ] && say temperature "$(cat "$zone" 2>/dev/null)"

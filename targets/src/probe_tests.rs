@@ -56,6 +56,11 @@ fn what_would_not_run_is_refused_with_both_sides_named() {
         ("glibc 2.36", "glibc 2.24", "has glibc 2.24, and the runner asks for 2.28"),
         ("glibc 2.36", "musl", "has musl for its C library"),
         ("key\tRWQpinned", "", "has lost the key that it trusted"),
+        (
+            "writable\tyes",
+            "stranger\t/srv may be written by others\nwritable\tyes",
+            "/srv may be written by others",
+        ),
         ("writable\tyes", "noexec\t/home\nwritable\tyes", "/home is mounted noexec"),
         ("free\t25000000", "free\t12000", "12 MB free"),
         ("available\t3500000", "available\t20000", "20 MB of memory"),
@@ -94,6 +99,22 @@ fn nothing_that_a_board_says_is_more_than_a_word_or_a_number() {
     assert_eq!((probe.memory_bytes, probe.available_bytes), (Some(u64::MAX), None));
     assert_eq!((probe.temperature_celsius, probe.current), (None, None));
     assert_eq!((probe.missing_tools.len(), probe.releases.len()), (MOST_TOOLS, MOST_RELEASES));
+}
+
+#[test]
+fn a_folder_that_another_user_may_write_is_told_before_anything_is_sent() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let open = folder.path().join("open");
+    std::fs::create_dir(&open).unwrap();
+    for (mode, is_told) in [(0o755, false), (0o777, true), (0o775, true), (0o1777, false)] {
+        std::fs::set_permissions(&open, std::fs::Permissions::from_mode(mode)).unwrap();
+        let output =
+            Command::new("sh").args(["-c", SCRIPT, "sh"]).arg(open.join("mfactor")).output().unwrap();
+        let probe = Probe::parse(&String::from_utf8(output.stdout).unwrap());
+        let told = probe.stranger.is_some_and(|what| what.contains("open may be written"));
+        assert_eq!(told, is_told, "{mode:o}");
+    }
 }
 
 #[test]

@@ -104,6 +104,12 @@ impl<W: Wire> Agent<W> {
         Self { host, wire, chatter: 0 }
     }
 
+    /// The other end, for tests.
+    #[cfg(test)]
+    pub(crate) fn wire(&self) -> &W {
+        &self.wire
+    }
+
     /// Asks, and waits for the answer.
     ///
     /// # Errors
