@@ -205,6 +205,9 @@ pub struct BoardStatus {
     pub unfinished: usize,
     /// Free space in the file system, in bytes.
     pub free_bytes: u64,
+    /// What else is not as it should be, a sentence each: a link that leads nowhere, a key that cannot be read.
+    #[serde(default)]
+    pub problems: Vec<String>,
 }
 
 /// A release on the board.
@@ -238,6 +241,9 @@ pub struct Collected {
     pub kept: Vec<String>,
     /// Bytes that were freed.
     pub freed_bytes: u64,
+    /// What could not be removed, a sentence each.
+    #[serde(default)]
+    pub problems: Vec<String>,
 }
 
 impl LockOwner {
