@@ -15,7 +15,7 @@ pub mod bootstrap;
 use std::time::Instant;
 
 use mfactor::{Error, Measurement, Result};
-use release::{BoardStatus, Collected, MeasureRequest, ModelHealth, Reply, Request, Wanted};
+use release::{BoardStatus, Collected, MeasureRequest, ModelHealth, Reply, Request, SensorChoice, Wanted};
 use serde::Serialize;
 
 use crate::bundle::{Bundle, MeasureOptions};
@@ -282,7 +282,7 @@ fn measure(
 ) -> Result<Vec<Measurement>> {
     let Some(MeasureOptions { preset, threads }) = options.measure else { return Ok(vec![]) };
     let mut measurements = vec![];
-    agent.tell(&Request::Measure(MeasureRequest { preset, threads }))?;
+    agent.tell(&Request::Measure(MeasureRequest { preset, threads, sensors: SensorChoice::default() }))?;
     loop {
         match agent.hear()? {
             Reply::Measuring { model, step } => on_event(FlashEvent::Measuring { model, step }),
