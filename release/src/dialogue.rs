@@ -80,6 +80,22 @@ pub struct MeasureRequest {
     pub preset: Preset,
     /// Threads of one inference.
     pub threads: usize,
+    /// Sensors that the board's description names.
+    #[serde(default)]
+    pub sensors: SensorChoice,
+}
+
+/// Sensors that the description of a board names. What is not named, or is not there, is found by the runner itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SensorChoice {
+    /// A file that tells the processor's temperature, or a pattern with `*`, of which the sensors of the processor are
+    /// taken.
+    pub temperature: Option<String>,
+    /// A file that tells throttle bits, or `vcgencmd get_throttled`.
+    pub throttle: Option<String>,
+    /// The rail of an INA3221, as `rail VDD_IN` somewhere in the text, or `vcgencmd pmic_read_adc`.
+    pub power: Option<String>,
 }
 
 /// What the board answers.
@@ -205,6 +221,9 @@ pub struct BoardStatus {
     pub unfinished: usize,
     /// Free space in the file system, in bytes.
     pub free_bytes: u64,
+    /// What else is not as it should be, a sentence each: a link that leads nowhere, a key that cannot be read.
+    #[serde(default)]
+    pub problems: Vec<String>,
 }
 
 /// A release on the board.
@@ -238,6 +257,9 @@ pub struct Collected {
     pub kept: Vec<String>,
     /// Bytes that were freed.
     pub freed_bytes: u64,
+    /// What could not be removed, a sentence each.
+    #[serde(default)]
+    pub problems: Vec<String>,
 }
 
 impl LockOwner {
@@ -272,7 +294,11 @@ mod tests {
             assert!(!line.contains('\n'));
             assert_eq!(serde_json::from_str::<Reply>(&line).unwrap(), reply);
         }
-        let request = Request::Measure(MeasureRequest { preset: Preset::Quick, threads: 1 });
+        let request = Request::Measure(MeasureRequest {
+            preset: Preset::Quick,
+            threads: 1,
+            sensors: SensorChoice::default(),
+        });
         let line = serde_json::to_string(&request).unwrap();
         assert_eq!(serde_json::from_str::<Request>(&line).unwrap(), request);
     }

@@ -10,17 +10,24 @@ use serde::{Deserialize, Serialize};
 use crate::{MANIFEST, RUNNER, SIGNATURE};
 use mfactor::error::{Error, Result};
 use mfactor::metadata::ModelMetadata;
-use mfactor::{files, golden};
+use mfactor::{files, golden, text};
 
 /// Version of the form that is written: since 2 a manifest has a sequence number.
 pub const SCHEMA: u32 = 2;
 /// The oldest version that is still read: boards hold such releases, and can go back to them.
 pub const OLDEST_SCHEMA: u32 = 1;
 /// Largest manifest that is read, in bytes.
-pub const LARGEST_MANIFEST: usize = 16 << 20;
+pub const LARGEST_MANIFEST: usize = 8 << 20;
 /// Largest file of a release, in bytes.
 pub const LARGEST_FILE: u64 = 1 << 30;
+/// Most files of a release: a board that checks one holds its runner and its models open.
+pub const MOST_FILES: usize = 512;
+/// Most files of test records.
+pub const MOST_RECORDS: usize = 64;
 const LONGEST_NAME: usize = 128;
+/// Most folders in a name.
+const DEEPEST_NAME: usize = 8;
+const LONGEST_TEXT: usize = 1024;
 const LONGEST_TARGET: usize = 64;
 
 /// A release, listed. What a host signs twice has the same manifest both times: no times are in it, and its sequence
@@ -158,6 +165,7 @@ impl Manifest {
             return Err(format!("sequence is {}; from schema 2 on it is above 0", self.sequence));
         }
         check_target(&self.target).map_err(|problem| format!("target {:?} {problem}", self.target))?;
+        self.check_sizes()?;
         check_names(self.files.iter().map(|file| file.name.as_str()))?;
         for file in &self.files {
             check_file(&file.name, &file.sha256, file.bytes)?;
@@ -169,12 +177,30 @@ impl Manifest {
         if self.runner().is_none() {
             return Err(format!("has no {RUNNER}"));
         }
+        let mut seen = BTreeSet::new();
         for model in &self.models {
+            if !seen.insert(&model.file) {
+                return Err(format!("model {} stands twice", model.file));
+            }
             if !self.files.iter().any(|file| file.name == model.file) {
                 return Err(format!("model {} is no file of the release", model.file));
             }
         }
         self.records.iter().try_for_each(|records| check_file(&records.name, &records.sha256, records.bytes))
+    }
+
+    /// What a board would hold open, and remember, has a limit.
+    fn check_sizes(&self) -> Result<(), String> {
+        let counts = [
+            ("files", self.files.len(), MOST_FILES),
+            ("records", self.records.len(), MOST_RECORDS),
+            ("characters of the study's name", self.study.len(), LONGEST_TEXT),
+            ("characters of the version", self.tool_version.len(), LONGEST_TEXT),
+        ];
+        match counts.into_iter().find(|(_, count, most)| count > most) {
+            Some((what, count, most)) => Err(format!("has {count} {what}; at most {most} are taken")),
+            None => Ok(()),
+        }
     }
 }
 
@@ -198,6 +224,7 @@ pub fn check_target(name: &str) -> Result<(), &'static str> {
 
 fn check_file(name: &str, sha256: &str, bytes: u64) -> Result<(), String> {
     if !is_id(sha256) {
+        let (name, sha256) = (text::quoted(name, LONGEST_NAME), text::quoted(sha256, LONGEST_NAME));
         return Err(format!("{name}: `{sha256}` is no SHA-256"));
     }
     if bytes > LARGEST_FILE {
@@ -231,10 +258,12 @@ fn check_name(name: &str) -> Result<(), String> {
     let is_part = |part: &str| {
         part.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_') && part.chars().all(is_plain)
     };
-    if name.len() <= LONGEST_NAME && name.split('/').all(is_part) {
+    let depth = name.split('/').count();
+    if name.len() <= LONGEST_NAME && depth <= DEEPEST_NAME && name.split('/').all(is_part) {
         return Ok(());
     }
-    Err(format!("{name:?} is no plain relative path of at most {LONGEST_NAME} characters"))
+    let name = text::quoted(name, LONGEST_NAME);
+    Err(format!("`{name}` is no plain relative path of at most {LONGEST_NAME} characters and {DEEPEST_NAME} names"))
 }
 
 #[cfg(test)]

@@ -91,6 +91,8 @@ fn what_no_board_could_hold_is_refused() {
         ((|file| file.mode = 0o4755) as fn(&mut ReleaseFile), "mode 4755"),
         (|file| file.sha256 = "../../x".to_owned(), "no SHA-256"),
         (|file| file.bytes = u64::MAX, "at most"),
+        (|file| file.name = "a/".repeat(40) + "a", "is no plain relative path"),
+        (|file| file.name = "a\u{1b}[2J".to_owned(), "a\\u{1b}[2J"),
     ] {
         let mut manifest = manifest(&[RUNNER]);
         change(&mut manifest.files[0]);
@@ -99,4 +101,20 @@ fn what_no_board_could_hold_is_refused() {
     let unknown = String::from_utf8(manifest(&[RUNNER]).to_bytes().unwrap()).unwrap();
     let unknown = unknown.replacen("\"study\"", "\"owner\": \"me\", \"study\"", 1);
     assert!(Manifest::parse(unknown.as_bytes(), "m").unwrap_err().to_string().contains("owner"));
+}
+
+#[test]
+fn what_a_board_holds_open_or_remembers_has_a_limit() {
+    let names: Vec<String> = (0..MOST_FILES).map(|number| format!("models/{number}")).collect();
+    let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+    names[0] = RUNNER;
+    manifest(&names).check().unwrap();
+    names.push("models/one-more");
+    assert!(manifest(&names).check().unwrap_err().contains("has 513 files"));
+    let long = Manifest { study: "s".repeat(LONGEST_TEXT + 1), ..manifest(&[RUNNER]) };
+    assert!(long.check().unwrap_err().contains("characters of the study"));
+    let records = RecordsFile { name: "r".to_owned(), sha256: files::sha256(b""), bytes: 1 };
+    let many = Manifest { records: vec![records; MOST_RECORDS + 1], ..manifest(&[RUNNER]) };
+    assert!(many.check().unwrap_err().contains("records; at most 64"));
+    assert!(Manifest::parse(&vec![b' '; LARGEST_MANIFEST + 1], "m").is_err());
 }

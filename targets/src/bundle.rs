@@ -8,7 +8,7 @@ use mfactor::metadata::ModelMetadata;
 use mfactor::onnx::Model;
 use mfactor::{Error, Result, files};
 use release::manifest::{SCHEMA, golden_inputs};
-use release::{Manifest, RUNNER, RecordsFile, ReleaseFile, ReleaseModel, id};
+use release::{Manifest, RUNNER, RecordsFile, ReleaseFile, ReleaseModel, SensorChoice, id};
 
 use crate::elf;
 use crate::keys::Signer;
@@ -41,6 +41,8 @@ pub struct Bundle {
     pub signature: String,
     /// The signer's public key.
     pub public_key: String,
+    /// The sensors that the target's description names.
+    pub(crate) sensors: SensorChoice,
     contents: Vec<(String, Vec<u8>)>,
 }
 
@@ -92,7 +94,12 @@ impl Bundle {
         let (id, contents) = (id(&text), bytes.into_iter().chain(sent).collect());
         let text = String::from_utf8(text)
             .map_err(|_| Error::Defect("a manifest in JSON is not UTF-8".to_owned()))?;
-        Ok(Self { manifest, text, id, signature, public_key, contents })
+        let sensors = SensorChoice {
+            temperature: target.sensors.temperature.clone(),
+            throttle: target.sensors.throttle.clone(),
+            power: target.sensors.power.clone(),
+        };
+        Ok(Self { manifest, text, id, signature, public_key, sensors, contents })
     }
 
     /// A release of these bytes, unsigned, for tests.
@@ -100,7 +107,8 @@ impl Bundle {
     pub(crate) fn of(manifest: Manifest, contents: Vec<(String, Vec<u8>)>) -> Self {
         let text = String::from_utf8(manifest.to_bytes().unwrap()).unwrap();
         let (signature, public_key) = (String::new(), String::new());
-        Self { id: id(text.as_bytes()), manifest, text, signature, public_key, contents }
+        let (id, sensors) = (id(text.as_bytes()), SensorChoice::default());
+        Self { id, manifest, text, signature, public_key, sensors, contents }
     }
 
     /// The bytes of a file by its name, or of records by their SHA-256.

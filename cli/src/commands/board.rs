@@ -149,6 +149,9 @@ fn status_text(status: &BoardStatus) -> String {
         count => format!(", {count} uploads that are not whole"),
     };
     text.push_str(&format!("\n{} bytes free{uploads}\n", thousands(status.free_bytes)));
+    for problem in &status.problems {
+        text.push_str(&format!("{problem}\n"));
+    }
     if let Some(key) = &status.trusted_key {
         text.push_str(&format!("trusts {key}\n"));
     }
@@ -163,5 +166,6 @@ fn collected_text(collected: &Collected) -> String {
     let (removed, kept) = (collected.removed.len(), collected.kept.len());
     let bytes = thousands(collected.freed_bytes);
     let releases = |count| if count == 1 { "release" } else { "releases" };
-    format!("{removed} {} removed, {kept} kept, {bytes} bytes freed\n", releases(removed))
+    let problems: String = collected.problems.iter().map(|problem| format!("{problem}\n")).collect();
+    format!("{removed} {} removed, {kept} kept, {bytes} bytes freed\n{problems}", releases(removed))
 }

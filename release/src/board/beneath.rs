@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use mfactor::{Error, Result};
@@ -37,7 +38,11 @@ pub fn open_to_inherit(root: &Path, path: &Path) -> Result<File> {
 /// # Errors
 /// As [`open`].
 pub fn open_to_write(root: &Path, path: &Path) -> Result<File> {
-    opened(root, path, OFlags::RDWR | OFlags::CREATE | OFlags::NONBLOCK | OFlags::CLOEXEC)
+    let file = opened(root, path, OFlags::RDWR | OFlags::CREATE | OFlags::NONBLOCK | OFlags::CLOEXEC)?;
+    match file.metadata().map_err(Error::io("read", path))?.nlink() {
+        0 | 1 => Ok(file),
+        _ => Err(board(path.display(), "has another name (a hard link), under which it may be something else")),
+    }
 }
 
 /// Reads a plain file of at most `most` bytes.

@@ -128,10 +128,16 @@ impl Layout {
     }
 
     fn target(&self, link: &str) -> Option<String> {
+        let is_folder =
+            |id: &String| fs::symlink_metadata(self.release(id)).is_ok_and(|facts| facts.is_dir());
+        self.linked(link).filter(is_folder)
+    }
+
+    /// The release that a link leads to, whether that is there or not.
+    pub fn linked(&self, link: &str) -> Option<String> {
         let target = fs::read_link(self.root.join(link)).ok()?;
         let id = target.strip_prefix(RELEASES).ok()?.to_str()?.to_owned();
-        let is_folder = fs::symlink_metadata(self.release(&id)).is_ok_and(|facts| facts.is_dir());
-        (is_id(&id) && is_folder).then_some(id)
+        is_id(&id).then_some(id)
     }
 
     /// Makes a symlink lead to a release by one rename, and syncs it. `None` removes it.

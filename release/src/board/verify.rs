@@ -34,9 +34,7 @@ pub struct Verified {
 /// [`Error::Board`] or [`Error::Io`] naming the first file that is not right.
 pub fn release(layout: &Layout, wanted: &str) -> Result<Verified> {
     let (manifest, bytes) = manifest(layout, wanted)?;
-    let path = layout.release(wanted).join(SIGNATURE);
-    let signature = beneath::read_text(layout.root(), &path, LARGEST_SIGNATURE).map_err(missing)?;
-    trust::check_pinned(layout, &bytes, &signature)?;
+    trust::check_pinned(layout, &bytes, &signature(layout, wanted)?)?;
     opened(layout, wanted, manifest)
 }
 
@@ -66,6 +64,15 @@ fn opened(layout: &Layout, wanted: &str, manifest: Manifest) -> Result<Verified>
         Some(runner) if models.len() == manifest.models.len() => Ok(Verified { manifest, runner, models }),
         _ => Err(board(wanted, "lists a model twice, or no runner")),
     }
+}
+
+/// The signature beside a manifest, whoever's it is.
+///
+/// # Errors
+/// If it is missing, or is no text.
+pub fn signature(layout: &Layout, wanted: &str) -> Result<String> {
+    let path = layout.release(wanted).join(SIGNATURE);
+    beneath::read_text(layout.root(), &path, LARGEST_SIGNATURE).map_err(missing)
 }
 
 /// The manifest of a release, if it is the one that the release is named after.

@@ -163,7 +163,8 @@ fn measure<W: Wire>(
     let models = bundle.manifest.models.len();
     let end = Instant::now() + LONGEST_MEASUREMENT * models as u32;
     let mut measurements: Vec<Measurement> = vec![];
-    agent.tell(&Request::Measure(MeasureRequest { preset: asked.preset, threads: asked.threads }))?;
+    let MeasureOptions { preset, threads } = asked;
+    agent.tell(&Request::Measure(MeasureRequest { preset, threads, sensors: bundle.sensors.clone() }))?;
     for _ in 0..=MOST_STEPS.saturating_mul(models) {
         let longest = SILENCE.min(end.saturating_duration_since(Instant::now()));
         match agent.hear_measurement(longest)? {

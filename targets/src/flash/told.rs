@@ -234,6 +234,8 @@ pub(super) fn status(mut told: BoardStatus) -> Result<BoardStatus, String> {
         release.models.iter_mut().for_each(shorten);
     }
     shorten_all([&mut told.trusted_key, &mut told.target]);
+    told.problems.truncate(MOST);
+    told.problems.iter_mut().for_each(shorten);
     told.current = told.current.map(id).transpose()?;
     told.previous = told.previous.map(id).transpose()?;
     Ok(told)
@@ -242,5 +244,7 @@ pub(super) fn status(mut told: BoardStatus) -> Result<BoardStatus, String> {
 /// What a board removed.
 pub(super) fn collected(told: Collected) -> Result<Collected, String> {
     let ids = |told: Vec<String>| told.into_iter().take(MOST).map(id).collect::<Result<Vec<_>, _>>();
-    Ok(Collected { removed: ids(told.removed)?, kept: ids(told.kept)?, freed_bytes: told.freed_bytes })
+    let problems = told.problems.iter().take(MOST).map(|problem| short(problem)).collect();
+    let (removed, kept) = (ids(told.removed)?, ids(told.kept)?);
+    Ok(Collected { removed, kept, problems, freed_bytes: told.freed_bytes })
 }
