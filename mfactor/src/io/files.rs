@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -28,8 +29,24 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     make_readable(file.as_file()).map_err(Error::io("write", path))?;
     file.as_file().sync_all().map_err(Error::io("write", path))?;
     file.persist(path).map_err(|error| Error::io("write", path)(error.error))?;
-    // The rename itself is durable only once the folder is.
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(Error::io("write", folder))
+    sync_folder(folder)
+}
+
+/// Brings the names in a folder to the disk: a rename is durable only once its folder is. A file system that cannot
+/// sync a folder (FAT and network shares among them) is asked to bring everything there, and believed if it cannot do
+/// that either: there is no more that a program could do.
+///
+/// # Errors
+/// If the folder cannot be opened, or the disk refuses.
+pub fn sync_folder(folder: &Path) -> Result<()> {
+    let opened = File::open(folder).map_err(Error::io("sync", folder))?;
+    match rustix::fs::fsync(&opened) {
+        Err(Errno::INVAL | Errno::NOTSUP | Errno::NOSYS | Errno::BADF | Errno::ROFS) => {
+            let _ = rustix::fs::syncfs(&opened);
+            Ok(())
+        }
+        synced => synced.map_err(|error| Error::io("sync", folder)(error.into())),
+    }
 }
 
 /// How the name of a temporary file begins and ends.

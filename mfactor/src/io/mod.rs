@@ -7,5 +7,6 @@ pub mod lines;
 pub mod magic;
 pub mod markdown;
 pub mod name;
+pub mod patience;
 pub mod process;
 pub mod text;

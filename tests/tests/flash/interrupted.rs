@@ -7,6 +7,8 @@ use crate::place::Place;
 
 /// Replies of the agent in a flash: ready, wanted, stored (the model), sealed, health, activated.
 const REPLIES: usize = 6;
+/// Lines before the first of them: the mark, and an empty one that ends whatever a login left open.
+const MARK: usize = 2;
 /// More calls of one kind than an agent makes in a flash.
 const MANY_CALLS: usize = 100;
 
@@ -63,7 +65,8 @@ fn after_replies(count: usize, action: &str) -> String {
     format!(
         "case $1 in *release-agent*) ;; *) exec sh -c \"$1\" ;; esac\n\
          sh -c \"$1\" | {{ n=0; while IFS= read -r line; do printf '%s\\n' \"$line\"; n=$((n + 1)); \
-         if [ $n -eq {count} ]; then {action}; fi; done; }}"
+         if [ $n -eq {} ]; then {action}; fi; done; }}",
+        count + MARK
     )
 }
 

@@ -69,12 +69,24 @@ fn wrong_use_has_its_own_exit_codes() {
             exit::USAGE,
             "this machine",
         ),
+        (
+            [place.arguments("new"), vec!["--name".into(), "../../x".into()]].concat(),
+            exit::USAGE,
+            "no name for a board",
+        ),
+        (
+            [place.arguments("new"), vec!["--host".into(), "ada@LOOPBACK".into()]].concat(),
+            exit::USAGE,
+            "two boards are called",
+        ),
     ];
     for (arguments, code, expected) in cases {
         let (_, stderr) = place.flash_with(arguments, code);
         assert!(stderr.contains(expected), "{stderr}");
     }
     assert!(!place.work.path("owned").exists());
+    let (_, stderr) = place.work.run("targets keygen --key x.pub", exit::INPUT);
+    assert!(stderr.contains("x.pub") && !place.work.path("x.pub").exists(), "{stderr}");
 }
 
 #[test]
