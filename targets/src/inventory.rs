@@ -82,15 +82,6 @@ fn parse(text: &str, path: &Path) -> Result<Vec<Listed>> {
     Ok(listed)
 }
 
-/// What a parser of TOML says, of which a file's own lines are a part.
-pub(crate) fn told(error: &toml::de::Error) -> String {
-    const LONGEST_LINE: usize = 200;
-    const MOST_LINES: usize = 8;
-    let text = error.to_string();
-    let lines = text.trim_end().lines().take(MOST_LINES).map(|line| text::quoted(line, LONGEST_LINE));
-    lines.collect::<Vec<_>>().join("\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,6 @@ use release::manifest::check_target;
 use serde::{Deserialize, Serialize};
 
 use crate::glibc::Glibc;
-use crate::inventory::told;
 
 /// Version of the board files that this program reads.
 pub const SCHEMA: u32 = 1;
@@ -190,8 +189,7 @@ fn check_schema(text: &str, path: &Path) -> Result<()> {
     struct Header {
         schema: u32,
     }
-    let header: Header =
-        toml::from_str(text).map_err(|error| Error::toml(path.display(), text, &error))?;
+    let header: Header = toml::from_str(text).map_err(|error| Error::toml(path.display(), text, &error))?;
     if header.schema == SCHEMA {
         return Ok(());
     }

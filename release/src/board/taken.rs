@@ -42,7 +42,8 @@ pub fn taken(layout: &Layout, key: &str) -> Taken {
 /// Of one release: its number counts if it is signed with this key.
 fn of_release(layout: &Layout, id: &str, key: &str) -> Option<Taken> {
     let (manifest, bytes) = verify::manifest(layout, id).ok()?;
-    let is_signed = verify::signature(layout, id).is_ok_and(|signature| trust::is_of(key, &bytes, &signature));
+    let is_signed =
+        verify::signature(layout, id).is_ok_and(|signature| trust::is_of(key, &bytes, &signature));
     let sequence = if is_signed { manifest.sequence } else { 0 };
     Some(Taken { key: key.to_owned(), target: Some(manifest.target), sequence })
 }
