@@ -120,6 +120,7 @@ impl Journal {
         let mut create = CreateTrial {
             study_id,
             trial_id: None,
+            number: Some(trial.number),
             datetime_start: Some(timestamp(SystemTime::now())),
             state: state::RUNNING,
             params: Default::default(),
@@ -214,7 +215,8 @@ impl Journal {
                 let count = self.replay.damage.len();
                 let more =
                     if count == 1 { String::new() } else { format!(" (and {} more lines)", count - 1) };
-                Err(Error::file(&self.path, format!("{}{more}; {ADVICE}", contents::sentence(damage))))
+                let problem = format!("{}{more}; {ADVICE}", contents::sentence(damage));
+                Err(Error::input(place(&self.path, damage.line), problem))
             }
         }
     }
@@ -236,6 +238,11 @@ pub(crate) fn deleted(name: &str) -> String {
     )
 }
 
+/// A line of a journal, 0 for the whole of it.
+pub(crate) fn place(path: &Path, line: usize) -> String {
+    if line == 0 { path.display().to_string() } else { format!("{}:{line}", path.display()) }
+}
+
 /// What a journal holds of a study, without a torn last line; for readers, which need no lock. There may be no journal
 /// yet.
 ///
@@ -247,10 +254,7 @@ pub(crate) fn read(path: &Path, reader: Reader) -> Result<Contents> {
         apply(&mut replay, whole_lines(&files::read(path)?));
     }
     if let Some(damage) = replay.damage.iter().find(|damage| damage.is_fatal) {
-        return Err(Error::input(
-            format!("{}:{}", path.display(), damage.line),
-            format!("the line {}", damage.problem),
-        ));
+        return Err(Error::input(place(path, damage.line), contents::sentence(damage)));
     }
     Ok(reader.contents(&replay))
 }

@@ -89,9 +89,13 @@ impl Study {
         let path = folder.join(JOURNAL_FILE);
         let contents = journal::read(&path, reader(&terms, &names))?;
         check_unchanged(folder, &config, &contents)?;
-        let of_file = |sentence: String| format!("{}: {sentence}", path.display());
-        let damage = contents.damage.into_iter().map(of_file).collect();
-        let deleted = contents.deleted.iter().map(|name| of_file(journal::deleted(name)));
+        let place = |line: usize| journal::place(&path, line);
+        let damage = contents
+            .damage
+            .into_iter()
+            .map(|(line, problem)| format!("{}: {problem}", place(line)))
+            .collect();
+        let deleted = contents.deleted.iter().map(|name| format!("{}: {}", place(0), journal::deleted(name)));
         let hardware = hardware(&contents.attributes);
         let remarks = deleted.chain(began::mixed(&hardware)).collect();
         let mut trials = contents.trials.concat();
@@ -105,8 +109,11 @@ impl Study {
         let mut journal = Journal::open(&path)?;
         let contents = journal.contents(reader(&terms, &names));
         check_unchanged(folder, &config, &contents)?;
-        if let Some(damage) = contents.damage.first() {
-            return Err(Error::file(&path, format!("{damage}; {}", journal::ADVICE)));
+        if let Some((line, problem)) = contents.damage.first() {
+            return Err(Error::input(
+                journal::place(&path, *line),
+                format!("{problem}; {}", journal::ADVICE),
+            ));
         }
         let studies = names.iter().zip(&contents.attributes).map(|((strategy, name), before)| {
             (name.clone(), began::attributes(&config, strategy, before.as_ref()))

@@ -1,7 +1,7 @@
 //! The trials of a study as its journal has them. What a journal says twice is held against itself: a trial's study and
 //! strategy, its parameters and architecture, its value and accuracy.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use mfactor::{Architecture, Objective, SearchSpace, Trial, TrialState};
 use serde_json::Value;
@@ -29,8 +29,9 @@ pub(crate) struct Reader<'a> {
 pub(crate) struct Contents {
     /// The trials of each strategy, by number. Where a trial was done again only the later one is here.
     pub trials: Vec<Vec<Trial>>,
-    /// What is damaged, a sentence each, in the order of the file; those trials are left out.
-    pub damage: Vec<String>,
+    /// What is damaged, in the order of the file: the line (0 where it is none) and what is wrong. Those trials are left
+    /// out.
+    pub damage: Vec<(usize, String)>,
     /// What this program said of the study of each strategy, where there is one.
     pub attributes: Vec<Option<Attributes>>,
     /// Studies that another program deleted.
@@ -52,7 +53,7 @@ impl Reader<'_> {
         }
         damage.extend(self.strangers(replay));
         damage.sort_by_key(|(line, _)| *line);
-        contents.damage = damage.into_iter().map(|(_, sentence)| sentence).collect();
+        contents.damage = damage;
         let deleted = self.studies.iter().map(|(_, name)| name).filter(|name| was_deleted(replay, name));
         contents.deleted = deleted.cloned().collect();
         contents
@@ -65,24 +66,21 @@ impl Reader<'_> {
             record.is_ours && study.is_some_and(|study| study.is_ours && study.name == name)
         };
         let own = replay.trials.iter().zip(0u64..).filter(|(record, _)| is_own(record));
-        let (mut numbers, mut trials, mut problems) = (HashMap::new(), BTreeMap::new(), vec![]);
-        let mut first_tries = 0..;
-        for (record, id) in own {
-            let retried = record.user_attributes.get(RETRIES).map(|id| id.as_u64().unwrap_or(u64::MAX));
-            let number = match retried {
-                Some(retried) => numbers.get(&retried).copied(),
-                None => first_tries.next(),
-            };
-            let read = || {
-                let number = number.ok_or("is said to do another one again that is not there")?;
-                Ok::<Trial, String>(Trial { number, ..self.trial(record, id, strategy)? })
-            };
-            match read() {
+        let (mut trials, mut problems) = (BTreeMap::new(), vec![]);
+        for ((record, id), position) in own.zip(0..) {
+            let number = record.number.unwrap_or(position);
+            match self.trial(record, id, strategy) {
                 _ if record.is_damaged => {}
-                Ok(trial) => drop(trials.insert(trial.number, trial)),
+                // One that was tried again comes later and takes the place of the first try.
+                Ok(trial) => drop(trials.insert(number, Trial { number, ..trial })),
                 Err(problem) => problems.push((record.line, format!("trial {id} {problem}"))),
             }
-            numbers.extend(number.map(|number| (id, number)));
+        }
+        if replay.damage.is_empty()
+            && problems.is_empty()
+            && !trials.keys().copied().eq(0..trials.len() as u64)
+        {
+            problems.push((0, format!("the trials of {strategy} are not numbered one by one")));
         }
         (trials.into_values().collect(), problems)
     }
@@ -155,7 +153,7 @@ impl Reader<'_> {
         let is_known = |study: &StudyRecord| self.studies.iter().any(|(_, name)| *name == study.name);
         let strangers = replay.studies.iter().filter(|study| study.is_ours && !is_known(study));
         let sentence = |study: &StudyRecord| {
-            format!("line {} begins the study {:?}, which study.toml does not name", study.line, study.name)
+            format!("the line begins the study {:?}, which study.toml does not name", study.name)
         };
         strangers.map(|study| (study.line, sentence(study))).collect()
     }
@@ -165,8 +163,8 @@ const ENDED_BY_OTHER: &str = "another program (Optuna, or its dashboard) ended i
 
 pub(super) fn sentence(damage: &Damage) -> String {
     match damage.trial {
-        Some(id) => format!("trial {id}: line {} {}", damage.line, damage.problem),
-        None => format!("line {} {}", damage.line, damage.problem),
+        Some(id) => format!("trial {id}: the line {}", damage.problem),
+        None => format!("the line {}", damage.problem),
     }
 }
 

@@ -73,6 +73,9 @@ pub(crate) struct CreateTrial {
     /// The number that the trial has by its place, likewise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial_id: Option<usize>,
+    /// Its number among the trials of its strategy. Optuna counts those of others too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
     pub datetime_start: Option<String>,
     #[serde(default)]
     pub state: u8,

@@ -63,6 +63,8 @@ pub(super) struct TrialRecord {
     pub line: usize,
     /// Whether another program ended it before this one did.
     pub ended_by_other: bool,
+    /// Its number among the trials of its strategy, where the line says it.
+    pub number: Option<u64>,
     pub state: u8,
     pub value: Option<f64>,
     pub parameters: BTreeMap<String, f64>,
@@ -109,7 +111,7 @@ impl Replay {
             Some(number) => {
                 self.is_sealed = true;
                 if number > expected {
-                    self.damage(None, &format!("follows {} that are lost", count(number - expected)));
+                    self.damage(None, &format!("comes after {}", lost(number - expected)));
                 } else if number < expected {
                     self.damage(trial, "stands there a second time, or in another place than it was written");
                 }
@@ -215,6 +217,7 @@ impl Replay {
             study: Some(create.study_id),
             is_ours,
             line: self.lines,
+            number: create.number,
             state: create.state,
             parameters: create.params,
             user_attributes: create.user_attrs,
@@ -261,15 +264,16 @@ impl Replay {
     }
 
     /// Takes note of a line that cannot be believed. One that would have created something still takes a number, or all
-    /// that follows would be about something else; where that cannot be told nothing that follows is believed.
+    /// that follows would be about something else. Lines with a checksum say which number is theirs; where they do not,
+    /// and it cannot be told what a line was, nothing that follows is believed.
     fn damaged(&mut self, line: Damaged) {
         let (studies, trials) = (self.studies.len(), self.trials.len());
         let creates_study = line.op_code == Some(code::CREATE_STUDY) && line.trial.is_none();
         let creates_trial = line.op_code == Some(code::CREATE_TRIAL);
-        if creates_study && line.study.is_none_or(|id| id == studies) {
+        if creates_study && line.study.map_or(!self.is_sealed, |id| id == studies) {
             self.studies.push(StudyRecord::default());
             self.damage(None, &line.problem);
-        } else if creates_trial && line.trial.is_none_or(|id| id == trials) {
+        } else if creates_trial && line.trial.map_or(!self.is_sealed, |id| id == trials) {
             self.trials.push(TrialRecord::default());
             self.damage(Some(trials), &line.problem);
         } else {
@@ -309,6 +313,6 @@ fn trial_of(operation: &Operation) -> Option<usize> {
     }
 }
 
-fn count(lines: u64) -> String {
-    if lines == 1 { "a line".to_owned() } else { format!("{lines} lines") }
+fn lost(lines: u64) -> String {
+    if lines == 1 { "a line that is lost".to_owned() } else { format!("{lines} lines that are lost") }
 }

@@ -5,9 +5,11 @@
 
 mod cached;
 mod conformance;
+mod damage;
 mod disk;
 mod interruption;
 mod optuna;
+mod others;
 mod pretend;
 mod quality;
 mod spaces;
