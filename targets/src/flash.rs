@@ -162,7 +162,7 @@ pub fn flash(
     };
     on_event(FlashEvent::Activated);
     let seconds = start.elapsed().as_secs_f64();
-    let measurements = measure(&mut agent, options, on_event)?;
+    let measurements = measure(&mut agent, target, options, on_event)?;
     Ok(Flashed {
         board: board.name.clone(),
         host: board.host.clone(),
@@ -277,12 +277,16 @@ fn send(
 
 fn measure(
     agent: &mut Agent<'_>,
+    target: &Target,
     options: &FlashOptions,
     on_event: &mut dyn FnMut(FlashEvent),
 ) -> Result<Vec<Measurement>> {
     let Some(MeasureOptions { preset, threads }) = options.measure else { return Ok(vec![]) };
     let mut measurements = vec![];
-    agent.tell(&Request::Measure(MeasureRequest { preset, threads, sensors: SensorChoice::default() }))?;
+    let named = target.sensors.clone();
+    let sensors =
+        SensorChoice { temperature: named.temperature, throttle: named.throttle, power: named.power };
+    agent.tell(&Request::Measure(MeasureRequest { preset, threads, sensors }))?;
     loop {
         match agent.hear()? {
             Reply::Measuring { model, step } => on_event(FlashEvent::Measuring { model, step }),

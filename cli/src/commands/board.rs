@@ -142,6 +142,9 @@ fn status_text(status: &BoardStatus) -> String {
     if let Some(key) = &status.trusted_key {
         text.push_str(&format!("trusts {key}\n"));
     }
+    for problem in &status.problems {
+        text.push_str(&format!("{}\n", mfactor::text::visible(problem)));
+    }
     text
 }
 
