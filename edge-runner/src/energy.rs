@@ -63,7 +63,9 @@ impl Sensor {
     /// of it: a rail, or the power chip.
     pub fn find(tree: &SystemTree, named: Option<&str>) -> Option<Self> {
         let rail = named.and_then(|text| text.split_once(RAIL)).map(|(_, rest)| {
-            rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-').next().unwrap_or_default()
+            rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-')
+                .next()
+                .unwrap_or_default()
         });
         let rails = || ina3221(tree, rail).filter(|sensor| sensor.watts(tree).is_some());
         let power_chip = || power_chip_watts(tree).map(|_| Self::PowerChip);
@@ -146,7 +148,8 @@ fn ina3221(tree: &SystemTree, named: Option<&str>) -> Option<Sensor> {
     }
     // A channel that is not connected is labelled so.
     rails.retain(|label, _| label != "NC");
-    if let Some((name, paths)) = named.iter().chain(&BOARD_RAILS).find_map(|name| rails.get_key_value(*name)) {
+    if let Some((name, paths)) = named.iter().chain(&BOARD_RAILS).find_map(|name| rails.get_key_value(*name))
+    {
         return Some(Sensor::Rails { source: format!("INA3221 {name}"), rails: vec![paths.clone()] });
     }
     let names: Vec<&str> = rails.keys().map(String::as_str).collect();

@@ -10,8 +10,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use engines::engine::{Engine, EngineOptions, Session};
 use engines::model_file::{self, ModelFile};
 use engines::{accuracy, engine, golden};
-use mfactor::{Result, files};
 use mfactor::measurement::{Board, Conditions, EngineFacts, MeasuredAccuracy, MeasuredModel, Preset, Round};
+use mfactor::{Result, files};
 use serde::{Deserialize, Serialize};
 
 use crate::affinity::Pinned;
@@ -128,7 +128,8 @@ pub fn measure(
     match &request.part {
         Part::Accuracy { data } => loaded.accuracy(data, on_progress).map(Answer::Accuracy),
         Part::Round { preset } => {
-            let timed = loaded.time(Plan::of(*preset), &request.sensors, tree, pinned.as_ref(), on_progress)?;
+            let timed =
+                loaded.time(Plan::of(*preset), &request.sensors, tree, pinned.as_ref(), on_progress)?;
             let answer = loaded.answer(timed, engine.as_ref(), board::facts(tree), pinned)?;
             Ok(Answer::Round(Box::new(answer)))
         }

@@ -15,14 +15,16 @@ const LARGEST_DEGREES: f64 = 200.0;
 
 /// Parts of names of sensors in a processor.
 const OF_PROCESSOR: [&str; 12] = [
-    "cpu", "x86_pkg", "coretemp", "k10temp", "zenpower", "core", "cluster", "big", "little", "tdie", "tctl", "bcm2835",
+    "cpu", "x86_pkg", "coretemp", "k10temp", "zenpower", "core", "cluster", "big", "little", "tdie", "tctl",
+    "bcm2835",
 ];
 /// Parts of names of sensors beside one, on the same chip.
 const OF_CHIP: [&str; 5] = ["soc", "tj", "package", "die_temp", "gpu"];
 /// Parts of names of sensors that tell of something else, or nothing.
 const OF_OTHERS: [&str; 26] = [
-    "pmic", "pmu", "batt", "charg", "wifi", "wlan", "iwl", "ath1", "fan", "pch", "nvme", "drive", "disk", "modem", "usb",
-    "skin", "ambient", "case", "board", "int3400", "xo-", "camera", "lcd", "phy", "eth", "pa_",
+    "pmic", "pmu", "batt", "charg", "wifi", "wlan", "iwl", "ath1", "fan", "pch", "nvme", "drive", "disk",
+    "modem", "usb", "skin", "ambient", "case", "board", "int3400", "xo-", "camera", "lcd", "phy", "eth",
+    "pa_",
 ];
 
 /// What a sensor is of, the best first.
@@ -74,7 +76,8 @@ impl Thermometer {
         Self::best(tree, &all).map(|(_, found)| found)
     }
 
-    /// The sensors that a board's description names: a file, or a pattern with `*` of which the best kind is taken.
+    /// The sensors that a board's description names: a file, or a pattern with `*` of which the best kind is taken. `None`
+    /// where that is nothing better than what is found without.
     pub fn named(tree: &SystemTree, pattern: &str) -> Option<Self> {
         let paths = tree.matching(pattern);
         let name_of = |path: &String| {
@@ -85,7 +88,7 @@ impl Thermometer {
             return Some(Self { name: name_of(only), paths });
         }
         let candidates: Vec<_> = paths.iter().map(|path| (name_of(path), path.clone())).collect();
-        Self::best(tree, &candidates).map(|(_, found)| found)
+        Self::best(tree, &candidates).filter(|(of, _)| *of <= Of::Chip).map(|(_, found)| found)
     }
 
     /// °C now; `None` if none of them tells anything possible.
@@ -94,9 +97,8 @@ impl Thermometer {
     }
 
     fn best(tree: &SystemTree, candidates: &[(String, String)]) -> Option<(Of, Self)> {
-        let is_telling = |(name, path): &&(String, String)| {
-            Of::named(name) != Of::Others && celsius(tree, path).is_some()
-        };
+        let is_telling =
+            |(name, path): &&(String, String)| Of::named(name) != Of::Others && celsius(tree, path).is_some();
         let telling: Vec<&(String, String)> = candidates.iter().filter(is_telling).collect();
         let best = telling.iter().map(|(name, _)| Of::named(name)).min()?;
         let of_best = telling.iter().filter(|(name, _)| Of::named(name) == best);
@@ -145,13 +147,16 @@ mod tests {
 
     #[test]
     fn sensors_are_known_by_their_names() {
-        for name in ["CPU-therm", "cpu-thermal", "cpu0-thermal", "x86_pkg_temp", "bigcore0-thermal", "cluster1"] {
+        for name in
+            ["CPU-therm", "cpu-thermal", "cpu0-thermal", "x86_pkg_temp", "bigcore0-thermal", "cluster1"]
+        {
             assert_eq!(Of::named(name), Of::Processor, "{name}");
         }
         for name in ["soc-thermal", "tj-thermal", "SOC0-therm", "GPU-therm"] {
             assert_eq!(Of::named(name), Of::Chip, "{name}");
         }
-        for name in ["PMIC-Die", "battery", "iwlwifi_1", "thermal-fan-est", "pch_cannonlake", "INT3400 Thermal"]
+        for name in
+            ["PMIC-Die", "battery", "iwlwifi_1", "thermal-fan-est", "pch_cannonlake", "INT3400 Thermal"]
         {
             assert_eq!(Of::named(name), Of::Others, "{name}");
         }

@@ -262,7 +262,9 @@ fn check_name(name: &str) -> Result<(), String> {
         return Ok(());
     }
     let name = text::quoted(name, LONGEST_NAME);
-    Err(format!("`{name}` is no plain relative path of at most {LONGEST_NAME} characters and {DEEPEST_NAME} names"))
+    Err(format!(
+        "`{name}` is no plain relative path of at most {LONGEST_NAME} characters and {DEEPEST_NAME} names"
+    ))
 }
 
 #[cfg(test)]

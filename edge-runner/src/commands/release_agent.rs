@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use edge_runner::release_measurer::RoundsOfRelease;
-use mfactor::{Error, Result, exit};
 use mfactor::patience::Patient;
+use mfactor::{Error, Result, exit};
 use release::board::agent::{LONGEST_SILENCE, serve};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::Mode;

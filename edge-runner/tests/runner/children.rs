@@ -52,7 +52,8 @@ fn a_child_that_talks_nonsense_is_a_defect() {
 
 #[test]
 fn a_program_that_is_not_there_is_named() {
-    let error = measure_in_child(Path::new("no/such/runner"), &request(), &|| false, &mut |_| {}).unwrap_err();
+    let error =
+        measure_in_child(Path::new("no/such/runner"), &request(), &|| false, &mut |_| {}).unwrap_err();
     assert!(error.to_string().contains("no/such/runner"), "{error}");
 }
 

@@ -137,9 +137,15 @@ fn a_difference_below_the_sensors_noise_is_not_told() {
 
 #[test]
 fn power_that_cannot_be_is_not_told() {
-    for (volts, amperes) in
-        [("4976", "0"), ("4976", "-1200"), ("0", "1200"), ("-1", "1200"), ("4976", "nan"), ("99999999", "5"), ("5000", "x")]
-    {
+    for (volts, amperes) in [
+        ("4976", "0"),
+        ("4976", "-1200"),
+        ("0", "1200"),
+        ("-1", "1200"),
+        ("4976", "nan"),
+        ("99999999", "5"),
+        ("5000", "x"),
+    ] {
         let (_folder, tree) = tree(&[
             ("sys/class/hwmon/hwmon3/name", "ina3221\n"),
             ("sys/class/hwmon/hwmon3/in1_label", "VDD_IN\n"),
@@ -154,7 +160,10 @@ fn power_that_cannot_be_is_not_told() {
 fn a_rail_that_the_boards_description_names_is_read() {
     let (_folder, tree) = tree(ORIN);
     let find = |named| Sensor::find(&tree, Some(named)).unwrap().source();
-    assert_eq!(find("/sys/…/in*_input, curr*_input (INA3221, rail VDD_CPU_GPU_CV)"), "INA3221 VDD_CPU_GPU_CV");
+    assert_eq!(
+        find("/sys/…/in*_input, curr*_input (INA3221, rail VDD_CPU_GPU_CV)"),
+        "INA3221 VDD_CPU_GPU_CV"
+    );
     assert_eq!(find("/sys/…/in*_input, curr*_input (INA3221, rail POM_5V_IN)"), "INA3221 VDD_IN", "not here");
 }
 

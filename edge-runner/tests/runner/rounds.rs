@@ -130,11 +130,8 @@ impl Machine for Oven {
 
 fn order(models: &[&str], preset: Preset) -> Order {
     let engine = EngineOptions::new(EngineKind::Tract);
-    let subjects = models.iter().map(|model| Subject {
-        model: model.into(),
-        contents: None,
-        engine: engine.clone(),
-    });
+    let subjects =
+        models.iter().map(|model| Subject { model: model.into(), contents: None, engine: engine.clone() });
     Order { subjects: subjects.collect(), data: vec![], preset }
 }
 

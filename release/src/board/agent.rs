@@ -146,7 +146,10 @@ impl Agent<'_> {
     fn measure(&self, request: MeasureRequest, output: &mut dyn Write) -> Result<()> {
         let layout = &self.layout;
         if !(1..=MOST_THREADS).contains(&request.threads) {
-            return Err(Error::Usage(format!("threads: {}; it must be 1 to {MOST_THREADS}", request.threads)));
+            return Err(Error::Usage(format!(
+                "threads: {}; it must be 1 to {MOST_THREADS}",
+                request.threads
+            )));
         }
         let Some(id) = layout.current() else {
             return Err(board(layout.root().display(), "holds no release to measure"));

@@ -41,7 +41,9 @@ pub fn open_to_write(root: &Path, path: &Path) -> Result<File> {
     let file = opened(root, path, OFlags::RDWR | OFlags::CREATE | OFlags::NONBLOCK | OFlags::CLOEXEC)?;
     match file.metadata().map_err(Error::io("read", path))?.nlink() {
         0 | 1 => Ok(file),
-        _ => Err(board(path.display(), "has another name (a hard link), under which it may be something else")),
+        _ => {
+            Err(board(path.display(), "has another name (a hard link), under which it may be something else"))
+        }
     }
 }
 

@@ -36,7 +36,10 @@ pub fn check_release(layout: &Layout, release: &Verified) -> Result<Vec<ModelHea
     }
     let answer = asked(layout, release)?;
     let mut health: Vec<ModelHealth> = serde_json::from_str(&answer).map_err(|error| {
-        board(SUBJECT, format!("did not end well: {error}; it said {}", text::quoted(&answer, LONGEST_COMPLAINT)))
+        board(
+            SUBJECT,
+            format!("did not end well: {error}; it said {}", text::quoted(&answer, LONGEST_COMPLAINT)),
+        )
     })?;
     if health.len() != models.len() {
         return Err(board(SUBJECT, format!("has {} answers of {}", health.len(), models.len())));

@@ -215,7 +215,9 @@ pub fn remove_all(path: &Path) -> Result<()> {
 /// Collects what an agent that was killed left half-made: nobody but the holder of the lock makes any of it.
 pub fn tidy(layout: &Layout) {
     let is_left = |name: &str| {
-        name.starts_with(TRASH) || name.starts_with(".mfactor-") && name.ends_with(".tmp") || name.ends_with(".new")
+        name.starts_with(TRASH)
+            || name.starts_with(".mfactor-") && name.ends_with(".tmp")
+            || name.ends_with(".new")
     };
     for folder in [layout.root().to_owned(), layout.stagings(), layout.incoming()] {
         for path in entries(&folder).unwrap_or_default() {

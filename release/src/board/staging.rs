@@ -11,9 +11,7 @@ use crate::{MANIFEST, Manifest, RUNNER, ReleaseFile, SIGNATURE, Wanted, id};
 use mfactor::{Error, Result, files, text};
 use rustix::fs::RenameFlags;
 
-use crate::board::layout::{
-    Layout, entries, is_hidden, name_of, remove_all, remove_folder, sync_folder,
-};
+use crate::board::layout::{Layout, entries, is_hidden, name_of, remove_all, remove_folder, sync_folder};
 use crate::board::ownership::own_subfolder;
 use crate::board::{beneath, board, taken, trust, verify};
 

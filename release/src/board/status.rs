@@ -41,7 +41,8 @@ pub fn status(layout: &Layout) -> Result<BoardStatus> {
 
 fn lost_links(layout: &Layout) -> Vec<String> {
     let lost = [CURRENT, PREVIOUS].into_iter().filter(|link| layout.leads_nowhere(link));
-    let mut problems: Vec<String> = lost.map(|link| format!("{link} leads to no release that is here")).collect();
+    let mut problems: Vec<String> =
+        lost.map(|link| format!("{link} leads to no release that is here")).collect();
     let is_empty = layout.ids().is_ok_and(|ids| ids.is_empty());
     if layout.current().is_none() && !is_empty {
         problems.push(

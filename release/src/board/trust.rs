@@ -46,7 +46,9 @@ pub fn accept<'a>(
             layout.trusted_key().display(),
             format!("is missing, and this board holds releases: whom it trusted is not known; {REPIN}"),
         )),
-        Err(error) => Err(board(layout.trusted_key().display(), format!("cannot be read ({error}); {REPIN}"))),
+        Err(error) => {
+            Err(board(layout.trusted_key().display(), format!("cannot be read ({error}); {REPIN}")))
+        }
     }
 }
 
@@ -57,7 +59,8 @@ impl Accepted<'_> {
     /// If it cannot be written: then the former one is still pinned.
     pub fn pin(self, layout: &Layout) -> Result<bool> {
         let Some(key) = self.to_pin else { return Ok(false) };
-        let is_another = pinned(layout).ok().flatten().is_none_or(|pinned| key_line(&pinned) != key_line(key));
+        let is_another =
+            pinned(layout).ok().flatten().is_none_or(|pinned| key_line(&pinned) != key_line(key));
         if is_another {
             files::write(&layout.trusted_key(), key.as_bytes())?;
         }
