@@ -76,7 +76,8 @@ impl Thermometer {
         Self::best(tree, &all).map(|(_, found)| found)
     }
 
-    /// The sensors that a board's description names: a file, or a pattern with `*` of which the best kind is taken.
+    /// The sensors that a board's description names: a file, or a pattern with `*` of which the best kind is taken. `None`
+    /// where that is nothing better than what is found without.
     pub fn named(tree: &SystemTree, pattern: &str) -> Option<Self> {
         let paths = tree.matching(pattern);
         let name_of = |path: &String| {
@@ -87,7 +88,7 @@ impl Thermometer {
             return Some(Self { name: name_of(only), paths });
         }
         let candidates: Vec<_> = paths.iter().map(|path| (name_of(path), path.clone())).collect();
-        Self::best(tree, &candidates).map(|(_, found)| found)
+        Self::best(tree, &candidates).filter(|(of, _)| *of <= Of::Chip).map(|(_, found)| found)
     }
 
     /// °C now; `None` if none of them tells anything possible.

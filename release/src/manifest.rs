@@ -204,7 +204,6 @@ impl Manifest {
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_unnumbered(sequence: &u64) -> bool {
     *sequence == 0
 }

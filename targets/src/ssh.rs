@@ -35,6 +35,10 @@ const TYPED_LOGIN: Duration = Duration::from_secs(150);
 /// How long a login shell takes at most before it runs a command.
 const SHELL: Duration = Duration::from_secs(30);
 
+/// Who did not do what, for [`unheard`].
+const LOGGING_IN: (&str, &str) = ("its login", "ran what was asked");
+const AT_WORK: (&str, &str) = ("a command there", "was done");
+
 /// How to connect.
 #[derive(Debug, Clone)]
 pub struct SshOptions {
@@ -115,7 +119,7 @@ impl Connection {
         let mut master = Session::start(&mut command)?;
         match master.await_mark(&line.mark, options.patience()) {
             Ok(()) => Ok(Self { host: host.clone(), options: options.clone(), socket, master }),
-            Err(broken) => Err(failed(host, unheard(&mut master, &broken, "its login"))),
+            Err(broken) => Err(failed(host, unheard(&mut master, &broken, LOGGING_IN))),
         }
     }
 
@@ -165,7 +169,7 @@ impl Connection {
             (Err(Broken::Ended), Err(broken @ Broken::Late(_))) => {
                 Err(self.error(format!("a command there {broken}")))
             }
-            (Err(broken), _) => Err(self.error(unheard(&mut session, &broken, "a command there"))),
+            (Err(broken), _) => Err(self.error(unheard(&mut session, &broken, AT_WORK))),
         }
     }
 
@@ -180,7 +184,7 @@ impl Connection {
         let mut session = Session::start(&mut command)?;
         match session.await_mark(&line.mark, SHELL) {
             Ok(()) => Ok(session),
-            Err(broken) => Err(self.error(unheard(&mut session, &broken, "its login"))),
+            Err(broken) => Err(self.error(unheard(&mut session, &broken, LOGGING_IN))),
         }
     }
 
@@ -198,9 +202,9 @@ impl Drop for Connection {
 }
 
 /// What is known of a command that was not heard to its end.
-fn unheard(session: &mut Session, broken: &Broken, what: &str) -> String {
+fn unheard(session: &mut Session, broken: &Broken, (who, did): (&str, &str)) -> String {
     if !matches!(broken, Broken::Ended) {
-        return format!("{what} {broken}{}", overheard(session));
+        return format!("{who} {broken}{}", overheard(session));
     }
     let complaint = session.last_words();
     match session.code() {
@@ -209,7 +213,7 @@ fn unheard(session: &mut Session, broken: &Broken, what: &str) -> String {
         code => {
             let code = code.map_or(String::new(), |code| format!(" with {code}"));
             let complaint = if complaint.is_empty() { String::new() } else { format!(": {complaint}") };
-            format!("{what} ended{code} before it ran what was asked{complaint}{}", overheard(session))
+            format!("{who} ended{code} before it {did}{complaint}{}", overheard(session))
         }
     }
 }

@@ -77,7 +77,8 @@ pub struct Caches {
     pub l3_shared_kib: Option<u32>,
 }
 
-/// Files or commands on the board that tell of its state, for people to read.
+/// Files or commands on the board that tell of its state. The runner takes those that it knows how to read: see
+/// [`release::SensorChoice`].
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sensors {

@@ -42,7 +42,7 @@ pub fn tree(files: &[(&str, &str)]) -> (TempDir, SystemTree) {
     (folder, tree)
 }
 
-fn conditions(tree: &SystemTree, core: Option<usize>) -> Conditions {
+fn state(tree: &SystemTree, core: Option<usize>) -> Conditions {
     board::conditions(tree, &Sensors::find(tree, &SensorChoice::default()), core)
 }
 
@@ -58,18 +58,18 @@ fn a_raspberry_pi_4() {
     assert_eq!((board.cores, board.memory_bytes), (4, Some(3_884_632 * 1024)));
     assert_eq!(board.kernel.as_deref(), Some("6.6.20+rpt-rpi-v8"));
     assert_eq!(board.emulated, !IS_ARM, "a processor of another family than ours can only be emulated");
-    let conditions = conditions(&tree, Some(3));
+    let conditions = state(&tree, Some(3));
     assert_eq!(conditions.governor.as_deref(), Some("ondemand"));
     assert_eq!(conditions.frequency_khz.zip(conditions.maximum_frequency_khz), Some((1_500_000, 1_800_000)));
     assert_eq!(conditions.temperature_celsius, Some(51.0));
     assert_eq!(conditions.throttle_bits, Some(0x50000));
-    assert_eq!(conditions(&tree, Some(0)).governor, None);
+    assert_eq!(state(&tree, Some(0)).governor, None);
 }
 
 #[test]
 fn the_kernel_tells_throttle_bits_without_vcgencmd() {
     let (_folder, tree) = tree(&[("sys/devices/platform/soc/soc:firmware/get_throttled", "80008\n")]);
-    assert_eq!(conditions(&tree, None).throttle_bits, Some(0x80008));
+    assert_eq!(state(&tree, None).throttle_bits, Some(0x80008));
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn a_machine_that_says_nothing() {
     let board = board::facts(&tree);
     assert_eq!((board.name.as_str(), board.cores, board.memory_bytes), ("unknown", 0, None));
     assert!(!board.emulated);
-    assert_eq!(conditions(&tree, None), mfactor::measurement::Conditions::default());
+    assert_eq!(state(&tree, None), mfactor::measurement::Conditions::default());
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn the_processors_own_sensor_is_read_and_those_of_other_parts_are_not() {
         (&[("cpu-thermal", "")][..], None, None),
     ] {
         let (_folder, tree) = zones(sensors);
-        let conditions = conditions(&tree, None);
+        let conditions = state(&tree, None);
         assert_eq!(conditions.temperature_celsius, celsius, "{sensors:?}");
         if let Some(name) = name {
             assert_eq!(conditions.temperature_sensor.as_deref(), Some(name), "{sensors:?}");
@@ -164,7 +164,7 @@ fn a_pc_without_a_zone_of_its_processor_has_a_monitor() {
         ("sys/class/hwmon/hwmon1/name", "k10temp"),
         ("sys/class/hwmon/hwmon1/temp1_input", "48250"),
     ]);
-    let conditions = conditions(&tree, None);
+    let conditions = state(&tree, None);
     assert_eq!(conditions.temperature_celsius, Some(48.25));
     assert_eq!(conditions.temperature_sensor.as_deref(), Some("k10temp"));
 }
@@ -185,7 +185,7 @@ fn a_sensor_that_the_boards_description_names_is_read() {
     let (_folder, tree) = zones(&[("cpu-thermal", "40000"), ("PMIC-Die", "70000")]);
     let find = |temperature: &str| {
         let choice = SensorChoice { temperature: Some(temperature.to_owned()), ..SensorChoice::default() };
-        board::conditions(&tree, &Sensors::find(&tree, &choice), None).temperature_celsius
+        board::state(&tree, &Sensors::find(&tree, &choice), None).temperature_celsius
     };
     assert_eq!(find("/sys/class/thermal/thermal_zone1/temp"), Some(70.0));
     assert_eq!(find("/sys/class/thermal/thermal_zone*/temp"), Some(40.0), "the processor's, of several");
@@ -204,7 +204,7 @@ fn throttle_bits_that_mean_nothing_are_not_told() {
         ("", None),
     ] {
         let (_folder, tree) = tree(&[("commands/vcgencmd get_throttled", text)]);
-        assert_eq!(conditions(&tree, None).throttle_bits, bits, "{text}");
+        assert_eq!(state(&tree, None).throttle_bits, bits, "{text}");
     }
 }
 
@@ -222,7 +222,7 @@ fn frequencies_that_cannot_be_are_not_told() {
             ("sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq", text),
             ("sys/devices/system/cpu/cpu0/cpufreq/scaling_max_freq", text),
         ]);
-        let conditions = conditions(&tree, None);
+        let conditions = state(&tree, None);
         assert_eq!((conditions.frequency_khz, conditions.maximum_frequency_khz), (khz, khz), "{text}");
     }
 }
@@ -252,7 +252,7 @@ fn pipes_devices_and_floods_in_the_place_of_sensors_are_not_waited_for() {
     std::os::unix::fs::symlink("/dev/zero", folder.path().join("proc/meminfo")).unwrap();
     let huge = fs::File::create(folder.path().join("proc/endless")).unwrap();
     huge.set_len(1 << 40).unwrap();
-    assert_eq!(conditions(&tree, None), Conditions::default());
+    assert_eq!(state(&tree, None), Conditions::default());
     assert_eq!((board::facts(&tree).cores, board::facts(&tree).memory_bytes), (0, None));
     assert_eq!(tree.read("/proc/endless"), None);
     assert!(!tree.write("/proc/self/clear_refs", "5"));

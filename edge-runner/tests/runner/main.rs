@@ -11,6 +11,7 @@ mod energy;
 mod model;
 mod mutations;
 mod rounds;
+mod stopped;
 
 /// Whether ONNX Runtime is on this machine. Without it a test says so and checks nothing, but never on CI.
 #[expect(clippy::print_stderr, reason = "whoever runs the tests must see that some checked nothing")]

@@ -23,13 +23,14 @@ pub struct Taken {
     pub sequence: u64,
 }
 
-/// What this board took of the holder of `key`, by its note and by the releases that it holds: the note may be lost or
-/// damaged, and a board that was flashed by a former version has none.
+/// What this board took of the holder of `key`, by its note; and by the releases that it holds, where the note is lost,
+/// damaged, of another key, or none yet, as on a board that was flashed by a former version.
 pub fn taken(layout: &Layout, key: &str) -> Taken {
-    let note = beneath::read(layout.root(), &layout.taken(), LARGEST_NOTE).ok();
-    let noted: Taken = note.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-    let sequence = if noted.key == key { noted.sequence } else { 0 };
-    let known = Taken { key: key.to_owned(), sequence, target: noted.target };
+    let noted = note(layout).unwrap_or_default();
+    if noted.key == key && noted.target.is_some() {
+        return noted;
+    }
+    let known = Taken { key: key.to_owned(), sequence: 0, target: noted.target };
     let ids = layout.ids().unwrap_or_default();
     let held = layout.current().into_iter().chain(ids);
     held.filter_map(|id| of_release(layout, &id, key)).fold(known, |known, held| Taken {
@@ -37,6 +38,11 @@ pub fn taken(layout: &Layout, key: &str) -> Taken {
         target: known.target.or(held.target),
         key: known.key,
     })
+}
+
+fn note(layout: &Layout) -> Option<Taken> {
+    let bytes = beneath::read(layout.root(), &layout.taken(), LARGEST_NOTE).ok()?;
+    serde_json::from_slice(&bytes).ok()
 }
 
 /// Of one release: its number counts if it is signed with this key.
@@ -83,11 +89,10 @@ pub fn check(layout: &Layout, manifest: &Manifest, key: &str, allow_downgrade: b
 /// If the note cannot be written.
 pub fn remember(layout: &Layout, manifest: &Manifest) -> Result<()> {
     let Some(key) = trust::trusted(layout)? else { return Ok(()) };
-    let before = taken(layout, &key);
-    let sequence = before.sequence.max(manifest.sequence);
+    let sequence = taken(layout, &key).sequence.max(manifest.sequence);
     let now = Taken { key, target: Some(manifest.target.clone()), sequence };
-    if beneath::read(layout.root(), &layout.taken(), LARGEST_NOTE).is_ok() && now == before {
-        return Ok(());
+    match note(layout).as_ref() == Some(&now) {
+        true => Ok(()),
+        false => files::write_json(&layout.taken(), &now),
     }
-    files::write_json(&layout.taken(), &now)
 }

@@ -249,6 +249,7 @@ fn measurement(
             idle_watts: 0.0,
             watts,
             inference_mj: watts * expected * (1.0 + rng.random_range(-0.03..0.03)),
+            noise_mj: None,
         }),
         processor_share: 1.0,
         memory: MemoryUse {

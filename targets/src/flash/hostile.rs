@@ -165,7 +165,7 @@ fn changed(mut value: Value, place: usize, by: usize) -> Value {
         json!(vec![0; 100]),
         json!("a".repeat(100_000)),
     ];
-    let evil = if by % 2 == 0 { evil[by / 2 % evil.len()].clone() } else { json!(EVIL[by / 2 % EVIL.len()]) };
+    let evil = if by.is_multiple_of(2) { evil[by / 2 % evil.len()].clone() } else { json!(EVIL[by / 2 % EVIL.len()]) };
     let mut places = vec![];
     collect(&value, String::new(), &mut places);
     if let Some(found) = value.pointer_mut(&places[place % places.len()]) {
@@ -405,7 +405,8 @@ fn a_measurement_of_something_else_is_not_filed() {
         told::measurement(&bundle, asked, told).err().unwrap_or_default()
     };
     assert_eq!(refused(|_| ()), "");
-    let cases: [(fn(&mut Measurement), &str); 9] = [
+    type Change = fn(&mut Measurement);
+    let cases: [(Change, &str); 9] = [
         (|told| told.model.file = "../../x".to_owned(), "not in the release"),
         (|told| told.model.sha256 = "b".repeat(64), "another models/a.onnx than was sent"),
         (|told| told.engine.name = "/../settings".to_owned(), "measured with /../settings"),

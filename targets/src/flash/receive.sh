@@ -6,7 +6,7 @@ mkdir -p "$1/incoming" || exit 79
 [ ! -h "$1/lock" ] && [ ! -h "$1/incoming" ] || fail 79 "there are links in the folder, which lead elsewhere"
 if command -v flock >/dev/null 2>&1; then
     exec 9<>"$1/lock" || exit 79
-    said=$(flock -n 9 2>&1)
+    said=$(flock -n 9 2>&1 9<&9) # ksh passes on only what is named
     case $? in
         0) printf '%s\n%s\n%s\n' "$6" "$$" "$(date +%s 2>/dev/null)" >"$1/lock" ;;
         1) exit 75 ;;
