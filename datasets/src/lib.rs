@@ -41,6 +41,11 @@ pub fn names() -> Vec<&'static str> {
     SETS.iter().map(|set| set.name).collect()
 }
 
+/// Those of them that somebody has to fetch before a study can use them.
+pub fn names_to_fetch() -> Vec<&'static str> {
+    SETS.iter().filter(|set| !set.is_embedded).map(|set| set.name).collect()
+}
+
 fn named(name: &str) -> Option<&'static Named> {
     SETS.iter().find(|set| set.name == name)
 }

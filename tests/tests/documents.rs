@@ -119,15 +119,18 @@ fn every_file_that_is_named_exists() {
         .collect();
     let mut seen = 0;
     for (name, text) in documents() {
-        let words = shell_lines(&text).into_iter().flat_map(|line| {
-            line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
-        });
-        let code = inline_code(&text).into_iter().filter_map(|code| code.split(' ').next().map(str::to_owned));
+        let words = shell_lines(&text)
+            .into_iter()
+            .flat_map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+        let code =
+            inline_code(&text).into_iter().filter_map(|code| code.split(' ').next().map(str::to_owned));
         for word in words.chain(code) {
             let first = word.split('/').next().unwrap_or_default();
             // Names in capitals stand for others, and `*` for several.
             let stands_for = word.contains(['*', '…', '<', '$', '='])
-                || word.split('/').any(|part| part.chars().any(char::is_uppercase) && !root.join(first).is_file());
+                || word
+                    .split('/')
+                    .any(|part| part.chars().any(char::is_uppercase) && !root.join(first).is_file());
             if ours.contains(first) && word.contains(['/', '.']) && !stands_for {
                 seen += 1;
                 assert!(root.join(&word).exists(), "{name} names {word}, which is not there");
