@@ -19,16 +19,16 @@ pub struct OutputOptions {
     /// Say nothing but results and errors
     #[arg(short, long, global = true)]
     quiet: bool,
-    /// Say more; twice for everything
-    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
-    verbose: u8,
+    /// Say more: all that the build of a runner prints
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    verbose: bool,
 }
 
 /// Where results and talk go.
 pub struct Output {
     json: bool,
     quiet: bool,
-    verbose: u8,
+    verbose: bool,
 }
 
 impl Output {
@@ -87,7 +87,7 @@ impl Output {
 
     /// Says something that only those want to know who asked for it with `-v`.
     pub fn detail(&self, text: impl AsRef<str>) {
-        if self.verbose > 0 {
+        if self.verbose {
             talk(text.as_ref());
         }
     }

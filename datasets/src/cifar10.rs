@@ -12,10 +12,10 @@ use mfactor::dataset::{CIFAR10_FOLDER, DataSet, Manifest, RecordFile};
 use mfactor::{Error, Result, files};
 use tempfile::NamedTempFile;
 
-use crate::{FetchOptions, Progress};
+use crate::{FetchOptions, Named, Progress};
 
-/// Name of the set.
-pub const NAME: &str = "cifar10";
+/// The set, as others know it.
+pub const SET: Named = Named { name: "cifar10", is_embedded: false, fetch };
 
 const URL: &str = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz";
 /// Published beside the archive on <https://www.cs.toronto.edu/~kriz/cifar.html>.
@@ -29,18 +29,8 @@ const REPORT_EVERY: u64 = 1 << 20;
 /// A label and three planes of 32×32 bytes.
 const RECORD_BYTES: usize = 1 + 3 * 32 * 32;
 
-/// Whether `folder` holds none of the set's files.
-pub fn is_absent(folder: &Path) -> bool {
-    let holds = |folder: &Path| files().any(|file| folder.join(&file.file).exists());
-    !holds(folder) && !holds(&folder.join(CIFAR10_FOLDER))
-}
-
 /// Downloads, checks and unpacks the set into `folder`, unless it is there.
-pub fn fetch(
-    folder: &Path,
-    options: &FetchOptions,
-    on_progress: &mut dyn FnMut(Progress),
-) -> Result<DataSet> {
+fn fetch(folder: &Path, options: &FetchOptions, on_progress: &mut dyn FnMut(Progress)) -> Result<DataSet> {
     if let Ok(set) = DataSet::open(folder) {
         return Ok(set);
     }
@@ -99,7 +89,7 @@ fn download(url: &str, archive: &mut NamedTempFile, on_progress: &mut dyn FnMut(
         }
     }
     on_progress(Progress::Downloading { bytes, total });
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(mfactor::files::hex(&hash.finalize()))
 }
 
 fn files() -> impl Iterator<Item = RecordFile> {

@@ -1,4 +1,5 @@
-//! The configuration of a study, `study.toml`: all that decides its result, seed and versions included.
+//! The configuration of a study, `study.toml`: every choice that decides its result, with the seed and digests of what is
+//! read. What ran it (version, device, libtorch) is in the journal.
 
 mod differences;
 

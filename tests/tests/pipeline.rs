@@ -28,6 +28,7 @@ fn searched() -> Workplace {
 }
 
 #[test]
+#[ignore = "needs the trainer and ONNX Runtime: scripts/test"]
 fn the_whole_road() {
     let place = searched();
     let trials = place.json("trials study");

@@ -6,7 +6,6 @@ use clap::Args;
 use mfactor::{Error, Limits, Measurement, SearchSpace, files};
 use report::{Filed, Input, Repeat};
 use search::{StudyConfig, StudyRecord};
-use targets::Target;
 
 use super::measure::measurements_folder;
 use crate::output::Output;
@@ -23,8 +22,8 @@ Examples:
   mfactor compare runs/first --max-latency-ms 5
   mfactor compare runs/seed0 --with runs/seed1 runs/seed2
 
-The page is written to report/index.html in the folder of the study, and opens offline. Limits in a board's file apply to what was
-measured on that board; the options win over them.")]
+The page is written to report/index.html in the folder of the study, and opens offline. Limits apply to everything that was measured,
+on whichever board: those of the options, and where an option says nothing those of the board file that --target names.")]
 pub struct Compare {
     /// Folder of the study
     dir: PathBuf,
@@ -103,14 +102,11 @@ impl Compare {
 
     /// All records of the study, place by place; and of each that cannot be read, which and why.
     fn measurements(&self, space: &SearchSpace) -> anyhow::Result<(Vec<Filed>, Vec<String>)> {
-        let named = self.target.as_deref().map(targets::load).transpose()?;
-        let boards = targets::list();
+        let limits = self.limits()?;
         let (mut measurements, mut unreadable) = (vec![], vec![]);
         let folders = files::entries(&measurements_folder(&self.dir))?;
         for folder in folders.into_iter().filter(|entry| entry.is_dir()) {
             let place = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let board = named.as_ref().or_else(|| boards.iter().find(|board| board.name == place));
-            let limits = self.limits(board);
             let records = files::entries(&folder)?;
             for path in records.iter().filter(|path| path.extension().is_some_and(|ending| ending == "json"))
             {
@@ -123,15 +119,16 @@ impl Compare {
         Ok((measurements, unreadable))
     }
 
-    /// The limits that were asked for, and those of the board where nothing was.
-    fn limits(&self, board: Option<&Target>) -> Limits {
+    /// The limits that were asked for, and those of the board that was named where nothing was.
+    fn limits(&self) -> mfactor::Result<Limits> {
+        let board = self.target.as_deref().map(targets::load).transpose()?;
         let of_board = board.map(|board| board.limits).unwrap_or_default();
-        Limits {
+        Ok(Limits {
             latency_ms: self.max_latency_ms.or(of_board.latency_ms),
             memory_bytes: self.max_memory_bytes.or(of_board.memory_bytes),
             model_bytes: self.max_model_bytes.or(of_board.model_bytes),
             accuracy: self.min_accuracy.or(of_board.accuracy),
-        }
+        })
     }
 }
 

@@ -37,11 +37,10 @@ struct Finding {
 
 impl Doctor {
     pub fn run(self, output: &Output) -> anyhow::Result<()> {
-        let findings = vec![
+        let mut findings = vec![
             finding("mfactor-trainer", "training", true, trainer()),
             finding("edge-runner", "measuring here", true, runner()),
             finding("ONNX Runtime", "checking exports", true, onnx_runtime()),
-            finding("cifar10", "training on CIFAR-10", false, data_set("cifar10")),
             finding(
                 "ssh",
                 "flashing boards",
@@ -50,6 +49,8 @@ impl Doctor {
             ),
             finding("optuna-dashboard", "watching a study", false, dashboard()),
         ];
+        let sets = datasets::names_to_fetch().into_iter();
+        findings.extend(sets.map(|name| finding(name, "training on this data set", false, data_set(name))));
         output.result(&findings, || text(&findings))?;
         let missing: Vec<&str> =
             findings.iter().filter(|f| f.required && !f.found).map(|finding| finding.part).collect();
@@ -104,8 +105,14 @@ fn data_set(name: &str) -> Result<String> {
     datasets::resolve(name).map(|folder| folder.display().to_string())
 }
 
+/// The set-up puts it into the project's Python environment, which need not be on PATH.
 fn dashboard() -> Result<String> {
-    version("optuna-dashboard", "--version", "pip install optuna-dashboard")
+    let name = "optuna-dashboard";
+    let inside = engines::library::environments().into_iter().map(|folder| folder.join("bin").join(name));
+    match inside.into_iter().find(|path| path.is_file()) {
+        Some(path) => Ok(path.display().to_string()),
+        None => version(name, "--version", "scripts/venv"),
+    }
 }
 
 /// What a program on PATH says about its version.

@@ -234,7 +234,7 @@ impl DataSet {
             check_records(&bytes, self.manifest.image, self.manifest.classes.len(), &path)?;
             hash.update(bytes);
         }
-        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(crate::files::hex(&hash.finalize()))
     }
 }
 

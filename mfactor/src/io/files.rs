@@ -273,7 +273,12 @@ pub fn check_target(path: &Path, bytes: u64) -> Result<()> {
 
 /// Lower-case hexadecimal SHA-256 of `bytes`.
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(bytes))
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The same of everything that a reader gives.
@@ -286,7 +291,7 @@ pub fn sha256_of(mut reader: impl Read) -> std::io::Result<String> {
             count => hasher.update(&buffer[..count]),
         }
     }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&hasher.finalize()))
 }
 
 #[cfg(test)]
