@@ -120,11 +120,31 @@ mod tests {
         let text = String::from_utf8(csv(&trials.iter().collect::<Vec<_>>()).unwrap()).unwrap();
         let lines: Vec<&str> = text.split("\r\n").collect();
         assert_eq!((lines.len(), lines[4]), (5, ""));
-        assert!(lines[0].starts_with("id,strategy,number,architecture,state,m_factor,accuracy,"));
-        let first = "0,\"a, \"\"b\"\"\\n|\",0,333-333-333,complete,0.5,0.30000000000000004,1,272474,40813184,1,\
-                     18446744073709551615,2.5,,false,0.1 0.3,";
+        assert!(lines[0].starts_with("\"id\",\"strategy\",\"number\",\"architecture\",\"state\","));
+        let first = "0,\"a, \"\"b\"\"\\n|\",0,\"333-333-333\",\"complete\",0.5,0.30000000000000004,1,272474,40813184,1,\
+                     18446744073709551615,2.5,\"\",\"false\",\"0.1 0.3\",\"\"";
         assert_eq!(lines[1], first);
-        assert!(lines[2].contains(",failed,,,") && lines[2].ends_with(",false,,why"));
+        assert!(lines[2].contains(",\"failed\",\"\",\"\",") && lines[2].ends_with(",\"false\",\"\",\"why\""));
+    }
+
+    #[test]
+    fn csv_has_no_formulas_and_obeys_nothing() {
+        let cells = [
+            ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"),
+            ("+1+1", "'+1+1"),
+            ("-2+3", "'-2+3"),
+            ("@SUM(1)", "'@SUM(1)"),
+            ("  =1", "'  =1"),
+            ("\t=1", "\\t=1"),
+            ("\r=1", "\\r=1"),
+            ("＝1", "'＝1"),
+            ("-0.5", "-0.5"),
+            ("333-333-333", "333-333-333"),
+            ("a\u{1b}[2J\u{202e}\nb", "a\\u{1b}[2J\\u{202e}\\nb"),
+        ];
+        for (text, cell) in cells {
+            assert_eq!(csv_text(text), cell);
+        }
     }
 
     #[test]
@@ -143,7 +163,7 @@ mod tests {
         let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
         let at = |row: usize, name: &str| &rows[row][names.iter().position(|own| own == name).unwrap()];
         assert_eq!(at(0, "accuracy").parse::<f64>().unwrap(), 0.1 + 0.2);
-        assert_eq!(at(0, "strategy"), trials[0].strategy);
+        assert_eq!(at(0, "strategy"), csv_text(&trials[0].strategy));
         assert_eq!((at(1, "accuracy"), at(1, "failure"), rows.len()), ("", "why", 3));
     }
 

@@ -1,7 +1,7 @@
 //! Accuracy over labelled records, one image at a time: the very path whose time is measured. (With larger batches
 //! engines choose other kernels.)
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use mfactor::dataset::{self, DataSet, Records};
 use mfactor::measurement::MeasuredAccuracy;
@@ -69,7 +69,7 @@ pub fn record_files(named: &[PathBuf], model: &ModelFile) -> Result<Vec<PathBuf>
     Ok(found)
 }
 
-fn check_size(path: &PathBuf, image: ImageShape) -> Result<()> {
+fn check_size(path: &Path, image: ImageShape) -> Result<()> {
     let file = files::open(path)?;
     let bytes = file.metadata().map_err(Error::io("read", path))?.len();
     let size = 1 + image.bytes() as u64;

@@ -41,10 +41,7 @@ fn as_nodes(model: &mut Model) {
 
 #[test]
 fn lists_of_numbers_and_constant_nodes_are_run_as_bytes_are() {
-    let mut kinds = vec![EngineKind::Tract];
-    if crate::onnx_runtime_is_here() {
-        kinds.push(EngineKind::Ort);
-    }
+    let kinds = [EngineKind::Tract, EngineKind::Ort];
     for original in [model::model(&model::metadata()), model::int8()] {
         let counted = ModelFile::inspect(Path::new("m.onnx"), original.encode_to_vec()).unwrap().graph;
         let mut numbers = original.clone();

@@ -9,8 +9,11 @@ use release::{Reply, Request};
 
 use crate::place::{MODEL, Place};
 
-/// Ways to damage the release in this folder, each of which `status` has to tell.
-const WAYS: [(&str, fn(&Path)); 12] = [
+/// What it is called, and what is done to the release in this folder.
+type Damage = (&'static str, fn(&Path));
+
+/// Ways to damage a release, each of which `status` has to tell.
+const WAYS: [Damage; 12] = [
     ("no manifest", |release| fs::remove_file(release.join("manifest.json")).unwrap()),
     ("a binary manifest", |release| fs::write(release.join("manifest.json"), [0, 255, 7]).unwrap()),
     ("an empty manifest", |release| fs::write(release.join("manifest.json"), "").unwrap()),
