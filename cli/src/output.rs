@@ -131,8 +131,10 @@ pub fn parsing_stopped(stopped: &clap::Error) -> u8 {
     let rendered = stopped.render();
     let plain = rendered.to_string();
     let shown = visible_lines(&plain);
-    let is_terminal = if stopped.use_stderr() { io::stderr().is_terminal() } else { io::stdout().is_terminal() };
-    let text = if is_terminal && may_colour() && shown == plain { rendered.ansi().to_string() } else { shown };
+    let is_terminal =
+        if stopped.use_stderr() { io::stderr().is_terminal() } else { io::stdout().is_terminal() };
+    let text =
+        if is_terminal && may_colour() && shown == plain { rendered.ansi().to_string() } else { shown };
     if stopped.use_stderr() {
         let _ = io::stderr().lock().write_all(text.as_bytes());
         return exit::USAGE;
@@ -228,7 +230,8 @@ mod tests {
 
     #[test]
     fn a_cell_stays_in_its_row() {
-        let text = table(&["name", ">count"], [["a\nb\u{1b}[2J\u{9b}1m\u{202e}".to_owned(), "10".to_owned()]]);
+        let text =
+            table(&["name", ">count"], [["a\nb\u{1b}[2J\u{9b}1m\u{202e}".to_owned(), "10".to_owned()]]);
         assert_eq!(text.lines().count(), 2, "{text}");
         assert!(text.contains("a\\nb\\u{1b}[2J\\u{9b}1m\\u{202e}  "), "{text}");
         assert_eq!(wrapped("a\u{7}: ", "b", 2), "a\\u{7}: b\n");

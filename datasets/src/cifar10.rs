@@ -88,7 +88,10 @@ fn download(url: &str, archive: &mut NamedTempFile, on_progress: &mut dyn FnMut(
             break;
         }
         if bytes + length as u64 > LARGEST_ARCHIVE {
-            return Err(Error::input(url, format!("sends more than {LARGEST_ARCHIVE} bytes; it is not the archive")));
+            return Err(Error::input(
+                url,
+                format!("sends more than {LARGEST_ARCHIVE} bytes; it is not the archive"),
+            ));
         }
         archive.write_all(&buffer[..length]).map_err(Error::io("write", archive.path()))?;
         hash.update(&buffer[..length]);

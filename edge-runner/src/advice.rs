@@ -95,7 +95,12 @@ fn against(other: &Measurement, ship: &Measurement) -> String {
 /// The advice as lines for people.
 pub fn text(advice: &[Advice]) -> String {
     let of_one = |advice: &Advice| {
-        let head = format!("{}: ship {} with {}\n", advice.architecture, visible(&advice.ship), visible(&advice.engine));
+        let head = format!(
+            "{}: ship {} with {}\n",
+            advice.architecture,
+            visible(&advice.ship),
+            visible(&advice.engine)
+        );
         let lines = advice.sentences.iter().map(|sentence| format!("  {}\n", visible(sentence)));
         std::iter::once(head).chain(lines).collect::<String>()
     };

@@ -60,7 +60,10 @@ pub fn measure_in_child(
             Ok(Reply::Done(answer)) => last = Some(Ok(answer)),
             Ok(Reply::Failed(failure)) => last = Some(Err(failure.into())),
             Err(error) => {
-                last = Some(Err(Error::Defect(format!("the measuring child said {}: {error}", mfactor::text::name(&line)))))
+                last = Some(Err(Error::Defect(format!(
+                    "the measuring child said {}: {error}",
+                    mfactor::text::name(&line)
+                ))))
             }
         }
     }

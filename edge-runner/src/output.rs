@@ -84,7 +84,8 @@ pub fn parsing_stopped(stopped: &clap::Error) -> u8 {
     let rendered = stopped.render();
     let plain = rendered.to_string();
     let shown = visible_lines(&plain);
-    let is_terminal = if stopped.use_stderr() { io::stderr().is_terminal() } else { io::stdout().is_terminal() };
+    let is_terminal =
+        if stopped.use_stderr() { io::stderr().is_terminal() } else { io::stdout().is_terminal() };
     let colour = is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let text = if colour && shown == plain { rendered.ansi().to_string() } else { shown };
     if stopped.use_stderr() {

@@ -113,7 +113,8 @@ fn is_standard(domain: &str) -> bool {
 fn image_shape(graph: &Graph) -> Result<ImageShape, String> {
     let [input] = graph.input.as_slice() else {
         let names = text::names(graph.input.iter().map(|input| input.name.as_str()));
-        let stored = graph.input.iter().any(|input| graph.initializer.iter().any(|own| own.name == input.name));
+        let stored =
+            graph.input.iter().any(|input| graph.initializer.iter().any(|own| own.name == input.name));
         let why = if stored { "; its stored weights are listed as inputs, as old exporters do" } else { "" };
         return Err(format!("has inputs {names}; it must have one, \"{INPUT}\"{why}"));
     };
@@ -184,10 +185,12 @@ impl<'a> Walk<'a> {
     fn constant(&mut self, node: &'a Node) -> Result<()> {
         let name = node.output.first().map_or("", String::as_str);
         match node.attribute.as_slice() {
-            [value] if value.name == "value" && node.output.len() == 1 && node.input.is_empty() => match &value.t {
-                Some(tensor) => self.weights(name, tensor),
-                None => Err(self.refuse("node", name, "is a Constant without a value")),
-            },
+            [value] if value.name == "value" && node.output.len() == 1 && node.input.is_empty() => {
+                match &value.t {
+                    Some(tensor) => self.weights(name, tensor),
+                    None => Err(self.refuse("node", name, "is a Constant without a value")),
+                }
+            }
             _ => Err(self.refuse("node", name, "is a Constant of another form than one stored tensor")),
         }
     }

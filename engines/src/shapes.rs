@@ -78,7 +78,10 @@ pub fn of_node(node: &Node, inputs: &[&Shape]) -> Result<(Shape, u64), String> {
         }
     };
     if product(&shape)? > LARGEST_TENSOR {
-        return Err(format!("makes a tensor of {}; at most {LARGEST_TENSOR} values are allowed", list(&shape)));
+        return Err(format!(
+            "makes a tensor of {}; at most {LARGEST_TENSOR} values are allowed",
+            list(&shape)
+        ));
     }
     Ok((shape, macs))
 }
@@ -92,7 +95,11 @@ pub fn product(shape: &[usize]) -> Result<usize, String> {
 /// Refuses a list of scales or zero points that is not as long as what it is for.
 fn of_elements(shape: &Shape, expected: usize) -> Result<(), String> {
     let fits = shape.len() <= 1 && product(shape)? == expected;
-    if fits { Ok(()) } else { Err(format!("has scales or zero points of {} for {expected} channels", list(shape))) }
+    if fits {
+        Ok(())
+    } else {
+        Err(format!("has scales or zero points of {} for {expected} channels", list(shape)))
+    }
 }
 
 fn rank4(shape: &Shape) -> Result<[usize; 4], String> {

@@ -95,7 +95,10 @@ fn accuracy(model: &ExportedModel) -> String {
             "from the validation accuracy and the number of parameters",
         ),
     ];
-    let body = markdown::table(["", "", ""], rows.map(|(name, value, note)| [name.to_owned(), value, note.to_owned()]));
+    let body = markdown::table(
+        ["", "", ""],
+        rows.map(|(name, value, note)| [name.to_owned(), value, note.to_owned()]),
+    );
     let rest = format!(
         "\nThe interval is Wilson's, 95 %, over {} test images. α of M is {}, its P_min {}.\n",
         model.test_images, metadata.alpha, metadata.minimum_parameters
@@ -290,7 +293,9 @@ mod tests {
         hostile.metadata.classes = vec!["a|b".to_owned(), "[c](javascript:alert(1))\n\n<script>".to_owned()];
         hostile.metadata.strategy = "**x** https://evil.example \u{1b}[2J".to_owned();
         let text = text(&hostile);
-        assert!(text.starts_with("---\nlibrary_name: onnx\npipeline_tag: image-classification\ndatasets: [\"x]\\\\n"));
+        assert!(text.starts_with(
+            "---\nlibrary_name: onnx\npipeline_tag: image-classification\ndatasets: [\"x]\\\\n"
+        ));
         assert!(text.contains("study `` `<img src=x onerror=alert(1)>` ``,"), "{text}");
         assert!(text.contains("| a\\|b, \\[c\\](javascript:alert(1))\\\\n\\\\n\\<script\\> |"), "{text}");
         assert!(text.contains("\\*\\*x\\*\\* https\\://evil.example \\\\u{1b}\\[2J"), "{text}");

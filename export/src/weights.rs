@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use mfactor::magic::{self, Kind};
 use mfactor::protocol::{
     CHECK_FILE, CHECK_LOGITS_TENSOR, CHECK_RECORDS_TENSOR, DEVIATION_TENSOR, MEAN_TENSOR, WEIGHTS_FILE,
 };
-use mfactor::magic::{self, Kind};
 use mfactor::text::list;
 use mfactor::{Error, Layer, Result, files};
 use safetensors::{Dtype, SafeTensors};

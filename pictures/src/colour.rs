@@ -29,7 +29,9 @@ pub(crate) fn to_srgb(picture: DynamicImage, colours: Colours) -> Result<Dynamic
 }
 
 fn unreadable(error: CmsError) -> String {
-    format!("has a colour profile that cannot be read ({error}); convert it to sRGB: `magick FILE -colorspace sRGB OUT.png`")
+    format!(
+        "has a colour profile that cannot be read ({error}); convert it to sRGB: `magick FILE -colorspace sRGB OUT.png`"
+    )
 }
 
 fn raised(picture: DynamicImage, power: f64) -> DynamicImage {
@@ -56,7 +58,11 @@ fn profiled(picture: DynamicImage, profile: &ColorProfile) -> Result<DynamicImag
     let layout = match (profile.color_space, picture.color().has_color()) {
         (DataColorSpace::Gray, false) => Layout::Gray,
         (DataColorSpace::Rgb, _) => Layout::Rgb,
-        _ => return Err("has a colour profile that is not one of its kind of colours; convert it to sRGB".to_owned()),
+        _ => {
+            return Err(
+                "has a colour profile that is not one of its kind of colours; convert it to sRGB".to_owned()
+            );
+        }
     };
     let srgb = ColorProfile::new_srgb();
     let transform = profile
@@ -69,7 +75,8 @@ fn profiled(picture: DynamicImage, profile: &ColorProfile) -> Result<DynamicImag
         return Ok(picture);
     }
     let (width, height) = (picture.width(), picture.height());
-    let values = if layout == Layout::Gray { picture.into_luma8().into_raw() } else { picture.into_rgb8().into_raw() };
+    let values =
+        if layout == Layout::Gray { picture.into_luma8().into_raw() } else { picture.into_rgb8().into_raw() };
     let mut turned = vec![0; width as usize * height as usize * 3];
     transform.transform(&values, &mut turned).map_err(unreadable)?;
     let turned = RgbImage::from_raw(width, height, turned).ok_or("is larger than it says")?;

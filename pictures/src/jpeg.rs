@@ -77,7 +77,9 @@ fn segment(bytes: &[u8]) -> Option<&[u8]> {
 fn frame(data: &[u8]) -> Result<(u32, u32), String> {
     let [bits, h1, h0, w1, w0, components, ..] = *data else { return Err(CUT_OFF.to_owned()) };
     if bits != 8 {
-        return Err(format!("has {bits} bits a colour; a JPEG picture with 8 is read: save it as one, or as PNG"));
+        return Err(format!(
+            "has {bits} bits a colour; a JPEG picture with 8 is read: save it as one, or as PNG"
+        ));
     }
     if components == 4 {
         return Err("has the colours of a printer (CMYK); turn them into those of a screen: \

@@ -49,7 +49,10 @@ pub fn load(path: &Path, shape: ImageShape) -> Result<Vec<u8>> {
     let picture = decode(&bytes).map_err(|problem| Error::file(path, problem))?;
     let resized = picture.resize_exact(shape.width as u32, shape.height as u32, FilterType::Triangle);
     planes(&resized, shape.channels).ok_or_else(|| {
-        Error::file(path, format!("cannot be turned into {} channels; the model must take 1 or 3", shape.channels))
+        Error::file(
+            path,
+            format!("cannot be turned into {} channels; the model must take 1 or 3", shape.channels),
+        )
     })
 }
 
@@ -88,9 +91,11 @@ fn decode(bytes: &[u8]) -> std::result::Result<DynamicImage, String> {
 fn opaque(picture: DynamicImage) -> std::result::Result<DynamicImage, String> {
     let colour = picture.color();
     if colour.has_alpha() && picture.to_rgba8().pixels().any(|pixel| pixel.0[3] != u8::MAX) {
-        return Err("has pixels that are not opaque, and does not say what is behind them; put it on a background \
+        return Err(
+            "has pixels that are not opaque, and does not say what is behind them; put it on a background \
                     first: `magick FILE -background white -flatten OUT.png`"
-            .to_owned());
+                .to_owned(),
+        );
     }
     Ok(if colour.has_color() {
         DynamicImage::ImageRgb8(picture.into_rgb8())

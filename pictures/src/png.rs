@@ -18,19 +18,19 @@ const SRGB: [u32; 8] = [31_270, 32_900, 64_000, 33_000, 30_000, 60_000, 15_000, 
 
 /// What the chunks say, all of them: some of what matters may stand behind the pixels.
 pub(crate) fn facts(bytes: &[u8]) -> Result<Facts, String> {
-    let mut facts = Facts {
-        width: 0,
-        height: 0,
-        orientation: Orientation::NoTransforms,
-        colours: Colours::Standard,
-    };
+    let mut facts =
+        Facts { width: 0, height: 0, orientation: Orientation::NoTransforms, colours: Colours::Standard };
     let (mut coded, mut profile, mut is_srgb, mut gamma, mut primaries) = (None, false, false, None, None);
     let mut rest = &bytes[8..];
     loop {
         let (name, data, after) = chunk(rest).ok_or("is cut off; copy it again")?;
         match name {
             b"IHDR" if data.len() == 13 => (facts.width, facts.height) = (number(data), number(&data[4..])),
-            b"acTL" => return Err("is an animated PNG; save the frame that is meant as a picture of its own".to_owned()),
+            b"acTL" => {
+                return Err(
+                    "is an animated PNG; save the frame that is meant as a picture of its own".to_owned()
+                );
+            }
             b"eXIf" => facts.orientation = orientation(data),
             b"cICP" => coded = Some(data),
             b"iCCP" => profile = true,
@@ -56,7 +56,9 @@ pub(crate) fn facts(bytes: &[u8]) -> Result<Facts, String> {
 }
 
 fn other_colours(chunk: &str) -> String {
-    format!("has colours of another space than sRGB ({chunk}); convert it: `magick FILE -colorspace sRGB OUT.png`")
+    format!(
+        "has colours of another space than sRGB ({chunk}); convert it: `magick FILE -colorspace sRGB OUT.png`"
+    )
 }
 
 /// A chunk's name and data, and what stands behind it.
@@ -92,7 +94,10 @@ fn icc(bytes: &[u8]) -> Result<Vec<u8>, String> {
 pub(crate) fn pixels(bytes: &[u8]) -> Result<DynamicImage, String> {
     let decoder = decoder(bytes).map_err(damaged)?;
     if decoder.total_bytes() > MOST_MEMORY {
-        return Err(format!("would take {} bytes of memory; {MOST_MEMORY} at most are taken", decoder.total_bytes()));
+        return Err(format!(
+            "would take {} bytes of memory; {MOST_MEMORY} at most are taken",
+            decoder.total_bytes()
+        ));
     }
     DynamicImage::from_decoder(decoder).map_err(damaged)
 }

@@ -127,7 +127,10 @@ fn stored(bytes: &[u8]) -> Vec<u8> {
 
 fn crc(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 })
+        (0..8).fold(
+            crc ^ u32::from(*byte),
+            |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 },
+        )
     })
 }
 
@@ -189,7 +192,8 @@ fn what_chunks_say_of_colours_is_applied_or_refused() {
         pictures::load(&path, shape).map_err(|error| error.to_string())
     };
     let gamma = |value: u32| (b"gAMA", value.to_be_bytes().to_vec());
-    let words = |numbers: [u32; 8]| numbers.iter().flat_map(|number| number.to_be_bytes()).collect::<Vec<u8>>();
+    let words =
+        |numbers: [u32; 8]| numbers.iter().flat_map(|number| number.to_be_bytes()).collect::<Vec<u8>>();
     let srgb = words([31_270, 32_900, 64_000, 33_000, 30_000, 60_000, 15_000, 6_000]);
     let wide = words([31_270, 32_900, 68_000, 32_000, 26_500, 69_000, 15_000, 6_000]);
     assert_eq!(read(&[gamma(45_455), (b"cHRM", srgb)]).unwrap(), [64, 255]);

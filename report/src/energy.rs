@@ -30,6 +30,7 @@ pub(crate) fn told(measurement: &Measurement) -> Told {
 fn noise(measurement: &Measurement) -> Option<f64> {
     let counting = measurement.rounds.iter().filter(|round| round.set_aside_ns.is_empty());
     let told: Vec<f64> = counting.filter_map(|round| Some(round.energy.as_ref()?.inference_mj)).collect();
-    let (low, high) = told.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
+    let (low, high) =
+        told.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
     (told.len() > 1).then_some((high - low) / 2.0).filter(|noise| noise.is_finite())
 }

@@ -83,7 +83,9 @@ fn energy_untold(input: &Input<'_>) -> Option<String> {
     let untold: Vec<(&str, &str)> = input
         .measurements
         .iter()
-        .filter_map(|filed| Some((filed.measurement.model.file.as_str(), energy::told(&filed.measurement).untold?)))
+        .filter_map(|filed| {
+            Some((filed.measurement.model.file.as_str(), energy::told(&filed.measurement).untold?))
+        })
         .collect();
     let (file, reason) = untold.first()?;
     Some(format!(

@@ -159,8 +159,9 @@ pub(crate) fn compare_setups(recommendations: &mut [Recommendation]) {
         let here: Vec<&(Setup, Figures)> = all.iter().filter(is_here).collect();
         let soonest = here.iter().min_by(|(_, a), (_, b)| a.latency_p90_ms.total_cmp(&b.latency_p90_ms));
         let Some((soonest, first)) = soonest.filter(|_| here.len() > 1) else { continue };
-        let is_tied =
-            |figures: &Figures| figures.latency_p90_ms - first.latency_p90_ms <= latency_noise(figures, first);
+        let is_tied = |figures: &Figures| {
+            figures.latency_p90_ms - first.latency_p90_ms <= latency_noise(figures, first)
+        };
         let tied: Vec<&Setup> =
             here.iter().filter(|(_, figures)| is_tied(figures)).map(|(setup, _)| setup).collect();
         let standing = Standing {

@@ -154,7 +154,8 @@ fn contrast(first: &BenchComparison, second: &BenchComparison, differ_in: Differ
     };
     let latencies: (Vec<f64>, Vec<f64>) =
         both.iter().map(|(a, b)| (a.latency_p50_ms, b.latency_p50_ms)).unzip();
-    let told = |(a, b): &&(Figures, Figures)| (a.latency_p50_ms - b.latency_p50_ms).abs() > latency_noise(a, b);
+    let told =
+        |(a, b): &&(Figures, Figures)| (a.latency_p50_ms - b.latency_p50_ms).abs() > latency_noise(a, b);
     let mut contrast = Contrast {
         between: [first.short.clone(), second.short.clone()],
         differ_in,

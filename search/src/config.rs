@@ -305,8 +305,7 @@ fn check_schema(text: &str, path: &Path) -> Result<()> {
     struct Header {
         schema: u32,
     }
-    let header: Header =
-        toml::from_str(text).map_err(|error| Error::toml(path.display(), text, &error))?;
+    let header: Header = toml::from_str(text).map_err(|error| Error::toml(path.display(), text, &error))?;
     if header.schema == SCHEMA {
         return Ok(());
     }

@@ -114,8 +114,7 @@ impl Target {
     /// Parses and checks the text of a board file; errors name `path` and the key.
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
         check_schema(text, path)?;
-        let raw: Raw =
-            toml::from_str(text).map_err(|error| Error::toml(path.display(), text, &error))?;
+        let raw: Raw = toml::from_str(text).map_err(|error| Error::toml(path.display(), text, &error))?;
         check_name(&raw.name).map_err(|problem| at(path, "name", problem))?;
         if raw.title.trim().is_empty() {
             return Err(at(path, "title", "must not be empty"));
@@ -168,8 +167,7 @@ fn check_schema(text: &str, path: &Path) -> Result<()> {
     struct Header {
         schema: u32,
     }
-    let header: Header =
-        toml::from_str(text).map_err(|error| Error::toml(path.display(), text, &error))?;
+    let header: Header = toml::from_str(text).map_err(|error| Error::toml(path.display(), text, &error))?;
     if header.schema == SCHEMA {
         return Ok(());
     }

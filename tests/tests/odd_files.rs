@@ -18,9 +18,13 @@ const LONGEST: Duration = Duration::from_secs(300);
 fn run(place: &Workplace, name: &str, arguments: &[&str]) -> (u8, String) {
     let mut command = Command::new(program(name));
     command.args(arguments).current_dir(place.path(".")).env("NO_COLOR", "1");
-    let ended = process::run(&mut command, LONGEST, 1 << 20).unwrap_or_else(|error| panic!("{arguments:?} {error}"));
+    let ended =
+        process::run(&mut command, LONGEST, 1 << 20).unwrap_or_else(|error| panic!("{arguments:?} {error}"));
     let code = ended.status.code().and_then(|code| u8::try_from(code).ok());
-    (code.unwrap_or_else(|| panic!("{arguments:?}: {}", ended.status)), String::from_utf8_lossy(&ended.stderr).into_owned())
+    (
+        code.unwrap_or_else(|| panic!("{arguments:?}: {}", ended.status)),
+        String::from_utf8_lossy(&ended.stderr).into_owned(),
+    )
 }
 
 /// One of each kind of file that is none: its name, and words that must be said of it if it is opened as a file.
@@ -38,8 +42,17 @@ fn odd_files(place: &Workplace) -> Vec<(PathBuf, UnixListener)> {
     vec![(socket, listener)]
 }
 
-const ODD: [&str; 9] =
-    ["./fifo", "./socket", "/dev/zero", "./sparse", "./folder", "./empty", "./pointer", "./page", "./escapes"];
+const ODD: [&str; 9] = [
+    "./fifo",
+    "./socket",
+    "/dev/zero",
+    "./sparse",
+    "./folder",
+    "./empty",
+    "./pointer",
+    "./page",
+    "./escapes",
+];
 
 /// Arguments, with `{}` for the odd file.
 const PLACES: [(&str, &str); 18] = [
@@ -74,7 +87,10 @@ fn every_odd_file_ends_every_command_in_a_sentence() {
             let (code, said) = run(&place, name, &line.split(' ').collect::<Vec<_>>());
             assert_eq!(code, exit::INPUT, "{line}: {said}");
             assert!(said.starts_with("error: ") && said.trim_end().lines().count() == 1, "{line}: {said}");
-            assert!(!said.contains("defect") && !said.trim_end().contains(char::is_control), "{line}: {said}");
+            assert!(
+                !said.contains("defect") && !said.trim_end().contains(char::is_control),
+                "{line}: {said}"
+            );
         }
         assert!(!place.path("new").exists(), "{arguments} leaves a study behind");
     }
@@ -99,7 +115,9 @@ fn what_can_be_told_of_a_file_is_told() {
         let (_, said) = run(&place, "edge-runner", &line.split(' ').collect::<Vec<_>>());
         assert!(said.contains(words), "{line}: {said}");
     }
-    for (arguments, words) in [("space --space ./pointer", "git lfs pull"), ("space --space ./page", "is a web page")] {
+    for (arguments, words) in
+        [("space --space ./pointer", "git lfs pull"), ("space --space ./page", "is a web page")]
+    {
         let (_, said) = run(&place, "mfactor", &arguments.split(' ').collect::<Vec<_>>());
         assert!(said.contains(words), "{arguments}: {said}");
     }
@@ -120,8 +138,14 @@ fn files_of_others_in_a_study_are_passed_over_and_one_bad_record_ends_nothing() 
     fs::write(folder.join("bad\u{1b}[2J.json"), b"{").expect("a file");
     fs::write(folder.join("old.json"), b"{\"schema\": 1}").expect("a file");
     let (_, said) = place.run("compare study", exit::DONE);
-    assert!(said.contains("left out: study/measurements/host/bad\\u{1b}[2J.json: not a measurement"), "{said}");
-    assert!(said.contains("old.json: schema is 1; this version reads 2") && said.contains("The page:"), "{said}");
+    assert!(
+        said.contains("left out: study/measurements/host/bad\\u{1b}[2J.json: not a measurement"),
+        "{said}"
+    );
+    assert!(
+        said.contains("old.json: schema is 1; this version reads 2") && said.contains("The page:"),
+        "{said}"
+    );
     let compared = place.json("compare study");
     assert!(compared["notes"].to_string().contains("2 measurements could not be read"), "{compared}");
     fs::create_dir(place.path("study/models")).expect("a folder");
@@ -184,15 +208,19 @@ fn outputs_are_looked_at_before_anything_is_measured() {
         assert_eq!(code, exit::INPUT, "{said}");
         assert!(said.contains(words) && !said.contains("round"), "{said}");
     }
-    for (arguments, words) in
-        [("data fetch digits --out file/below", "a folder is wanted there"), ("man file", "a folder is wanted there")]
-    {
+    for (arguments, words) in [
+        ("data fetch digits --out file/below", "a folder is wanted there"),
+        ("man file", "a folder is wanted there"),
+    ] {
         let (_, said) = place.run(arguments, exit::INPUT);
         assert!(said.contains(words), "{said}");
     }
     fs::write(place.path("study/report"), b"x").expect("a file");
     let (stdout, said) = place.run("compare study", exit::INPUT);
-    assert!(said.contains("study/report: is a file; a folder is wanted there") && stdout.is_empty(), "{said}");
+    assert!(
+        said.contains("study/report: is a file; a folder is wanted there") && stdout.is_empty(),
+        "{said}"
+    );
     assert!(!place.path("new").exists(), "nothing is left behind");
     assert_eq!(fs::read(place.path("file")).expect("the file"), b"x");
 }

@@ -110,7 +110,8 @@ impl Compare {
             let board = named.as_ref().or_else(|| boards.iter().find(|board| board.name == place));
             let limits = self.limits(board);
             let records = files::entries(&folder)?;
-            for path in records.iter().filter(|path| path.extension().is_some_and(|ending| ending == "json")) {
+            for path in records.iter().filter(|path| path.extension().is_some_and(|ending| ending == "json"))
+            {
                 match read(path, space) {
                     Ok(measurement) => measurements.push(Filed { place: place.clone(), limits, measurement }),
                     Err(error) => unreadable.push(error.to_string()),

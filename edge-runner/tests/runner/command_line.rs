@@ -177,7 +177,8 @@ fn a_picture_and_a_record_are_classified() {
     let folder = tempfile::tempdir().unwrap();
     let model = write(&folder, "tiny.onnx", &model::metadata());
     let picture = folder.path().join("picture.jpg");
-    std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/../pictures/tests/files/baseline.jpg"), &picture).unwrap();
+    std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/../pictures/tests/files/baseline.jpg"), &picture)
+        .unwrap();
     let output = edge_runner(&["classify", &model, &text(picture), "--json"]);
     assert_eq!(code(&output), exit::DONE, "{}", talk(&output));
     let answer = json(&output);

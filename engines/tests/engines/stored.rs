@@ -55,7 +55,11 @@ fn lists_of_numbers_and_constant_nodes_are_run_as_bytes_are() {
         as_nodes(&mut both);
         for (form, changed) in [("lists", numbers), ("nodes", nodes), ("lists in nodes", both)] {
             let file = ModelFile::inspect(Path::new("m.onnx"), changed.encode_to_vec()).unwrap();
-            assert_eq!((file.graph.parameters, file.graph.macs), (counted.parameters, counted.macs), "{form}");
+            assert_eq!(
+                (file.graph.parameters, file.graph.macs),
+                (counted.parameters, counted.macs),
+                "{form}"
+            );
             for kind in &kinds {
                 let engine = engine::open(&EngineOptions::new(*kind)).unwrap();
                 let mut session = engine.load(&file.bytes, file.signature(), "m.onnx").unwrap();

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
 use crate::board::soundness;
+use crate::error::{Error, Result};
 use crate::files;
 pub use crate::latency::Latency;
 use crate::magic::{self, Kind};

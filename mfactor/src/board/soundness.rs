@@ -42,7 +42,9 @@ fn of_latency(latency: &Latency) -> Option<String> {
     if let Some((name, value)) = rising.into_iter().chain(others).find(|(_, value)| !is_time(*value)) {
         return Some(format!("says that latency.{name} is {value}"));
     }
-    if let Some([(low, _), (high, _)]) = rising.array_windows().find(|[(_, a), (_, b)]| *a > *b * (1.0 + SAME)) {
+    if let Some([(low, _), (high, _)]) =
+        rising.array_windows().find(|[(_, a), (_, b)]| *a > *b * (1.0 + SAME))
+    {
         return Some(format!("says that latency.{low} is above latency.{high}"));
     }
     let [low, high] = latency.p50_interval_ms;
@@ -56,7 +58,10 @@ fn of_latency(latency: &Latency) -> Option<String> {
     }
     let (least, most) = latency.samples_ns.iter().fold((u64::MAX, 0), |(l, m), s| (l.min(*s), m.max(*s)));
     let is_far = |one: f64, other: f64| (one - other).abs() > SAME * one.abs().max(other.abs());
-    if least == 0 || is_far(latency.min_ms * 1e6, least as f64) || latency.p99_ms * 1e6 > most as f64 * (1.0 + SAME) {
+    if least == 0
+        || is_far(latency.min_ms * 1e6, least as f64)
+        || latency.p99_ms * 1e6 > most as f64 * (1.0 + SAME)
+    {
         return Some("summarises other latency samples than it has".to_owned());
     }
     None
@@ -64,7 +69,8 @@ fn of_latency(latency: &Latency) -> Option<String> {
 
 fn of_accuracy(measured: &MeasuredAccuracy) -> Option<String> {
     let MeasuredAccuracy { images, correct, accuracy } = *measured;
-    let is_right = images > 0 && correct <= images && (accuracy - correct as f64 / images as f64).abs() <= SAME;
+    let is_right =
+        images > 0 && correct <= images && (accuracy - correct as f64 / images as f64).abs() <= SAME;
     (!is_right).then(|| format!("says an accuracy of {accuracy} with {correct} of {images} images"))
 }
 

@@ -292,8 +292,18 @@ mod tests {
     fn what_desktops_and_killed_runs_leave_is_not_ours() {
         let folder = tempfile::tempdir().unwrap();
         let foreign = [
-            "._a.onnx", ".DS_Store", "desktop.ini", "Thumbs.db", "a.onnx~", ".a.onnx.swp", "a.onnx.bak", "#a.onnx#",
-            ".mfactor-x.tmp", "a.json.partial", "__MACOSX", "a.onnx.part",
+            "._a.onnx",
+            ".DS_Store",
+            "desktop.ini",
+            "Thumbs.db",
+            "a.onnx~",
+            ".a.onnx.swp",
+            "a.onnx.bak",
+            "#a.onnx#",
+            ".mfactor-x.tmp",
+            "a.json.partial",
+            "__MACOSX",
+            "a.onnx.part",
         ];
         for name in foreign.iter().chain(&["b.onnx", "a.json"]) {
             fs::write(folder.path().join(name), b"x").unwrap();

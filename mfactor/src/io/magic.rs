@@ -148,7 +148,9 @@ impl Kind {
             Self::LfsPointer => {
                 "is a Git LFS pointer, not the file it stands for; run `git lfs pull` in the repository it came from"
             }
-            Self::Html => "is a web page, not the file; download the file itself (its «raw» or «download» link)",
+            Self::Html => {
+                "is a web page, not the file; download the file itself (its «raw» or «download» link)"
+            }
             Self::AppleDouble => "is macOS's own note beside a file, not the file; name the one without `._`",
             Self::Gzip => "is compressed with gzip; unpack it first: `gunzip`, or `tar xzf` for an archive",
             Self::Compressed => "is a compressed file; unpack it first",
@@ -156,7 +158,9 @@ impl Kind {
                 "is a ZIP archive; unpack it first, or, if it is PyTorch's (.pt, .pth), export it with `mfactor export`"
             }
             Self::Tar => "is a tar archive; unpack it first: `tar xf`",
-            Self::Pickle => "is a Python pickle, which is never loaded; export the model with `mfactor export`",
+            Self::Pickle => {
+                "is a Python pickle, which is never loaded; export the model with `mfactor export`"
+            }
             Self::Safetensors => {
                 "is a safetensors file, weights without a network; `mfactor export` makes a model of them"
             }

@@ -59,7 +59,10 @@ mod tests {
         assert_eq!(text("a|b"), "a\\|b");
         assert_eq!(text("<img src=x onerror=alert(1)>"), "\\<img src=x onerror=alert(1)\\>");
         assert_eq!(text("[x](javascript:y) ![z](w)"), "\\[x\\](javascript:y) \\!\\[z\\](w)");
-        assert_eq!(text("see https://evil.example, www.evil.example"), "see https\\://evil.example, www\\.evil.example");
+        assert_eq!(
+            text("see https://evil.example, www.evil.example"),
+            "see https\\://evil.example, www\\.evil.example"
+        );
         assert_eq!(text("a\n# b\u{1b}"), "a\\\\n# b\\\\u{1b}");
         assert_eq!(text("# b"), "\\# b");
         assert_eq!(text("`x` &amp; \\"), "\\`x\\` \\&amp; \\\\");

@@ -233,7 +233,8 @@ impl Model {
             ),
             Err(error) => format!("is not an ONNX model: {error}"),
         };
-        let mistaken = magic::mistaken(bytes, Kind::Onnx).map(|words| format!("is not an ONNX model: it {words}"));
+        let mistaken =
+            magic::mistaken(bytes, Kind::Onnx).map(|words| format!("is not an ONNX model: it {words}"));
         Err(Error::input(subject, mistaken.unwrap_or(problem)))
     }
 

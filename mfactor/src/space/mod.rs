@@ -109,8 +109,7 @@ impl SearchSpace {
 
     /// Parses a space from TOML; `subject` names its source in error messages.
     pub fn parse(text: &str, subject: impl ToString) -> Result<Self> {
-        toml::from_str(text)
-            .map_err(|error| Error::toml(subject, text, &error))
+        toml::from_str(text).map_err(|error| Error::toml(subject, text, &error))
     }
 
     /// Name, for records and metadata.
