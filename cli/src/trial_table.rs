@@ -57,7 +57,9 @@ pub fn csv(trials: &[&Trial]) -> Result<Vec<u8>> {
         |error: &dyn std::fmt::Display| Error::Defect(format!("trials cannot be written as CSV: {error}"));
     writer.write_record(COLUMNS.map(|(name, _)| name)).map_err(|error| defect(&error))?;
     for trial in trials {
-        writer.write_record(COLUMNS.map(|(_, cell)| csv_text(&cell(trial)))).map_err(|error| defect(&error))?;
+        writer
+            .write_record(COLUMNS.map(|(_, cell)| csv_text(&cell(trial))))
+            .map_err(|error| defect(&error))?;
     }
     writer.into_inner().map_err(|error| defect(&error))
 }

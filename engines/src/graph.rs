@@ -139,7 +139,7 @@ fn image_shape(graph: &Graph) -> Result<ImageShape, String> {
             })
         }
         [Some(batch), _, _, _] => Err(format!(
-            "takes batches of {batch} ({}); one image at a time is run: export it with a batch of 1 or a free one",
+            "has a batch of {batch} ({}); one image at a time is run: export it with a batch of 1 or a free one",
             shown()
         )),
         _ => Err(format!("has an input of {}; it must be [batch, channels, height, width]", shown())),
@@ -273,7 +273,19 @@ impl<'a> Walk<'a> {
             ));
         };
         match self.shapes.get(output.name.as_str()).map(Vec::as_slice) {
-            Some([1, classes]) => Ok(*classes),
+            Some([1, classes]) => {
+                let told = type_of(output).unwrap_or((DataType::Float as i32, vec![]));
+                let told_classes = told.1.last().copied().flatten();
+                if told.0 != DataType::Float as i32
+                    || told_classes.is_some_and(|told| told != *classes as i64)
+                {
+                    let (kind, told) = (onnx::type_name(told.0), told_classes.unwrap_or(*classes as i64));
+                    let problem =
+                        format!("is said to be {kind} for {told} classes; it is float32 for {classes}");
+                    return Err(self.refuse("output", &output.name, &problem));
+                }
+                Ok(*classes)
+            }
             Some(shape) => {
                 let problem = format!("is {}; it must be [1, classes]", text::list(shape));
                 Err(self.refuse("output", &output.name, &problem))

@@ -97,7 +97,7 @@ fn energy_untold(input: &Input<'_>) -> Option<String> {
 fn unreadable(input: &Input<'_>) -> Option<String> {
     (!input.unreadable.is_empty()).then(|| {
         let count = counted(input.unreadable.len(), "measurement");
-        format!("{count} could not be read and stand nowhere here: {}.", input.unreadable.join("; "))
+        format!("Left out, for it could not be read: {count} ({}).", input.unreadable.join("; "))
     })
 }
 

@@ -147,7 +147,7 @@ fn files_of_others_in_a_study_are_passed_over_and_one_bad_record_ends_nothing() 
         "{said}"
     );
     let compared = place.json("compare study");
-    assert!(compared["notes"].to_string().contains("2 measurements could not be read"), "{compared}");
+    assert!(compared["notes"].to_string().contains("could not be read: 2 measurements"), "{compared}");
     fs::create_dir(place.path("study/models")).expect("a folder");
     fs::write(place.path("study/models/._333-333-333.onnx"), b"Mac OS X").expect("a file");
     let (_, said) = place.run("measure study --preset quick", exit::INPUT);

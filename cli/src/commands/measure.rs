@@ -105,7 +105,11 @@ impl Measure {
             library: self.ort_library.clone(),
         };
         let subjects = models.iter().flat_map(|model| {
-            self.engine.kinds().iter().map(|kind| Subject { model: model.clone(), contents: None, engine: engine(kind) })
+            self.engine.kinds().iter().map(|kind| Subject {
+                model: model.clone(),
+                contents: None,
+                engine: engine(kind),
+            })
         });
         Order { subjects: subjects.collect(), data: data.into_iter().collect(), preset: self.preset.preset() }
     }

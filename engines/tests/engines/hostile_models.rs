@@ -96,7 +96,7 @@ fn another_input_is_refused() {
         })
     };
     assert_says(&set(2, 1 << 40), "from 1 to 4096");
-    assert_says(&set(0, 8), "takes batches of 8 ([8, ");
+    assert_says(&set(0, 8), "has a batch of 8 ([8, ");
     // A shape that the graph could run, but not the one its metadata tells.
     assert_says(&set(2, 11), "its metadata says");
 }

@@ -74,7 +74,18 @@ fn other_forms_are_named_as_what_they_are() {
         let tensors = &mut model.graph.as_mut().unwrap().initializer;
         tensors.iter_mut().find(|tensor| tensor.data_type == DataType::Float as i32).unwrap()
     }
-    let cases: [(Change, &str); 14] = [
+    fn output(model: &mut Model) -> &mut mfactor::onnx::TensorType {
+        model.graph.as_mut().unwrap().output[0].r#type.as_mut().unwrap().tensor_type.as_mut().unwrap()
+    }
+    let cases: [(Change, &str); 16] = [
+        (|model| output(model).elem_type = 11, "is said to be float64 (double) for 3 classes"),
+        (
+            |model| {
+                let told = mfactor::onnx::DimensionValue::Value(4);
+                output(model).shape.as_mut().unwrap().dim[1].value = Some(told);
+            },
+            "is said to be float32 for 4 classes; it is float32 for 3",
+        ),
         (|model| first(model).data_type = 10, "is of type float16; weights are float32"),
         (|model| first(model).data_type = 16, "is of type bfloat16; weights are float32"),
         (|model| first(model).data_type = 11, "is of type float64 (double); weights are float32"),

@@ -224,14 +224,17 @@ impl Model {
     /// Decodes a model; `subject` names it in errors. Refuses what is not ONNX, and says what it is where that can be
     /// told.
     pub fn parse(bytes: &[u8], subject: impl ToString) -> Result<Self> {
+        // What the decoder says of a damaged file tells its reader nothing.
         let problem = match Self::decode(bytes) {
             Ok(model) if model.graph.is_some() && model.ir_version != 0 => return Ok(model),
             Ok(_) => "is not an ONNX model: it has no graph".to_owned(),
-            Err(error) if magic::recognise(bytes) == Some(Kind::Onnx) => format!(
-                "is an ONNX model that is damaged or was cut off at {} bytes ({error}); copy it again",
-                bytes.len()
-            ),
-            Err(error) => format!("is not an ONNX model: {error}"),
+            Err(_) if magic::recognise(bytes) == Some(Kind::Onnx) => {
+                format!(
+                    "is an ONNX model that is damaged or was cut off at {} bytes; copy it again",
+                    bytes.len()
+                )
+            }
+            Err(_) => "is not an ONNX model".to_owned(),
         };
         let mistaken =
             magic::mistaken(bytes, Kind::Onnx).map(|words| format!("is not an ONNX model: it {words}"));

@@ -160,7 +160,7 @@ fn the_slider_ranks_anew_by_the_formula_of_the_library() {
 #[test]
 #[ignore = "needs Chromium: scripts/test"]
 fn hostile_names_stay_text() {
-    let hostile = "</script></title><img src=x onerror=alert(1)><script>alert(2)</script>\"'{{study}}";
+    let hostile = "</script></title><img src=x onerror=alert(1)><script>alert(2)</script>\"'{{study}}\u{1b}]0;T\u{7}\u{9b}31m\u{202e}";
     let mut sample = Sample::new(12);
     for Filed { measurement, .. } in &mut sample.measurements {
         measurement.board.name = hostile.to_owned();
@@ -173,12 +173,16 @@ fn hostile_names_stay_text() {
     let html = page(&input, &compare(&input).unwrap()).unwrap();
     assert_eq!(html.matches("<script").count(), 2, "the data and the script of the page");
     assert!(!html.contains("<img"));
+    assert!(
+        html.chars().all(|c| c == '\n' || !c.is_control() && c != '\u{202e}'),
+        "nothing hides on the page"
+    );
     let mut browser = Browser::start();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("index.html");
     std::fs::write(&path, html).unwrap();
     browser.open(&path, 1280);
-    assert_eq!(browser.evaluate("document.querySelector('h1').textContent"), hostile);
+    assert_eq!(browser.evaluate("document.querySelector('h1').textContent"), mfactor::text::visible(hostile));
     assert_eq!(browser.evaluate("document.querySelectorAll('img').length"), 0);
     assert_eq!(browser.complaints(&path), Vec::<String>::new());
 }
