@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use mfactor::exit;
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -53,7 +54,20 @@ fn heed(_: i32) {
     let is_first = plan.stop.as_ref().is_some_and(|stop| !stop.swap(true, Ordering::SeqCst));
     if !is_first {
         plan.at_end.drain(..).for_each(|action| action());
+        end_children();
         std::process::exit(i32::from(exit::INTERRUPTED));
+    }
+}
+
+/// Ends what this program started: it has nobody to answer to any more.
+fn end_children() {
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let lists = tasks.map(|task| std::fs::read_to_string(task.path().join("children")).unwrap_or_default());
+    let children = lists.collect::<String>();
+    for child in children.split_whitespace().filter_map(|id| Pid::from_raw(id.parse().ok()?)) {
+        // Of two ways the first is for those that lead a group of their own.
+        let _ = kill_process_group(child, Signal::KILL);
+        let _ = kill_process(child, Signal::KILL);
     }
 }
 

@@ -26,6 +26,8 @@ pub use run::Outcome;
 pub const CONFIG_FILE: &str = "study.toml";
 /// Name of the journal in a study's folder.
 pub const JOURNAL_FILE: &str = "journal.log";
+/// Name of the folder of what trials left.
+const TRIALS_FOLDER: &str = "trials";
 /// What stands for the strategy in the trial that measures the smallest architecture.
 pub const BASELINE: &str = "baseline";
 /// What stands for the strategy in the trials of architectures that the configuration names.
@@ -33,7 +35,7 @@ pub const GIVEN: &str = "given";
 
 /// Folder of what a trial left: `<study>/trials/<id>`.
 pub fn trial_folder(folder: &Path, trial: u64) -> PathBuf {
-    folder.join("trials").join(trial.to_string())
+    folder.join(TRIALS_FOLDER).join(trial.to_string())
 }
 
 /// A study that is open for running. As long as it lives no other process can open it so.
@@ -77,6 +79,7 @@ impl Study {
     pub fn resume(folder: &Path) -> Result<Self> {
         let config = load_config(folder)?;
         let lock = StudyLock::take(folder, JOURNAL_FILE)?;
+        check_journal(folder)?;
         files::collect(folder);
         Self::open(folder, config, lock)
     }
@@ -216,6 +219,20 @@ fn check_free(folder: &Path) -> Result<()> {
             Err(Error::file(folder, problem))
         }
     }
+}
+
+/// Refuses a study whose journal is gone: to begin again would write over what was trained.
+fn check_journal(folder: &Path) -> Result<()> {
+    let path = folder.join(JOURNAL_FILE);
+    let is_empty = std::fs::metadata(&path).is_ok_and(|data| data.len() == 0);
+    let is_trained =
+        std::fs::read_dir(folder.join(TRIALS_FOLDER)).is_ok_and(|mut trials| trials.next().is_some());
+    if is_empty && is_trained {
+        let problem =
+            format!("is empty or gone, and {TRIALS_FOLDER}/ holds what was trained; restore it from a copy");
+        return Err(Error::file(&path, problem));
+    }
+    Ok(())
 }
 
 /// Refuses a configuration that was changed since the study began.

@@ -92,11 +92,11 @@ pub struct Search {
     /// With --resume: try failed trials again, before any new ones
     #[arg(long, requires = "resume")]
     retry_failed: bool,
-    /// With --resume: go on with another device, precision or libtorch than the study began with
+    /// Let several kinds of hardware train one study: another device, precision or libtorch than it began with
     ///
     /// Accuracies of one kind of hardware differ from those of another by that alone. The study and its report say that
     /// several trained it.
-    #[arg(long, requires = "resume")]
+    #[arg(long)]
     mixed_hardware: bool,
     /// Asked once: loading libtorch to count GPUs takes seconds.
     #[arg(skip)]
@@ -115,6 +115,9 @@ struct SearchResult<'a> {
 impl Search {
     pub fn run(self, output: &Output) -> anyhow::Result<()> {
         let mut study = if self.resume { self.resumed()? } else { self.created()? };
+        if self.mixed_hardware {
+            study.allow_mixed_hardware();
+        }
         let folder = study.folder().to_owned();
         output.say(format!("Study {}", folder.display()));
         if let Some(aside) = study.kept_aside() {
@@ -181,9 +184,6 @@ impl Search {
         study.reconcile(&asked)?;
         if self.retry_failed {
             study.retry_failed();
-        }
-        if self.mixed_hardware {
-            study.allow_mixed_hardware();
         }
         Ok(study)
     }

@@ -23,6 +23,8 @@ const SCHEMA: u32 = 1;
 const ENTRY_FILE: &str = "entry.json";
 /// Files that a training leaves.
 const TRAINED_FILES: [&str; 2] = [WEIGHTS_FILE, CHECK_FILE];
+/// How the name of an entry's folder begins until it is whole.
+const DRAFT: &str = ".draft-";
 /// How often a worker looks whether the one that trains the same job is done.
 const POLL: Duration = Duration::from_millis(50);
 
@@ -55,8 +57,8 @@ impl<E: Evaluator> Cached<E> {
     /// [`Error::Io`] if the folder cannot be made or written to.
     pub fn new(inner: E, folder: &Path, context: Value) -> Result<Self> {
         fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
-        let probe = tempfile::Builder::new().prefix(".probe-").tempfile_in(folder);
-        probe.map_err(Error::io("write to", folder))?;
+        // A file without a name: nothing of it stays, even if this process is killed.
+        tempfile::tempfile_in(folder).map_err(Error::io("write to", folder))?;
         Ok(Self { inner, folder: folder.to_owned(), context })
     }
 
@@ -84,6 +86,8 @@ impl<E: Evaluator> Evaluator for Cached<E> {
         let key = self.key(job);
         let name = files::sha256(key.to_string().as_bytes());
         let _lock = lock(&self.folder.join(format!("{name}.lock")), stop)?;
+        // What one left that was killed while it held the lock.
+        let _ = fs::remove_dir_all(self.folder.join(format!("{DRAFT}{name}")));
         let folder = self.folder.join(name);
         match Entry::read(&folder) {
             Ok(Some(entry)) => return entry.replay(&folder, job, on_report),
@@ -145,7 +149,7 @@ impl Entry {
         Ok(Some(entry))
     }
 
-    /// Keeps what a training left in `output`.
+    /// Keeps what a training left in `output`. The caller has the job's lock.
     fn write(
         folder: &Path,
         key: Value,
@@ -154,7 +158,9 @@ impl Entry {
         output: &Path,
     ) -> Result<()> {
         let parent = folder.parent().expect("an entry lies in the cache's folder");
-        let draft = tempfile::Builder::new().prefix(".draft-").tempdir_in(parent);
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        let draft =
+            tempfile::Builder::new().prefix(&format!("{DRAFT}{name}")).rand_bytes(0).tempdir_in(parent);
         let draft = draft.map_err(Error::io("write to", parent))?;
         let mut sha256 = [String::new(), String::new()];
         for (name, sha256) in TRAINED_FILES.iter().zip(&mut sha256) {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use mfactor::{Result, TrialState};
 
-use super::{CONFIG_FILE, JOURNAL_FILE, LOCK_FILE, Study};
+use super::{CONFIG_FILE, JOURNAL_FILE, LOCK_FILE, Study, TRIALS_FOLDER};
 
 impl Study {
     /// Removes the study if nothing is known of any trial, and nobody else wrote into its journal; then the folder
@@ -20,7 +20,7 @@ impl Study {
         if is_known || !self.journal.is_ours_alone() {
             return Ok(false);
         }
-        let _ = fs::remove_dir_all(self.folder.join("trials"));
+        let _ = fs::remove_dir_all(self.folder.join(TRIALS_FOLDER));
         remove_empty_cache(&self.folder.join("cache"));
         // Last what says that there is a study: until then it can be resumed.
         for file in [JOURNAL_FILE, LOCK_FILE, CONFIG_FILE] {

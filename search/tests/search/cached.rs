@@ -168,3 +168,16 @@ fn strategies_of_a_study_share_trainings_and_the_record_says_so() {
     assert!(trials.iter().all(|trial| trial.seconds == Some(1.5)));
     assert!(!events.iter().any(|event| matches!(event, StudyEvent::Warning { .. })));
 }
+
+#[test]
+fn half_an_entry_of_a_killed_process_is_collected() {
+    let folder = tempfile::tempdir().unwrap();
+    let (job, cache) = (job(folder.path(), 3), folder.path().join("cache"));
+    evaluate(folder.path(), &job, Verdict::GoOn).0.unwrap();
+    let is_entry = |path: &PathBuf| path.is_dir();
+    let entry = fs::read_dir(&cache).unwrap().map(|entry| entry.unwrap().path()).find(is_entry).unwrap();
+    let draft = cache.join(format!(".draft-{}", entry.file_name().unwrap().display()));
+    fs::rename(&entry, &draft).unwrap();
+    assert_eq!(evaluate(folder.path(), &job, Verdict::GoOn).2, 1, "it is trained");
+    assert!(!draft.exists() && entry.exists());
+}

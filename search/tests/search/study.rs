@@ -419,6 +419,21 @@ fn a_study_that_never_began_can_be_taken_back_and_one_that_did_cannot() {
 }
 
 #[test]
+fn a_study_whose_journal_is_gone_does_not_begin_again() {
+    let folder = tempfile::tempdir().unwrap();
+    finish(&mut Study::create(folder.path(), config("tpe", 2)).unwrap(), &mut Pretend::default());
+    let weights = trial_folder(folder.path(), 1).join("weights.safetensors");
+    fs::create_dir_all(weights.parent().unwrap()).unwrap();
+    fs::write(&weights, "trained").unwrap();
+    fs::remove_file(folder.path().join(JOURNAL_FILE)).unwrap();
+    for _ in 0..2 {
+        let error = error_of(Study::resume(folder.path())).to_string();
+        assert!(error.contains("journal.log: is empty or gone"), "{error}");
+    }
+    assert!(weights.exists());
+}
+
+#[test]
 fn dry_runs_need_no_trainer() {
     let folder = tempfile::tempdir().unwrap();
     let run = |name: &str, evaluator: EvaluatorConfig| {
