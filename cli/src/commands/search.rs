@@ -80,6 +80,9 @@ pub struct Search {
     /// Where to train: cpu, cuda or cuda:N; what libtorch sees if not given
     #[arg(long)]
     device: Option<String>,
+    /// Type that convolutions are trained in: float32, bfloat16, or what suits the device if not given
+    #[arg(long, value_parser = ["auto", "float32", "bfloat16"])]
+    precision: Option<String>,
     /// A study as a file, study.toml of another study say; options given beside it win
     #[arg(long, value_name = "FILE")]
     study: Option<PathBuf>,
@@ -238,10 +241,10 @@ impl Search {
             return Ok(vec![TrainerCommand::default(); config.workers as usize]);
         }
         let program = TRAINER.find()?;
-        let arguments = match &self.device {
-            Some(device) => vec!["--device".into(), device.into()],
-            None => vec![],
-        };
+        let options = [("--device", &self.device), ("--precision", &self.precision)];
+        let given =
+            options.into_iter().filter_map(|(option, value)| Some([option.into(), value.as_ref()?.into()]));
+        let arguments: Vec<OsString> = given.flatten().collect();
         let command = TrainerCommand { program, arguments, environment: patient_threads() };
         let machine = if config.workers == 1 { None } else { self.machine()? };
         Ok(match machine {
