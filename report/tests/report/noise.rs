@@ -87,7 +87,7 @@ fn an_energy_that_cannot_be_or_is_below_its_noise_is_not_told() {
         measurement.rounds[0].energy.as_mut().unwrap().inference_mj = -2.0 * whole;
     });
     assert_eq!(energy, None);
-    assert!(note.unwrap().contains("no larger than what its rounds differ by"));
+    assert!(note.unwrap().contains("no larger than its noise"));
 }
 
 #[test]

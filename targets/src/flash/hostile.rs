@@ -165,7 +165,11 @@ fn changed(mut value: Value, place: usize, by: usize) -> Value {
         json!(vec![0; 100]),
         json!("a".repeat(100_000)),
     ];
-    let evil = if by.is_multiple_of(2) { evil[by / 2 % evil.len()].clone() } else { json!(EVIL[by / 2 % EVIL.len()]) };
+    let evil = if by.is_multiple_of(2) {
+        evil[by / 2 % evil.len()].clone()
+    } else {
+        json!(EVIL[by / 2 % EVIL.len()])
+    };
     let mut places = vec![];
     collect(&value, String::new(), &mut places);
     if let Some(found) = value.pointer_mut(&places[place % places.len()]) {
