@@ -56,27 +56,26 @@ impl Table {
     }
 
     fn add_csv(&mut self, text: &str, space: &SearchSpace) -> Result<()> {
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
+        let mut reader =
+            csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(true).from_reader(text.as_bytes());
         let headers = reader.headers().map_err(|error| self.refuse(1, error.to_string()))?.clone();
         let position = |name: &str| {
-            let missing = || {
-                format!(
-                    "the header is {:?}; it needs the columns architecture and accuracy",
-                    headers.as_slice()
-                )
-            };
+            let found: Vec<&str> = headers.iter().collect();
+            let missing =
+                || format!("the header is {found:?}; it needs the columns architecture and accuracy");
             headers.iter().position(|column| column == name).ok_or_else(|| self.refuse(1, missing()))
         };
-        let (architecture, accuracy) = (position("architecture")?, position("accuracy")?);
+        let columns = (position("architecture")?, position("accuracy")?);
+        let mut lines = Lines { bytes: text.as_bytes(), at: 0, number: 1 };
         let mut record = csv::StringRecord::new();
         loop {
             let more = reader.read_record(&mut record);
-            let number = record.position().map_or(1, |position| position.line() as usize);
+            let number = lines.number(record.position().map_or(0, csv::Position::byte));
             if !more.map_err(|error| self.refuse(number, error.to_string()))? {
                 return Ok(());
             }
-            let row = row(&record[architecture], &record[accuracy]);
-            self.insert(row.map_err(|problem| self.refuse(number, problem))?, number, space)?;
+            let row = parse_row(&record, columns).map_err(|problem| self.refuse(number, problem))?;
+            self.insert(row, number, space)?;
         }
     }
 
@@ -116,12 +115,37 @@ impl Evaluator for Arc<Table> {
     }
 }
 
-fn row(architecture: &str, accuracy: &str) -> Result<Row, String> {
-    let accuracy = match accuracy {
+fn parse_row(record: &csv::StringRecord, (architecture, accuracy): (usize, usize)) -> Result<Row, String> {
+    let field = |column: usize| {
+        record.get(column).ok_or_else(|| format!("has {} columns; the header names more", record.len()))
+    };
+    let accuracy = match field(accuracy)? {
         "" => None,
         text => Some(text.parse().map_err(|_| format!("accuracy is {text:?}, which is not a number"))?),
     };
-    Ok(Row { architecture: architecture.parse().map_err(|error: Error| error.to_string())?, accuracy })
+    Ok(Row {
+        architecture: field(architecture)?.parse().map_err(|error: Error| error.to_string())?,
+        accuracy,
+    })
+}
+
+/// Numbers of lines, for places in ascending order: a cell may hold line breaks, and empty lines are no records.
+struct Lines<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    number: usize,
+}
+
+impl Lines<'_> {
+    /// The line of the record that is looked for from `byte` on.
+    fn number(&mut self, byte: u64) -> usize {
+        let rest = &self.bytes[self.at..];
+        let from = (byte as usize).saturating_sub(self.at).min(rest.len());
+        let breaks = rest[from..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        self.number += rest[..from + breaks].iter().filter(|byte| **byte == b'\n').count();
+        self.at += from + breaks;
+        self.number
+    }
 }
 
 #[cfg(test)]
@@ -159,7 +183,7 @@ mod tests {
         let header = "architecture,accuracy\n";
         for (text, place, problem) in [
             ("333-333-333,0.75\n".to_owned(), "table:1", "needs the columns"),
-            (format!("{header}333-333-333\n"), "table:2", "2 fields"),
+            (format!("{header}333-333-333\n"), "table:2", "columns"),
             (format!("{header}\n333-333-333,good\n"), "table:3", "\"good\""),
             (format!("{header}333-333-333,nan\n"), "table:2", "from 0 to 1"),
             (format!("{header}333-333-333,75\n"), "table:2", "from 0 to 1"),
