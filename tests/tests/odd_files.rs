@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -27,19 +27,18 @@ fn run(place: &Workplace, name: &str, arguments: &[&str]) -> (u8, String) {
     )
 }
 
-/// One of each kind of file that is none: its name, and words that must be said of it if it is opened as a file.
-fn odd_files(place: &Workplace) -> Vec<(PathBuf, UnixListener)> {
+/// Makes one of each kind of file that is none, and [`ODD`] names them. The socket is one as long as it is listened to.
+fn odd_files(place: &Workplace) -> UnixListener {
     let fifo = place.path("fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().expect("mkfifo runs").success());
-    let socket = place.path("socket");
-    let listener = UnixListener::bind(&socket).expect("a socket");
+    let listener = UnixListener::bind(place.path("socket")).expect("a socket");
     File::create(place.path("sparse")).and_then(|file| file.set_len(100 << 30)).expect("a sparse file");
     fs::create_dir(place.path("folder")).expect("a folder");
     place.write("empty", b"");
     place.write("pointer", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1107374\n");
     place.write("page", b"<!DOCTYPE html>\n<html><head><title>Not found</title></head></html>\n");
     place.write("escapes", b"\x1b]0;owned\x07\x1b[2J\n");
-    vec![(socket, listener)]
+    listener
 }
 
 const ODD: [&str; 9] = [
