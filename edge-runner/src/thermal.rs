@@ -9,9 +9,9 @@ const ZONES: &str = "/sys/class/thermal";
 const HWMON: &str = "/sys/class/hwmon";
 /// What a processor's sensor can measure, °C: the range of industrial parts.
 const POSSIBLE: std::ops::RangeInclusive<f64> = -40.0..=125.0;
-/// Readings below this are whole degrees (a few old kernels), above it thousandths: no board that runs is within half a
-/// degree of freezing by chance.
-const LARGEST_DEGREES: f64 = 200.0;
+/// Readings below this are whole degrees (a few old kernels), above it thousandths: no board that runs is within a degree
+/// of freezing by chance.
+const LARGEST_DEGREES: f64 = 1000.0;
 
 /// Parts of names of sensors in a processor.
 const OF_PROCESSOR: [&str; 12] = [
@@ -85,7 +85,7 @@ impl Thermometer {
             tree.read_name(&format!("{zone}/type")).unwrap_or_else(|| path.clone())
         };
         if let [only] = paths.as_slice() {
-            return Some(Self { name: name_of(only), paths });
+            return celsius(tree, only).map(|_| Self { name: name_of(only), paths });
         }
         let candidates: Vec<_> = paths.iter().map(|path| (name_of(path), path.clone())).collect();
         Self::best(tree, &candidates).filter(|(of, _)| *of <= Of::Chip).map(|(_, found)| found)

@@ -105,7 +105,7 @@ fn png(width: u32, height: u32, colour: u8, pixels: &[u8], chunks: &[(&[u8; 4], 
     let [size, kind] = [[width.to_be_bytes(), height.to_be_bytes()].concat(), vec![8, colour, 0, 0, 0]];
     push(b"IHDR", &[size, kind].concat());
     chunks.iter().filter(|(name, _)| *name != b"eXIf").for_each(|(name, data)| push(name, data));
-    let rows = pixels.chunks(pixels.len() / height as usize);
+    let rows = pixels.chunks((pixels.len() / height as usize).max(1));
     let lines: Vec<u8> = rows.flat_map(|row| [&[0], row].concat()).collect();
     push(b"IDAT", &stored(&lines));
     // The standard allows it behind the pixels, where a decoder that stops there does not see it.
