@@ -297,9 +297,7 @@ impl StudyConfig {
         let evaluator = |command: &TrainerCommand| -> Result<Box<dyn Evaluator>> {
             let trainer = TrainerProcess::new(command.clone(), timeout);
             let Some(cache) = cache else { return Ok(Box::new(trainer)) };
-            let fingerprint = self.data.as_ref().map(|data| &data.fingerprint);
-            let arguments: Vec<_> = command.arguments.iter().map(|text| text.to_string_lossy()).collect();
-            let context = json!({ "data": fingerprint, "trainer": arguments });
+            let context = json!({ "data": self.data.as_ref().map(|data| &data.fingerprint) });
             Ok(Box::new(Cached::new(trainer, cache, context)?))
         };
         trainers.iter().map(evaluator).collect()
