@@ -4,7 +4,7 @@
 //! and is [`Error::Board`] with the host's name.
 
 use std::ops::RangeInclusive;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mfactor::{Error, Result, lines, text};
 use release::{AGENT_COMMAND, LockOwner, Reply, Request, dialogue};
@@ -127,8 +127,9 @@ impl<W: Wire> Agent<W> {
         on_bytes: &mut dyn FnMut(u64),
     ) -> Result<Reply> {
         self.tell(request)?;
+        let end = Instant::now() + way(bytes.len() as u64);
         for piece in bytes.chunks(PIECE) {
-            match self.wire.say(piece, way(piece.len() as u64)) {
+            match self.wire.say(piece, end.saturating_duration_since(Instant::now())) {
                 Ok(()) => on_bytes(piece.len() as u64),
                 // It ended, and may have said why before.
                 Err(Broken::Ended) => break,
@@ -159,9 +160,12 @@ impl<W: Wire> Agent<W> {
     }
 
     fn hear_at_most(&mut self, most: usize, longest: Duration) -> Result<Reply> {
+        // What is overheard does not lengthen the wait.
+        let end = Instant::now() + longest;
         loop {
-            let line = match self.wire.hear(most, longest) {
+            let line = match self.wire.hear(most, end.saturating_duration_since(Instant::now())) {
                 Ok(line) => line,
+                Err(Broken::Late(_)) => return Err(self.lost(&Broken::Late(longest))),
                 Err(broken) => return Err(self.lost(&broken)),
             };
             match serde_json::from_slice(&line) {

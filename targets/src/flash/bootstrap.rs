@@ -2,6 +2,7 @@
 //! compare SHA-256 sums with the board's own tool before anything is started.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use mfactor::{Result, text};
 use release::{INCOMING, LockOwner, Manifest, RELEASES, RUNNER, id, is_id};
@@ -131,8 +132,9 @@ fn receive(
     let arguments = [folder.as_str(), runner.sha256.as_str(), &size, &offset, &seconds, &owner];
     let limits = Limits { longest: work(runner.bytes), ..Limits::SMALL };
     let mut feed = |session: &mut Session| -> Result<(), Broken> {
+        let end = Instant::now() + longest;
         for piece in rest.chunks(PIECE) {
-            match session.say(piece, way(piece.len() as u64)) {
+            match session.say(piece, end.saturating_duration_since(Instant::now())) {
                 Err(Broken::Ended) => break, // How it ended, it says itself.
                 said => said?,
             }
