@@ -7,9 +7,11 @@ use edge_runner::advice;
 use edge_runner::measure::Progress;
 use edge_runner::record::{file_name, partial_name};
 use edge_runner::rounds::{self, Event, LiveMachine, Order, Subject};
+use edge_runner::stop;
 use engines::{EngineChoice, EngineKind, EngineOptions};
 use mfactor::measurement::{Preset, Verdict};
 use mfactor::{Error, Measurement, files};
+use release::SensorChoice;
 use search::Study;
 
 use super::export::models_folder;
@@ -76,11 +78,17 @@ impl Measure {
                 unfiled.get_or_insert(error);
             }
         };
-        let results = rounds::measure(&order, &mut LiveMachine { program: &program }, &mut on_event);
+        stop::listen()?;
+        let mut machine = LiveMachine::new(&program, &SensorChoice::default(), &stop::is_asked);
+        let results = rounds::measure(&order, &mut machine, &mut on_event);
         line.finish();
         let (measurements, failures): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
         let measurements: Vec<Measurement> = measurements.into_iter().flatten().collect();
         output.result(&measurements, || text(&measurements))?;
+        if stop::is_asked() {
+            let problem = "stopped: the figures are those of the rounds that were measured by then";
+            return Err(Error::Interrupted(problem.to_owned()).into());
+        }
         if let Some(error) = unfiled.or_else(|| failures.into_iter().find_map(Result::err)) {
             return Err(error.into());
         }
@@ -95,7 +103,11 @@ impl Measure {
             library: self.ort_library.clone(),
         };
         let subjects = models.iter().flat_map(|model| {
-            self.engine.kinds().iter().map(|kind| Subject { model: model.clone(), engine: engine(kind) })
+            self.engine.kinds().iter().map(|kind| Subject {
+                model: model.clone(),
+                contents: None,
+                engine: engine(kind),
+            })
         });
         Order { subjects: subjects.collect(), data: data.into_iter().collect(), preset: self.preset.preset() }
     }
