@@ -168,7 +168,7 @@ fn text_of(subject: &Subject, event: &Event<'_>) -> Option<String> {
     let name = format!("{model} ({})", subject.engine.kind.name());
     Some(match event {
         Event::Progress { round, of, progress } => match progress {
-            Progress::Loading => format!("{name}: loading"),
+            Progress::Loading | Progress::Loaded { .. } => format!("{name}: loading"),
             Progress::WarmingUp => format!("{name}: round {round} of {of}, warming up"),
             Progress::Timing => format!("{name}: round {round} of {of}, timing"),
             Progress::Records { done, of } => format!("{name}: test image {done} of {of}"),
