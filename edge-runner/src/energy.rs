@@ -246,11 +246,12 @@ impl Meter {
         }
         let seconds: f64 = told.iter().map(|(_, time)| time.as_secs_f64()).sum();
         let joules: f64 = told.iter().map(|(watts, time)| watts * time.as_secs_f64()).sum();
-        let watts: Vec<f64> = told.iter().map(|(watts, _)| *watts).collect();
-        let rate = watts.len() as f64 / self.start.elapsed().as_secs_f64();
+        let readings: Vec<f64> = told.iter().map(|(watts, _)| *watts).collect();
+        let rate = readings.len() as f64 / self.start.elapsed().as_secs_f64();
+        let watts = Some(joules / seconds).filter(is_power)?;
         Some(Power {
-            watts: joules / seconds,
-            standard_error: standard_error(&watts),
+            watts,
+            standard_error: standard_error(&readings),
             samples_per_second: (!self.counts_energy).then_some(rate),
         })
     }
@@ -298,8 +299,9 @@ fn count(
         }
         let joules = before.1.zip(now.1.as_ref()).and_then(|(one, other)| sensor.joules_between(&one, other));
         let watts = joules.map(|joules| joules / time.as_secs_f64());
-        // A counter that jumped has counted something else.
-        readings.push(watts.filter(is_power).map(|watts| (watts, time)));
+        // A counter that jumped has counted something else; one that stands still for a while may be renewed seldom.
+        let possible = watts.filter(|watts| (0.0..=MOST_WATTS).contains(watts));
+        readings.push(possible.map(|watts| (watts, time)));
         before = now;
         if is_last {
             return readings;

@@ -185,7 +185,7 @@ fn a_sensor_that_the_boards_description_names_is_read() {
     let (_folder, tree) = zones(&[("cpu-thermal", "40000"), ("PMIC-Die", "70000")]);
     let find = |temperature: &str| {
         let choice = SensorChoice { temperature: Some(temperature.to_owned()), ..SensorChoice::default() };
-        board::state(&tree, &Sensors::find(&tree, &choice), None).temperature_celsius
+        board::conditions(&tree, &Sensors::find(&tree, &choice), None).temperature_celsius
     };
     assert_eq!(find("/sys/class/thermal/thermal_zone1/temp"), Some(70.0));
     assert_eq!(find("/sys/class/thermal/thermal_zone*/temp"), Some(40.0), "the processor's, of several");
