@@ -246,11 +246,12 @@ impl Meter {
         }
         let seconds: f64 = told.iter().map(|(_, time)| time.as_secs_f64()).sum();
         let joules: f64 = told.iter().map(|(watts, time)| watts * time.as_secs_f64()).sum();
-        let watts: Vec<f64> = told.iter().map(|(watts, _)| *watts).collect();
-        let rate = watts.len() as f64 / self.start.elapsed().as_secs_f64();
+        let readings: Vec<f64> = told.iter().map(|(watts, _)| *watts).collect();
+        let rate = readings.len() as f64 / self.start.elapsed().as_secs_f64();
+        let watts = Some(joules / seconds).filter(is_power)?;
         Some(Power {
-            watts: joules / seconds,
-            standard_error: standard_error(&watts),
+            watts,
+            standard_error: standard_error(&readings),
             samples_per_second: (!self.counts_energy).then_some(rate),
         })
     }
@@ -270,11 +271,13 @@ fn standard_error(readings: &[f64]) -> Option<f64> {
 fn sample(sensor: &Sensor, tree: &SystemTree, stop: &AtomicBool) -> Vec<Reading> {
     let interval = if *sensor == Sensor::PowerChip { COMMAND_INTERVAL } else { INTERVAL };
     let mut readings = vec![];
-    while !stop.load(Ordering::Relaxed) {
+    loop {
         readings.push(sensor.watts(tree).map(|watts| (watts, interval)));
         std::thread::park_timeout(interval);
+        if stop.load(Ordering::Relaxed) {
+            return readings;
+        }
     }
-    readings
 }
 
 /// Reads counters until it is to stop, and once more then.
@@ -286,16 +289,19 @@ fn count(
 ) -> Vec<Reading> {
     let mut readings = vec![];
     loop {
+        std::thread::park_timeout(INTERVAL);
         let is_last = stop.load(Ordering::Relaxed);
-        if !is_last {
-            std::thread::park_timeout(INTERVAL);
-        }
         let now = (Instant::now(), sensor.microjoules(tree));
         let time = now.0.duration_since(before.0);
+        // In a moment a counter that is renewed every millisecond counts nothing.
+        if is_last && !readings.is_empty() && time < INTERVAL / 5 {
+            return readings;
+        }
         let joules = before.1.zip(now.1.as_ref()).and_then(|(one, other)| sensor.joules_between(&one, other));
         let watts = joules.map(|joules| joules / time.as_secs_f64());
-        // A counter that jumped has counted something else.
-        readings.push(watts.filter(is_power).map(|watts| (watts, time)));
+        // A counter that jumped has counted something else; one that stands still for a while may be renewed seldom.
+        let possible = watts.filter(|watts| (0.0..=MOST_WATTS).contains(watts));
+        readings.push(possible.map(|watts| (watts, time)));
         before = now;
         if is_last {
             return readings;

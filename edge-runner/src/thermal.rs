@@ -84,8 +84,9 @@ impl Thermometer {
             let zone = path.trim_end_matches("/temp");
             tree.read_name(&format!("{zone}/type")).unwrap_or_else(|| path.clone())
         };
-        if let [only] = paths.as_slice() {
-            return celsius(tree, only).map(|_| Self { name: name_of(only), paths });
+        if !pattern.contains('*') {
+            let named = Self { name: paths.iter().map(name_of).collect(), paths };
+            return Some(named).filter(|named| named.celsius(tree).is_some());
         }
         let candidates: Vec<_> = paths.iter().map(|path| (name_of(path), path.clone())).collect();
         Self::best(tree, &candidates).filter(|(of, _)| *of <= Of::Chip).map(|(_, found)| found)

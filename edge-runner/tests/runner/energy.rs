@@ -90,6 +90,8 @@ fn a_counter_that_begins_again_is_followed() {
     let meter = Meter::start(&sensor, &tree, None);
     std::thread::sleep(Duration::from_millis(1));
     std::fs::write(folder.path().join("sys/class/powercap/intel-rapl:0/energy_uj"), "671150").unwrap();
+    // Longer than it is between two readings.
+    std::thread::sleep(Duration::from_millis(120));
     let power = meter.stop().unwrap();
     // 0.32885 J up to the end of the range and 0.67115 J from 0, in some time above a millisecond.
     assert!(power.watts > 0.0 && power.watts <= 1000.0, "{power:?}");

@@ -14,7 +14,8 @@ use mfactor::lines::{self, Line};
 use mfactor::{Error, Result, text};
 
 use crate::board::layout::{Layout, tidy};
-use crate::board::staging::{Offer, Received, Staging};
+use crate::board::receive::Received;
+use crate::board::staging::{Offer, Staging};
 use crate::board::{
     Measurer, Measuring, Opened, beneath, board, collect, health, lock, status, switch, verify,
 };

@@ -11,7 +11,7 @@
 //! | [`lock`] | one at a time |
 //! | [`trust`], [`taken`] | the pinned key and signatures; one target, and nothing older than what was taken |
 //! | [`verify`] | whether a release on the disk is what its manifest says |
-//! | [`staging`] | what is lacking; receiving it; making it a release |
+//! | [`staging`], [`receive`] | what is lacking; receiving it; making it a release |
 //! | [`health`] | golden inputs through every model, with the release's own runner |
 //! | [`switch`] | activate, confirm, recover, roll back |
 //! | [`status`], [`collect`], [`running`] | what the board holds; making room, but not of what runs |
@@ -24,6 +24,7 @@ pub mod health;
 pub mod layout;
 pub mod lock;
 pub mod ownership;
+pub mod receive;
 pub mod running;
 pub mod staging;
 pub mod status;

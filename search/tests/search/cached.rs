@@ -223,20 +223,6 @@ fn an_entry_under_another_name_is_not_believed() {
 }
 
 #[test]
-fn what_was_left_unfinished_long_ago_is_collected() {
-    let folder = tempfile::tempdir().unwrap();
-    let cache = folder.path().join("cache");
-    let [old, new] = ["old", "new"].map(|age| cache.join(format!(".draft-{age}")));
-    for draft in [&old, &new] {
-        fs::create_dir_all(draft.join("below")).unwrap();
-    }
-    let long_ago = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
-    fs::File::open(&old).unwrap().set_modified(long_ago).unwrap();
-    Cached::new(Pretend::default(), &cache, json!(null)).map(drop).unwrap();
-    assert_eq!((old.exists(), new.exists()), (false, true));
-}
-
-#[test]
 fn a_cache_that_cannot_be_written_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("file"), "").unwrap();
