@@ -33,7 +33,7 @@ impl Browser {
         let profile = tempfile::tempdir().unwrap();
         // The protocol speaks on file descriptors 3 and 4; the shell makes them from our pipe. A browser
         // that hangs is ended by `timeout`.
-        let script = r#"exec timeout 240 "$0" --headless --no-sandbox --disable-gpu --disable-dev-shm-usage \
+        let script = r#"exec timeout 1200 "$0" --headless --no-sandbox --disable-gpu --disable-dev-shm-usage \
             --disable-background-networking --no-first-run --remote-debugging-pipe --user-data-dir="$1" \
             3<&0 4>&1 >/dev/null 2>&1"#;
         let mut process = Command::new("sh")

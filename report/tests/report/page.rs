@@ -182,7 +182,10 @@ fn hostile_names_stay_text() {
     let path = folder.path().join("index.html");
     std::fs::write(&path, html).unwrap();
     browser.open(&path, 1280);
-    assert_eq!(browser.evaluate("document.querySelector('h1').textContent"), *mfactor::text::visible(hostile));
+    assert_eq!(
+        browser.evaluate("document.querySelector('h1').textContent"),
+        *mfactor::text::visible(hostile)
+    );
     assert_eq!(browser.evaluate("document.querySelectorAll('img').length"), 0);
     assert_eq!(browser.complaints(&path), Vec::<String>::new());
 }
