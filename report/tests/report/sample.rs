@@ -252,7 +252,7 @@ fn measurement(
         first_inference_ms: 2.0 * expected,
         warm_up_inferences: 20,
         latency: Latency::from_samples(samples).unwrap(),
-        rounds: measured.as_ref().map_or_else(Vec::new, |energy| rounds(energy)),
+        rounds: measured.as_ref().map_or_else(Vec::new, rounds),
         energy: measured,
         processor_share: 1.0,
         memory: MemoryUse {
