@@ -6,7 +6,7 @@
 //!
 //! | folder | holds |
 //! |---|---|
-//! | [`space`] | the search space as data; [`architecture`]s, their [`layers`] and [`cost`] |
+//! | [`space`] | the search space as data; [`point`]s, their [`architecture`]s, [`layers`] and [`cost`] |
 //! | `study/` | [`trial`], [`objective`] and the metrics it is compared with, [`recipe`], the trainer's [`protocol`], [`paper`] |
 //! | `model/` | the part of the ONNX format ([`onnx`]), what a model file says of itself ([`metadata`]), [`golden`] inputs |
 //! | `board/` | what a board reported ([`measurement`], [`latency`]), and what a model must keep to ([`limits`]) |
@@ -26,7 +26,7 @@ pub use board::{latency, limits, measurement};
 pub use data::dataset;
 pub use io::{error, exit, files, lines, process, text};
 pub use model::{golden, metadata, onnx};
-pub use space::{architecture, cost, layers};
+pub use space::{architecture, cost, layers, point};
 pub use study::{objective, paper, protocol, recipe, trial};
 
 pub use architecture::Architecture;
@@ -37,6 +37,7 @@ pub use limits::Limits;
 pub use measurement::Measurement;
 pub use metadata::ModelMetadata;
 pub use objective::Objective;
+pub use point::Point;
 pub use recipe::Recipe;
 pub use space::SearchSpace;
 pub use trial::{Trial, TrialState};

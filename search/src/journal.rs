@@ -100,12 +100,12 @@ impl Journal {
             user_attrs: fixed_attributes(trial),
             value: None,
         };
-        let indices = space.indices(&trial.architecture)?;
-        for (decision, index) in space.decisions().zip(indices) {
-            let choices =
-                json!({"name": "CategoricalDistribution", "attributes": {"choices": decision.choices}});
-            create.params.insert(decision.name(), index as f64);
-            create.distributions.insert(decision.name(), choices.to_string());
+        let point = space.point(&trial.architecture)?;
+        for (choice, option) in space.choices().zip(point.options()) {
+            let options =
+                json!({"name": "CategoricalDistribution", "attributes": {"choices": choice.options}});
+            create.params.insert(choice.name.clone(), f64::from(*option));
+            create.distributions.insert(choice.name, options.to_string());
         }
         self.write(vec![Operation::CreateTrial(create)])
     }

@@ -34,5 +34,5 @@ pub use config::StudyConfig;
 pub use evaluators::{Evaluator, Failure, Report, Verdict};
 pub use events::{Place, StudyEvent};
 pub use pruning::Pruning;
-pub use strategies::{Strategy, StrategyKind};
+pub use strategies::{Observation, Observed, Strategy, StrategyKind};
 pub use study::{Baselines, Outcome, RandomBaseline, Study, StudyRecord};

@@ -93,7 +93,8 @@ impl Study {
             tracks.push(Track::new(BASELINE, Box::new(Smallest), of(BASELINE)));
         }
         if !config.architectures.is_empty() {
-            let given = Given { architectures: config.architectures.clone() };
+            let points = config.architectures.iter().map(|architecture| terms.space.point(architecture));
+            let given = Given { points: points.collect::<Result<_>>()? };
             tracks.push(Track::new(GIVEN, Box::new(given), of(GIVEN)));
         }
         let strategies = config.strategies.iter();

@@ -9,7 +9,8 @@ use mfactor::measurement::{
     SCHEMA, Verdict,
 };
 use mfactor::{
-    Architecture, Cost, Limits, Measurement, ModelMetadata, Objective, Recipe, SearchSpace, Trial, TrialState,
+    Architecture, Cost, Limits, Measurement, ModelMetadata, Objective, Point, Recipe, SearchSpace, Trial,
+    TrialState,
 };
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -104,10 +105,10 @@ impl<'a> Study<'a> {
     }
 
     fn propose(&mut self, lean: f64) -> Architecture {
-        let choices: Vec<usize> = self.space.decisions().map(|decision| decision.choices.len()).collect();
+        let options: Vec<usize> = self.space.choices().map(|choice| choice.options.len()).collect();
         let mut pick = |count| if self.rng.random_bool(lean) { 0 } else { self.rng.random_range(0..count) };
-        let indices: Vec<usize> = choices.into_iter().map(&mut pick).collect();
-        self.space.architecture(&indices)
+        let point = options.into_iter().map(|count| pick(count) as u8).collect();
+        self.space.architecture(&Point::new(point))
     }
 
     fn tell(&mut self, strategy: &str, number: u64, architecture: Architecture, failed: bool) {

@@ -52,9 +52,9 @@ fn expected(trial: &Trial, space: &SearchSpace) -> Value {
         attributes[key] = value;
     }
     let params: Value = space
-        .decisions()
+        .choices()
         .zip(trial.architecture.kernels())
-        .map(|(decision, kernel)| (decision.name(), json!({"value": kernel, "choices": decision.choices})))
+        .map(|(choice, kernel)| (choice.name, json!({"value": kernel, "choices": choice.options})))
         .collect();
     let epochs: Value = (1..)
         .zip(&trial.epoch_accuracies)
