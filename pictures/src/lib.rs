@@ -13,7 +13,7 @@
 //! | 16 bits, 1 to 4 bits, palettes, grey, interlacing, progressive scans | read |
 //! | several pictures that move (APNG) | refused |
 //! | GIF, WebP, TIFF, HEIF and other forms | refused by name |
-//! | files that are damaged, cut off, or larger than the limits | refused, the last before anything is decoded |
+//! | files whose form is damaged, that are cut off, or larger than the limits | refused, the last before anything is decoded |
 //! | pixels that are not square (`pHYs`), text, thumbnails, gain maps | not looked at, as by most viewers |
 
 mod colour;
