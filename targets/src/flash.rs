@@ -6,10 +6,10 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`agent`] | the agent's other end |
-//! | [`bootstrap`] | bringing the runner to a board that has nothing of ours, or another version |
-//! | [`dialogue`] | what is asked of an agent, from the manifest to the measurements |
-//! | [`told`] | what of a board's words is taken, held against what was sent |
+//! | `agent` | the agent's other end |
+//! | `bootstrap` | bringing the runner to a board that has nothing of ours, or another version |
+//! | `dialogue` | what is asked of an agent, from the manifest to the measurements |
+//! | `told` | what of a board's words is taken, held against what was sent |
 
 mod agent;
 mod bootstrap;

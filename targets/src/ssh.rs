@@ -6,9 +6,9 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`script`] | a script as a line for every login shell, and the mark around what it prints |
-//! | [`session`] | one command's pipes, read within limits |
-//! | [`sockets`] | where the master connections listen |
+//! | `script` | a script as a line for every login shell, and the mark around what it prints |
+//! | `session` | one command's pipes, read within limits |
+//! | `sockets` | where the master connections listen |
 
 pub(crate) mod script;
 pub(crate) mod session;

@@ -1,7 +1,7 @@
 //! The board's side of a flash: receive a release, verify it on the disk, try it, switch to it, and be able to go back.
 //!
 //! The rule that every function here keeps: at any moment, whatever is cut off, `current` leads to one whole release
-//! that passed its health check. See [`release`] for the folder, and `docs/boards.md` for what each fault
+//! that passed its health check. See [`crate`] for the folder, and `docs/boards.md` for what each fault
 //! leaves behind.
 //!
 //! | module | holds |

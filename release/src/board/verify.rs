@@ -116,7 +116,7 @@ pub fn file(layout: &Layout, folder: &Path, entry: &ReleaseFile) -> Result<File>
 /// Test records of this hash. A child inherits them.
 ///
 /// # Errors
-/// As [`file`].
+/// As [`file()`].
 pub fn records(layout: &Layout, sha256: &str) -> Result<File> {
     let path = layout.records().join(sha256);
     let file = beneath::open_to_inherit(layout.root(), &path)?;
