@@ -44,7 +44,10 @@ Exit codes:
   130  stopped by Ctrl-C, SIGTERM or SIGHUP; what was known is written";
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(stopped) => return ExitCode::from(output::parsing_stopped(&stopped)),
+    };
     let output = Output::new(&cli.output);
     let run = || {
         signals::listen()?;

@@ -1,4 +1,5 @@
-//! The configuration of a study, `study.toml`: all that decides its result, seed and versions included.
+//! The configuration of a study, `study.toml`: every choice that decides its result, with the seed and digests of what is
+//! read. What ran it (version, device, libtorch) is in the journal.
 
 mod differences;
 
@@ -194,7 +195,7 @@ impl StudyConfig {
         let text = files::read_text(path)?;
         check_schema(&text, path)?;
         let config: Self =
-            toml::from_str(&text).map_err(|error| Error::file(path, error.to_string().trim_end()))?;
+            toml::from_str(&text).map_err(|error| Error::toml(path.display(), &text, &error))?;
         config.check(&path.display().to_string())?;
         Ok(config)
     }
@@ -296,9 +297,7 @@ impl StudyConfig {
         let evaluator = |command: &TrainerCommand| -> Result<Box<dyn Evaluator>> {
             let trainer = TrainerProcess::new(command.clone(), timeout);
             let Some(cache) = cache else { return Ok(Box::new(trainer)) };
-            let fingerprint = self.data.as_ref().map(|data| &data.fingerprint);
-            let arguments: Vec<_> = command.arguments.iter().map(|text| text.to_string_lossy()).collect();
-            let context = json!({ "data": fingerprint, "trainer": arguments });
+            let context = json!({ "data": self.data.as_ref().map(|data| &data.fingerprint) });
             Ok(Box::new(Cached::new(trainer, cache, context)?))
         };
         trainers.iter().map(evaluator).collect()
@@ -315,8 +314,7 @@ fn check_schema(text: &str, path: &Path) -> Result<()> {
     struct Header {
         schema: u32,
     }
-    let header: Header =
-        toml::from_str(text).map_err(|error| Error::file(path, error.to_string().trim_end()))?;
+    let header: Header = toml::from_str(text).map_err(|error| Error::toml(path.display(), text, &error))?;
     if header.schema == SCHEMA {
         return Ok(());
     }

@@ -128,12 +128,12 @@ impl Journal {
             user_attrs: fixed_attributes(trial),
         };
         create.user_attrs.extend(retries.map(|id| (RETRIES.to_owned(), json!(id))));
-        let indices = space.indices(&trial.architecture)?;
-        for (decision, index) in space.decisions().zip(indices) {
-            let choices =
-                json!({"name": "CategoricalDistribution", "attributes": {"choices": decision.choices}});
-            create.params.insert(decision.name(), index as f64);
-            create.distributions.insert(decision.name(), choices.to_string());
+        let point = space.point(&trial.architecture)?;
+        for (choice, option) in space.choices().zip(point.options()) {
+            let options =
+                json!({"name": "CategoricalDistribution", "attributes": {"choices": choice.options}});
+            create.params.insert(choice.name.clone(), f64::from(*option));
+            create.distributions.insert(choice.name, options.to_string());
         }
         let mut id = 0;
         self.write(|replay| {

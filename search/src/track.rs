@@ -1,15 +1,13 @@
 //! The ask and tell of one strategy: its history in memory, without evaluator or journal. What changes the
 //! history is apart from what decides the change, so that a study can write it down in between.
 
-use std::borrow::Cow;
-
 use mfactor::protocol::Evaluation;
 use mfactor::{Objective, Result, SearchSpace, Trial, TrialState};
 
 use crate::evaluators::Failure;
 use crate::pruning::{Pruning, PruningScore};
 use crate::seeding;
-use crate::strategies::Strategy;
+use crate::strategies::{Observation, Observed, Strategy};
 use crate::tell::tell;
 
 /// What the trials of all strategies of a study have in common.
@@ -104,10 +102,9 @@ impl Track {
     pub fn ask(&mut self, terms: &Terms) -> Option<Trial> {
         let number = self.trials.len() as u64;
         let mut rng = seeding::proposal(terms.seed, &self.name, number);
-        let history = history(&self.trials, terms);
-        let proposal = self.strategy.propose(&terms.space, &history, &mut rng);
+        let proposal = self.strategy.propose(&terms.space, &observations(&self.trials, terms), &mut rng);
         self.exhausted = proposal.is_none();
-        let architecture = proposal?;
+        let architecture = terms.space.architecture(&proposal?);
         let cost = terms.space.cost(&architecture);
         Some(Trial {
             id: 0,
@@ -196,20 +193,26 @@ impl Track {
 
 /// What a strategy may know when it proposes the next trial: trials that another worker may still be at are
 /// running, and a pruned one has the M-factor it had got to.
-fn history<'a>(trials: &'a [Trial], terms: &Terms) -> Cow<'a, [Trial]> {
-    let known = terms.known(trials.len());
-    let hides = |trial: &Trial| trial.is_finished() && trial.number >= known as u64;
-    if !trials.iter().any(|trial| hides(trial) || trial.state == TrialState::Pruned) {
-        return Cow::Borrowed(trials);
-    }
-    let mut trials = trials.to_vec();
-    for trial in &mut trials {
-        if hides(trial) {
-            trial.state = TrialState::Running;
-            (trial.accuracy, trial.m_factor) = (None, None);
-        } else if let (TrialState::Pruned, Some(accuracy)) = (trial.state, trial.epoch_accuracies.last()) {
-            trial.m_factor = Some(terms.objective.m_factor(*accuracy, trial.cost.parameters));
+fn observations(trials: &[Trial], terms: &Terms) -> Vec<Observation> {
+    let known = terms.known(trials.len()) as u64;
+    let score = |trial: &Trial| match trial.state {
+        TrialState::Pruned => {
+            let accuracy = *trial.epoch_accuracies.last()?;
+            Some(terms.objective.m_factor(accuracy, trial.cost.parameters))
         }
-    }
-    Cow::Owned(trials)
+        _ => trial.m_factor,
+    };
+    let observed = |trial: &Trial| match score(trial).filter(|score| score.is_finite()) {
+        _ if !trial.is_finished() || trial.number >= known => Observed::Running,
+        Some(score) => Observed::Scored(score),
+        None => Observed::Failed,
+    };
+    let observation = |trial: &Trial| Observation {
+        point: terms
+            .space
+            .point(&trial.architecture)
+            .expect("a study holds architectures of its space alone"),
+        observed: observed(trial),
+    };
+    trials.iter().map(observation).collect()
 }

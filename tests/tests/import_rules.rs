@@ -7,16 +7,17 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Room, workspace crates it may import, crates that must not be anywhere in its dependency tree.
-const RULES: [(&str, &[&str], &[&str]); 11] = [
+const RULES: [(&str, &[&str], &[&str]); 12] = [
     ("mfactor", &[], &["tch", "torch-sys", "tract", "ort", "clap", "indicatif"]),
     ("datasets", &["mfactor"], &["tch", "torch-sys", "tract", "ort", "clap", "indicatif"]),
     ("search", &["mfactor"], &["tch", "torch-sys", "tract", "ort", "clap", "indicatif"]),
     ("mfactor-trainer", &["mfactor"], &["tract", "ort", "indicatif"]),
     ("engines", &["mfactor"], &["tch", "torch-sys", "search", "indicatif"]),
     ("release", &["mfactor"], &["tch", "torch-sys", "tract", "ort", "clap", "indicatif"]),
+    ("pictures", &["mfactor"], &["tch", "torch-sys", "tract", "ort", "clap", "indicatif"]),
     (
         "edge-runner",
-        &["mfactor", "engines", "release"],
+        &["mfactor", "engines", "pictures", "release"],
         &["tch", "torch-sys", "search", "export", "indicatif"],
     ),
     ("export", &["mfactor", "engines"], &["tch", "torch-sys", "search", "indicatif"]),

@@ -201,10 +201,11 @@ fn text(models: &[ExportedModel]) -> String {
     for model in models {
         if let Some(int8) = &model.int8 {
             text.push_str(&format!(
-                "{}: int8, {} ranges; test accuracy {:+.2} points from f32; both engines agree on {:.2} % of the \
-                 test images; the file has {:.2} of the f32 one's size\n",
+                "{}: int8, {} ranges; validation accuracy {:+.2} points from f32, test accuracy {:+.2}; both \
+                 engines agree on {:.2} % of the validation images; the file has {:.2} of the f32 one's size\n",
                 model.metadata.architecture,
                 int8.calibration.name(),
+                100.0 * (model.metadata.validation_accuracy - int8.f32_validation_accuracy),
                 100.0 * (model.metadata.test_accuracy - int8.f32_test_accuracy),
                 100.0 * int8.agreement,
                 int8.share_of_f32_bytes,

@@ -45,8 +45,7 @@ pub struct Search {
     /// Weight of the M-factor: above 1 favours small models, below 1 accurate ones [default: 1]
     #[arg(long, allow_negative_numbers = true)]
     alpha: Option<f64>,
-    /// Data set: digits, cifar10, or a folder
-    #[arg(long, value_name = "NAME|DIR")]
+    #[arg(long, value_name = "NAME|DIR", help = format!("Data set: {}, or a folder", datasets::names().join(", ")))]
     data: Option<String>,
     /// Epochs of each training [default: 3]
     #[arg(long, value_name = "E")]
@@ -54,7 +53,7 @@ pub struct Search {
     /// Search space, a TOML file; the paper's if not given
     #[arg(long, value_name = "FILE")]
     space: Option<PathBuf>,
-    /// train; or without training: constant:A, or table:FILE with a line ARCHITECTURE,ACCURACY each
+    /// train; or without training: constant:A, or table:FILE, a CSV file with the columns architecture and accuracy
     #[arg(long, value_name = "KIND")]
     evaluator: Option<String>,
     /// Trials that run at once: auto (one a GPU, or one a core, four at the most) or a number [default: 1]
@@ -81,6 +80,9 @@ pub struct Search {
     /// Where to train: cpu, cuda or cuda:N; what libtorch sees if not given
     #[arg(long)]
     device: Option<String>,
+    /// Type that convolutions are trained in: float32, bfloat16, or what suits the device if not given
+    #[arg(long, value_parser = ["auto", "float32", "bfloat16"])]
+    precision: Option<String>,
     /// A study as a file, study.toml of another study say; options given beside it win
     #[arg(long, value_name = "FILE")]
     study: Option<PathBuf>,
@@ -162,7 +164,9 @@ impl Search {
         let folder = self.out.clone().unwrap_or_else(|| Path::new("runs").join(&config.name));
         self.lay_over(&mut config)?;
         if let (EvaluatorConfig::Train, None) = (&config.evaluator, &config.data) {
-            let problem = "is needed to train: digits, cifar10 or a folder (or pass --evaluator constant:A)";
+            let names = datasets::names().join(", ");
+            let problem =
+                format!("is needed to train: {names}, or a folder (or pass --evaluator constant:A)");
             return Err(Error::input("--data", problem).into());
         }
         // Before anything is written: a search that cannot start leaves nothing behind.
@@ -237,10 +241,10 @@ impl Search {
             return Ok(vec![TrainerCommand::default(); config.workers as usize]);
         }
         let program = TRAINER.find()?;
-        let arguments = match &self.device {
-            Some(device) => vec!["--device".into(), device.into()],
-            None => vec![],
-        };
+        let options = [("--device", &self.device), ("--precision", &self.precision)];
+        let given =
+            options.into_iter().filter_map(|(option, value)| Some([option.into(), value.as_ref()?.into()]));
+        let arguments: Vec<OsString> = given.flatten().collect();
         let command = TrainerCommand { program, arguments, environment: patient_threads() };
         let machine = if config.workers == 1 { None } else { self.machine()? };
         Ok(match machine {

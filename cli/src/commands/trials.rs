@@ -8,7 +8,7 @@ use mfactor::{Error, Objective, Trial, TrialState};
 
 use crate::output::{Output, table, thousands};
 use crate::studies;
-use crate::trial_table::{self, Facts};
+use crate::trial_table;
 
 /// List the trials of a study, best first; it may still be running
 #[derive(Args)]
@@ -16,7 +16,7 @@ use crate::trial_table::{self, Facts};
 Examples:
   mfactor trials runs/first --top 10
   mfactor trials runs/first --pareto
-  mfactor trials runs/first --all --format parquet > trials.parquet
+  mfactor trials runs/first --all --format csv > trials.csv
 
 Where the journal is damaged the trials that are whole are shown all the same, and the exit code is 3.")]
 pub struct Trials {
@@ -37,7 +37,7 @@ pub struct Trials {
     /// Those too that are not complete: they stand at the end
     #[arg(long, conflicts_with_all = ["pareto", "top"])]
     all: bool,
-    /// How to write them; csv and parquet have every column
+    /// How to write them; csv and jsonl have every column
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -49,8 +49,8 @@ enum Format {
     Text,
     /// Comma-separated values, RFC 4180
     Csv,
-    /// Apache Parquet; redirect it into a file
-    Parquet,
+    /// A JSON object a line
+    Jsonl,
     /// The table for people in Markdown
     Markdown,
 }
@@ -66,20 +66,14 @@ impl Trials {
         }
         trials.retain(|trial| self.strategy.as_ref().is_none_or(|name| *name == trial.strategy));
         let shown = self.shown(&trials);
-        let facts = Facts { study: &record.config.name, alpha };
         let written = match self.format {
             _ if output.is_json() && self.format != Format::Text => {
                 return Err(Error::Usage("--json and --format exclude each other".to_owned()).into());
             }
             Format::Text => output.result(&shown, || text(&shown, &trials, alpha)),
-            Format::Markdown => output.result(&shown, || trial_table::markdown(&HEADERS, rows(&shown))),
-            Format::Csv => output.bytes(trial_table::csv(&shown).as_bytes()),
-            Format::Parquet if output.is_terminal() => {
-                let problem = "--format parquet is not for a terminal; redirect it: \
-                               mfactor trials DIR --format parquet > trials.parquet";
-                return Err(Error::Usage(problem.to_owned()).into());
-            }
-            Format::Parquet => output.bytes(&trial_table::parquet(&shown, &facts)?),
+            Format::Markdown => output.result(&shown, || trial_table::markdown(HEADERS, rows(&shown))),
+            Format::Csv => output.bytes(&trial_table::csv(&shown)?),
+            Format::Jsonl => output.bytes(&trial_table::json_lines(&shown)?),
         };
         written?;
         whole(&damage)

@@ -141,10 +141,10 @@ impl Reader<'_> {
 
     /// Holds the parameters that Optuna has against the architecture.
     fn check_parameters(&self, record: &TrialRecord, architecture: &Architecture) -> Result<(), String> {
-        let indices = self.space.indices(architecture).map_err(|error| error.to_string())?;
-        let names = self.space.decisions().map(|decision| decision.name());
+        let point = self.space.point(architecture).map_err(|error| error.to_string())?;
+        let names = self.space.choices().map(|choice| choice.name);
         let own: BTreeMap<String, f64> =
-            names.zip(indices).map(|(name, index)| (name, index as f64)).collect();
+            names.zip(point.options()).map(|(name, option)| (name, f64::from(*option))).collect();
         agrees("params", own == record.parameters, architecture)
     }
 

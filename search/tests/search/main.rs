@@ -1,7 +1,6 @@
 //! Tests of the room from outside.
 
 #![expect(clippy::unwrap_used, reason = "what a test cannot unwrap, it fails by")]
-#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 mod cached;
 mod conformance;
