@@ -60,6 +60,7 @@ impl<E: Evaluator> Cached<E> {
         fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
         // A file without a name: nothing of it stays, even if this process is killed.
         tempfile::tempfile_in(folder).map_err(Error::io("write to", folder))?;
+        collect(folder);
         Ok(Self { inner, folder: folder.to_owned(), context })
     }
 
@@ -133,6 +134,20 @@ impl<E: Evaluator> Evaluator for Cached<E> {
             }
         }
         Ok(evaluation)
+    }
+}
+
+/// Removes the drafts of killed processes: those whose lock nobody holds. What cannot be removed stays.
+fn collect(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Some(job) = name.strip_prefix(DRAFT) else { continue };
+        let Ok(lock) = OpenOptions::new().write(true).open(folder.join(format!("{job}.lock"))) else {
+            continue;
+        };
+        if lock.try_lock().is_ok() {
+            let _ = fs::remove_dir_all(entry.path());
+        }
     }
 }
 

@@ -258,6 +258,9 @@ fn half_an_entry_of_a_killed_process_is_collected() {
     let entry = fs::read_dir(&cache).unwrap().map(|entry| entry.unwrap().path()).find(is_entry).unwrap();
     let draft = cache.join(format!(".draft-{}", entry.file_name().unwrap().display()));
     fs::rename(&entry, &draft).unwrap();
+    Cached::new(Training::default(), &cache, json!("another data set")).unwrap();
+    assert!(!draft.exists(), "whoever comes next collects it, whatever it trains");
+    fs::create_dir(&draft).unwrap();
     assert_eq!(evaluate(folder.path(), &job, Verdict::GoOn).2, 1, "it is trained");
     assert!(!draft.exists() && entry.exists());
 }
