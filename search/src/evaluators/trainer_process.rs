@@ -97,15 +97,13 @@ impl TrainerProcess {
         let deadline = Instant::now() + START_TIMEOUT;
         loop {
             check_stop(stop)?;
+            if Instant::now() >= deadline {
+                let seconds = START_TIMEOUT.as_secs();
+                return Err(trainer.kill().not_ready(&format!("it was not ready within {seconds} seconds")));
+            }
             let line = match trainer.next(POLL) {
                 Output::Line(line) => line,
-                Output::Silence if Instant::now() < deadline => continue,
-                Output::Silence => {
-                    let seconds = START_TIMEOUT.as_secs();
-                    return Err(trainer
-                        .kill()
-                        .not_ready(&format!("it was not ready within {seconds} seconds")));
-                }
+                Output::Silence => continue,
                 Output::Endless => return Err(trainer.kill().not_ready("it prints without end")),
                 Output::End => return Err(trainer.end().not_ready("")),
             };
@@ -144,21 +142,20 @@ impl TrainerProcess {
         ready.trainer.forget();
         ready.trainer.send(job)?;
         let mut talk = Talk::new(job, ready.ended);
-        let mut last_word = began;
         loop {
-            let line = self.listen(&mut ready, [began, last_word], on_report, stop)?;
+            let line = self.listen(&mut ready, began, on_report, stop)?;
             match talk.hear(&line)? {
                 Answer::Epoch(epoch) => {
-                    ready.silence.ended(last_word.elapsed());
+                    ready.silence.end();
                     let is_awaited = job.decisions.contains(&epoch.epoch);
                     let goes_on = on_report(Report::Epoch(epoch))? == Verdict::GoOn;
                     if is_awaited {
                         talk.is_pruned = !goes_on;
                         ready.trainer.send(&Decision { trial: job.trial, go_on: goes_on })?;
                     }
-                    last_word = Instant::now();
                 }
                 Answer::Ended(result) => {
+                    ready.silence.end();
                     ready.ended = Some(job.trial);
                     self.idle = Some(ready);
                     return Ok(whole(result?, job)?);
@@ -174,23 +171,25 @@ impl TrainerProcess {
         }
     }
 
-    /// The next line of a trainer that works, or why there will be none. Its job and its silence began at these times.
+    /// The next line of a trainer that works, or why there will be none. `began` is when its job did.
     fn listen(
         &self,
         ready: &mut Ready,
-        [began, last_word]: [Instant; 2],
+        began: Instant,
         on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
         stop: &AtomicBool,
     ) -> Result<String, Unfinished> {
         loop {
             check_stop(stop)?;
             self.check_time(began)?;
-            match ready.silence.judge(last_word.elapsed()) {
+            let looked = Instant::now();
+            let output = ready.trainer.next(POLL);
+            match ready.silence.lasts(looked.elapsed()) {
                 silence::Verdict::Wait => {}
                 silence::Verdict::Say(text) => drop(on_report(Report::Warning(text))?),
                 silence::Verdict::End(reason) => return Err(Failure::Trial(reason).into()),
             }
-            match ready.trainer.next(POLL) {
+            match output {
                 Output::Line(line) => return Ok(line),
                 Output::Endless => {
                     return Err(Failure::Trial("the trainer prints without end".to_owned()).into());

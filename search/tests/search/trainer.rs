@@ -260,7 +260,7 @@ fn broken_talk_fails_the_trial() {
             r#"echo '{"event":"ready","version":"1","libtorch":"2","device":"cpu","precision":"f","threads":1}'"#,
             "in the middle",
         ),
-        ("exec 1>&-; exec 2>&-; sleep 1000", "closed its output and had to be killed"),
+        ("exec 1>&-; exec 2>&-; sleep 1000", "closed its input or output and had to be killed"),
     ] {
         let mut fake = Fake::new(&format!("[ $1 = 1 ] && {{ {talk}; }}; [ $1 = 2 ] && done_ 2 0.5"), None);
         let found = fake.failed(1);
@@ -313,7 +313,7 @@ fn a_trainer_that_does_not_listen_makes_nobody_wait() {
     // The decision cannot be written, and the trainer goes on talking to itself.
     let mut fake = Fake::new("exec <&-; epoch $1; sleep 1000", None);
     fake.decisions = vec![1];
-    assert!(fake.failed(1).contains("closed its output and had to be killed"));
+    assert!(fake.failed(1).contains("closed its input or output and had to be killed"));
 }
 
 #[test]
