@@ -113,7 +113,7 @@ mod tests {
             assert!(problem.contains("\"w\"") && problem.contains("not finite"), "{problem}");
         }
         let mut garbled = file(&[1.0]);
-        garbled[PREFIX + 2] = b'{';
+        garbled[PREFIX + 1] = b'{';
         assert!(check_bytes(&garbled).unwrap_err().contains("damaged header"));
     }
 }
