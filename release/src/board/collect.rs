@@ -15,17 +15,21 @@ use crate::board::verify;
 /// A longer sentence is cut off.
 const LONGEST_PROBLEM: usize = 400;
 
-/// Keeps the `keep` newest whole releases; the current and the previous one are among them in any case.
+/// Keeps the `keep` newest whole releases; the current and the previous one are among them in any case. Where the link to
+/// the current one was lost, it is taken to be the newest that is whole.
 ///
 /// # Errors
 /// If the folder of releases cannot be read.
 pub fn collect(layout: &Layout, keep: usize) -> Result<Collected> {
     let mut found = Collected::default();
-    let in_use: Vec<String> = layout.current().into_iter().chain(layout.previous()).collect();
+    let ids = layout.ids()?;
+    let is_whole = |id: &&String| verify::contents_of(layout, id).is_ok();
+    let current = layout.current().or_else(|| ids.iter().find(is_whole).cloned());
+    let in_use: Vec<String> = current.into_iter().chain(layout.previous()).collect();
     found.kept.extend(in_use.iter().cloned());
     found.kept.dedup();
     let running = running(layout);
-    for id in layout.ids()? {
+    for id in ids {
         if in_use.contains(&id) {
             continue;
         }

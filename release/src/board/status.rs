@@ -46,7 +46,7 @@ fn lost_links(layout: &Layout) -> Vec<String> {
     let is_empty = layout.ids().is_ok_and(|ids| ids.is_empty());
     if layout.current().is_none() && !is_empty {
         problems.push(
-            "no release is active; `mfactor board rollback` makes the newest whole one active, and `mfactor flash` \
+            "no release is active; `mfactor board rollback` makes a whole one active, and `mfactor flash` \
              brings another"
                 .to_owned(),
         );

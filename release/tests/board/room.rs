@@ -24,6 +24,15 @@ fn what_is_current_previous_or_running_stays() {
 }
 
 #[test]
+fn the_release_whose_link_was_lost_stays() {
+    let (place, old, new) = Place::with_two();
+    fs::remove_file(place.path("current")).unwrap();
+    let collected = place.collect(1);
+    assert_eq!(collected.kept, [new.id.as_str(), &old.id], "{collected:?}");
+    assert!(matches!(place.ask(&Request::Rollback), Reply::Activated { current, .. } if current == old.id));
+}
+
+#[test]
 fn a_part_that_is_longer_than_its_file_is_thrown_away() {
     let (place, ..) = Place::with_two();
     let made = place.make("third", 3);
