@@ -33,7 +33,7 @@ const LOGIN: Duration = Duration::from_secs(45);
 /// The same where somebody may be typing: OpenSSH's server gives up after 120 s.
 const TYPED_LOGIN: Duration = Duration::from_secs(150);
 /// How long a login shell takes at most before it runs a command.
-const SHELL: Duration = Duration::from_secs(30);
+const SHELL: Duration = Duration::from_secs(45);
 
 /// Who did not do what, for [`unheard`].
 const LOGGING_IN: (&str, &str) = ("its login", "ran what was asked");
@@ -82,7 +82,7 @@ pub(crate) struct Limits {
 
 impl Limits {
     /// For a question that is answered at once, in a few lines.
-    pub(crate) const SMALL: Self = Self { longest: Duration::from_secs(60), most: 1 << 20 };
+    pub(crate) const SMALL: Self = Self { longest: Duration::from_secs(45), most: 1 << 20 };
 }
 
 /// How a command ended.

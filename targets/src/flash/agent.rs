@@ -28,10 +28,10 @@ const LONGEST_MEASUREMENT: usize = 32 << 20;
 /// More is no quotation any more.
 const LONGEST_QUOTE: usize = 400;
 /// Slowest card that is waited for, in bytes a second, and slowest network that ssh works over.
-const SLOWEST_DISK: u64 = 1_000_000;
+const SLOWEST_DISK: u64 = 2_000_000;
 pub(crate) const SLOWEST_NETWORK: u64 = 10_000;
 /// What is waited for in any case.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// What an agent may finish after the host has hung up; it holds the lock meanwhile.
 const FAREWELL: Duration = Duration::from_secs(10);
 

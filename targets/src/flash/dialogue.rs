@@ -95,7 +95,7 @@ fn upload<W: Wire>(
         repin: options.repin,
     };
     // The board looks for what it holds in all its releases, and copies it.
-    let (files, records) = match agent.ask(&stage, 4 * work(bundle.manifest.bytes()))? {
+    let (files, records) = match agent.ask(&stage, work(bundle.manifest.bytes().saturating_mul(2)))? {
         Reply::Wanted { files, records, .. } => (files, records),
         other => return Err(agent.unexpected(&other)),
     };
