@@ -18,7 +18,7 @@ part="$1/incoming/edge-runner-$2.part"
 if [ "$4" = 0 ] || [ ! -f "$part" ]; then : >"$part" || exit 79; fi
 [ "$(size_of "$part")" = "$4" ] || exit 76
 limit=
-if command -v timeout >/dev/null 2>&1 && timeout 9 true 2>/dev/null; then limit="timeout $5"; fi
+if [ "$(timeout 9 echo works 2>/dev/null)" = works ]; then limit="timeout $5"; fi
 $limit cat >>"$part"
 case $? in
     0) ;;
