@@ -1,11 +1,11 @@
 //! Talking to the user: results go to stdout, everything else to stderr.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 
 use clap::Args;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
+use mfactor::console;
 use mfactor::text::{visible, visible_json, visible_lines};
-use mfactor::{Error, exit};
 use serde::Serialize;
 
 pub use report::numbers::thousands;
@@ -54,7 +54,7 @@ impl Output {
 
     /// Whether a result may have colours: on a terminal, unless NO_COLOR is set.
     pub fn colour(&self) -> bool {
-        self.is_terminal() && may_colour()
+        self.is_terminal() && console::may_colour()
     }
 
     /// Prints the result: `value` as JSON if that was asked for, else what `text` makes of it. Whatever control characters
@@ -75,26 +75,26 @@ impl Output {
 
     /// Prints a result that is a file of its own.
     pub fn bytes(&self, bytes: &[u8]) -> anyhow::Result<()> {
-        Ok(print(bytes)?)
+        Ok(console::print(bytes)?)
     }
 
     /// Says something about the work on stderr.
     pub fn say(&self, text: impl AsRef<str>) {
         if !self.quiet {
-            talk(text.as_ref());
+            console::talk(text.as_ref());
         }
     }
 
     /// Says something that only those want to know who asked for it with `-v`.
     pub fn detail(&self, text: impl AsRef<str>) {
         if self.verbose {
-            talk(text.as_ref());
+            console::talk(text.as_ref());
         }
     }
 
     /// Prints an error with its causes in one line.
     pub fn error(&self, error: &anyhow::Error) {
-        talk(&format!("error: {}", chain(error)));
+        console::talk(&format!("error: {}", chain(error)));
     }
 }
 
@@ -107,45 +107,10 @@ fn chain(error: &anyhow::Error) -> String {
     })
 }
 
-/// Says one line. Where stderr is closed there is nobody to tell.
-fn talk(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{}", visible(text));
-}
-
-/// Hands over what goes to stdout, to the last byte.
-fn print(bytes: &[u8]) -> mfactor::Result<()> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-        // The reader, `head` say, has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.map_err(Error::Output),
-    }
-}
-
-fn may_colour() -> bool {
-    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-}
-
 /// Prints the help, the version, or what is wrong with the command line; the exit code.
 pub fn parsing_stopped(stopped: &clap::Error) -> u8 {
     let rendered = stopped.render();
-    let plain = rendered.to_string();
-    let shown = visible_lines(&plain);
-    let is_terminal =
-        if stopped.use_stderr() { io::stderr().is_terminal() } else { io::stdout().is_terminal() };
-    let text =
-        if is_terminal && may_colour() && shown == plain { rendered.ansi().to_string() } else { shown };
-    if stopped.use_stderr() {
-        let _ = io::stderr().lock().write_all(text.as_bytes());
-        return exit::USAGE;
-    }
-    match print(text.as_bytes()) {
-        Ok(()) => exit::DONE,
-        Err(error) => {
-            talk(&format!("error: {error}"));
-            error.exit_code()
-        }
-    }
+    console::parsing_stopped(&rendered.to_string(), rendered.ansi().to_string(), stopped.use_stderr())
 }
 
 /// Columns that text for people keeps to.

@@ -1,10 +1,8 @@
 //! Talking to the user: results go to stdout, everything else to stderr.
 
-use std::io::{self, IsTerminal, Write};
-
 use clap::Args;
 use mfactor::text::{visible, visible_json, visible_lines};
-use mfactor::{Error, Result, exit};
+use mfactor::{Error, Result, console};
 use serde::Serialize;
 
 /// Options that every command takes.
@@ -43,62 +41,31 @@ impl Output {
         if !text.ends_with('\n') {
             text.push('\n');
         }
-        print(&text)
+        console::print(text.as_bytes())
     }
 
     /// Says something about the work on stderr.
     pub fn say(&self, text: impl AsRef<str>) {
         if !self.quiet {
-            talk(text.as_ref());
+            console::talk(text.as_ref());
         }
     }
 
     /// Prints an error.
     pub fn error(&self, error: &Error) {
-        talk(&format!("error: {error}"));
+        console::talk(&format!("error: {error}"));
     }
 }
 
 /// Prints what a panic says.
 pub fn talk_of_panic(text: &str) {
-    talk(&format!("error: {text}"));
-}
-
-/// Says one line. Where stderr is closed there is nobody to tell.
-fn talk(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{}", visible(text));
-}
-
-/// Hands over what goes to stdout, to the last byte.
-fn print(text: &str) -> Result<()> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        // The reader, `head` say, has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.map_err(Error::Output),
-    }
+    console::talk(&format!("error: {text}"));
 }
 
 /// Prints the help, the version, or what is wrong with the command line; the exit code.
 pub fn parsing_stopped(stopped: &clap::Error) -> u8 {
     let rendered = stopped.render();
-    let plain = rendered.to_string();
-    let shown = visible_lines(&plain);
-    let is_terminal =
-        if stopped.use_stderr() { io::stderr().is_terminal() } else { io::stdout().is_terminal() };
-    let colour = is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let text = if colour && shown == plain { rendered.ansi().to_string() } else { shown };
-    if stopped.use_stderr() {
-        let _ = io::stderr().lock().write_all(text.as_bytes());
-        return exit::USAGE;
-    }
-    match print(&text) {
-        Ok(()) => exit::DONE,
-        Err(error) => {
-            talk(&format!("error: {error}"));
-            error.exit_code()
-        }
-    }
+    console::parsing_stopped(&rendered.to_string(), rendered.ansi().to_string(), stopped.use_stderr())
 }
 
 /// Names and values, a line each.
