@@ -153,7 +153,7 @@ while read -r job; do
     sleep 0.00$epoch
   done
   for file in weights check; do
-    echo $accuracy > "$output/$file.safetensors.tmp" && mv "$output/$file.safetensors.tmp" "$output/$file.safetensors"
+    printf '\002\000\000\000\000\000\000\000{}' > "$output/$file.safetensors.tmp" && mv "$output/$file.safetensors.tmp" "$output/$file.safetensors"
   done
   echo '{"event":"done","trial":'$trial',"evaluation":{"accuracy":'$accuracy',"seconds":1.0,"images":10}}'
 done
