@@ -168,7 +168,7 @@ fn a_full_output_is_said_to_be_full() {
         ("mfactor", "trials --help"),
         ("mfactor", "completions bash"),
         ("mfactor", "trials study --format csv"),
-        ("mfactor", "trials study --format parquet"),
+        ("mfactor", "trials study --format jsonl"),
         ("mfactor", "trials study --format markdown"),
         ("mfactor", "compare study"),
         ("edge-runner", "board"),
