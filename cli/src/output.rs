@@ -8,7 +8,7 @@ use mfactor::console;
 use mfactor::text::{visible, visible_json, visible_lines};
 use serde::Serialize;
 
-pub use report::numbers::thousands;
+pub use mfactor::numbers::thousands;
 
 /// Options that every command takes.
 #[derive(Args)]

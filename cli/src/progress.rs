@@ -73,7 +73,7 @@ impl<'a> SearchProgress<'a> {
         let lines = MultiProgress::with_draw_target(target(output));
         let study = lines.add(ProgressBar::new(0));
         study.set_style(style("{bar:16} {pos} of {len} trials{wide_msg}"));
-        let objective = Objective::new(config.alpha, config.space.minimum_parameters())?;
+        let objective = config.objective()?;
         let (space, running) = (config.space.clone(), BTreeMap::new());
         let workers = config.workers;
         Ok(Self { output, space, objective, lines, study, best: None, running, workers, trainer: None })
@@ -95,8 +95,14 @@ impl<'a> SearchProgress<'a> {
                 let reason = trial.failure.as_deref().unwrap_or("no reason was given");
                 self.ended(place, &format!("{} failed: {reason}", now(place)));
             }
-            StudyEvent::Exhausted { strategy, trials } => {
+            StudyEvent::Exhausted { strategy, trials, skipped: 0 } => {
                 self.say(&format!("{strategy}: after {trials} trials the space has nothing new"));
+            }
+            StudyEvent::Exhausted { strategy, trials, skipped } => {
+                let text = format!(
+                    "{strategy}: of {trials} proposals {skipped} were skipped, and nothing new that could win was found"
+                );
+                self.say(&text);
             }
         }
     }
@@ -154,13 +160,13 @@ impl<'a> SearchProgress<'a> {
 
     /// M so far beside the best of the strategy, and the speed.
     fn of_epoch(&self, place: &Place, epoch: &Epoch) -> String {
-        let parameters = self.space.cost(&place.architecture).parameters;
+        let size_score = self.objective.exact_size_score(&self.space.cost(&place.architecture));
         let best = place.best.map_or(String::new(), |best| format!("  best {best:.4}"));
         format!(
             "  epoch {}/{}  M {:.4}{best}  {:.0} images/s",
             epoch.epoch,
             epoch.epochs,
-            self.objective.m_factor(epoch.accuracy, parameters),
+            self.objective.m_factor(epoch.accuracy, size_score),
             epoch.images_per_second,
         )
     }

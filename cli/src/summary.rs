@@ -1,7 +1,7 @@
 //! A study in a few lines: the best of each strategy, and the two baselines that it has to be held against.
 
-use mfactor::Trial;
 use mfactor::trial::best;
+use mfactor::{Trial, TrialState};
 use search::study::{BASELINE, GIVEN};
 use search::{Baselines, StudyRecord};
 use serde::Serialize;
@@ -21,6 +21,7 @@ struct StrategySummary {
     strategy: String,
     trials: usize,
     failed: usize,
+    skipped: usize,
     best: Option<Trial>,
 }
 
@@ -35,12 +36,17 @@ impl Summary {
             StrategySummary {
                 strategy: name.to_owned(),
                 trials: trials.iter().filter(|trial| trial.is_finished()).count(),
-                failed: trials.iter().filter(|trial| trial.failure.is_some()).count(),
+                failed: count(&trials, TrialState::Failed),
+                skipped: count(&trials, TrialState::Skipped),
                 best: best(trials).cloned(),
             }
         });
         Self { strategies: strategies.collect(), baselines: record.baselines() }
     }
+}
+
+fn count(trials: &[&Trial], state: TrialState) -> usize {
+    trials.iter().filter(|trial| trial.state == state).count()
 }
 
 /// The summary as a table.
@@ -60,9 +66,12 @@ pub fn text(summary: &Summary, record: &StudyRecord) -> String {
         .strategies
         .iter()
         .map(|strategy| {
-            let failed = strategy.failed;
-            let count = if failed == 0 { String::new() } else { format!(" ({failed} failed)") };
-            row(&strategy.strategy, format!("{}{count}", strategy.trials), strategy.best.as_ref())
+            let counts = [(strategy.failed, "failed"), (strategy.skipped, "skipped")];
+            let counts = counts.into_iter().filter(|(count, _)| *count > 0);
+            let phrases: Vec<String> = counts.map(|(count, what)| format!("{count} {what}")).collect();
+            let of_these =
+                if phrases.is_empty() { String::new() } else { format!(" ({})", phrases.join(", ")) };
+            row(&strategy.strategy, format!("{}{of_these}", strategy.trials), strategy.best.as_ref())
         })
         .collect();
     if let Some(smallest) = &summary.baselines.smallest {
@@ -79,5 +88,16 @@ pub fn text(summary: &Summary, record: &StudyRecord) -> String {
         ]);
     }
     let headers = ["strategy", ">trials", "best architecture", ">M", ">accuracy", ">parameters"];
-    format!("α = {}\n\n{}", record.config.alpha, table(&headers, rows))
+    format!("{}\n\n{}", terms(record), table(&headers, rows))
+}
+
+/// What was sought. The paper's objective needs no words beside its α.
+fn terms(record: &StudyRecord) -> String {
+    let alpha = record.config.alpha;
+    match record.config.objective() {
+        Ok(objective) if !record.config.objective.cost.is_empty() => {
+            format!("α = {alpha}, S' = {}", objective.words())
+        }
+        _ => format!("α = {alpha}"),
+    }
 }

@@ -30,6 +30,7 @@ use engines::{Engine, EngineKind, ModelFile, Session, Signature, accuracy, engin
 use mfactor::dataset::{DataSet, Records};
 use mfactor::measurement::MeasuredAccuracy;
 use mfactor::metadata::{self, ModelMetadata};
+use mfactor::objective::m_factor_by_bytes;
 use mfactor::onnx::Model;
 use mfactor::{Architecture, Objective, Recipe, Result, SearchSpace};
 use prost::Message;
@@ -77,10 +78,8 @@ pub struct Request {
     pub space: SearchSpace,
     /// The architecture.
     pub architecture: Architecture,
-    /// α of the study.
-    pub alpha: f64,
-    /// M from the validation accuracy.
-    pub m_factor: f64,
+    /// What the study maximises.
+    pub objective: Objective,
     /// Accuracy on the validation split, 0 to 1.
     pub accuracy: f64,
     /// How it was trained.
@@ -137,7 +136,7 @@ pub struct ExportedModel {
     pub metadata: ModelMetadata,
     /// Test records that the test accuracy in the metadata is from.
     pub test_images: u64,
-    /// M with the file's bytes in the place of the parameters, see [`Objective::m_factor_by_bytes`].
+    /// M with the file's bytes in the place of the parameters, see [`m_factor_by_bytes`].
     pub m_factor_by_bytes: f64,
     /// What the check of the f32 network found, an entry an engine.
     pub checks: Vec<EngineCheck>,
@@ -247,8 +246,7 @@ impl Work<'_> {
     /// Adds metadata, checks the very bytes that are handed out, and writes them.
     fn finish(&self, mut built: Built, checks: Vec<EngineCheck>) -> Result<Option<ExportedModel>> {
         let request = self.request;
-        let objective = Objective::new(request.alpha, request.space.minimum_parameters())?;
-        let metadata = self.describe(&built, &objective);
+        let metadata = self.describe(&built);
         graph_writer::set_metadata(&mut built.model, &metadata);
         let file = ModelFile::inspect(&request.output, built.model.encode_to_vec())?;
         check::finished(&file, &metadata, self.engines())?;
@@ -264,7 +262,12 @@ impl Work<'_> {
             path: request.output.clone(),
             model_bytes,
             sha256: file.sha256(),
-            m_factor_by_bytes: objective.m_factor_by_bytes(metadata.validation_accuracy, model_bytes),
+            m_factor_by_bytes: m_factor_by_bytes(
+                metadata.validation_accuracy,
+                model_bytes,
+                metadata.minimum_parameters,
+                metadata.alpha,
+            ),
             metadata: file.metadata,
             test_images: built.tested.images,
             checks,
@@ -274,8 +277,9 @@ impl Work<'_> {
         Ok(Some(model))
     }
 
-    fn describe(&self, built: &Built, objective: &Objective) -> ModelMetadata {
+    fn describe(&self, built: &Built) -> ModelMetadata {
         let (request, manifest) = (self.request, self.data.manifest());
+        let objective = &request.objective;
         let cost = request.space.cost(&request.architecture);
         ModelMetadata {
             schema: metadata::SCHEMA,
@@ -285,11 +289,8 @@ impl Work<'_> {
             parameters: cost.parameters,
             macs: cost.macs,
             minimum_parameters: request.space.minimum_parameters(),
-            alpha: request.alpha,
-            m_factor: match request.precision {
-                Precision::F32 => request.m_factor,
-                Precision::Int8 { .. } => objective.m_factor(built.validation_accuracy, cost.parameters),
-            },
+            alpha: objective.alpha(),
+            m_factor: objective.m_factor(built.validation_accuracy, objective.exact_size_score(&cost)),
             validation_accuracy: built.validation_accuracy,
             test_accuracy: built.tested.accuracy,
             data: manifest.name.clone(),

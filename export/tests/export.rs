@@ -5,8 +5,9 @@
 mod trial;
 
 use engines::ModelFile;
+use mfactor::objective::m_factor;
 use mfactor::protocol::{CHECK_FILE, DEVIATION_TENSOR, WEIGHTS_FILE};
-use mfactor::{SearchSpace, exit};
+use mfactor::{Cost, SearchSpace, exit};
 use trial::Trial;
 
 const PAPER: &str = include_str!("../../spaces/paper.toml");
@@ -85,7 +86,10 @@ fn metadata_and_test_accuracy_are_in_the_file() {
     let card = std::fs::read_to_string(export::card::path(&exported.path)).unwrap();
     assert!(card.contains(&exported.sha256) && card.contains("data set of the user's own"), "{card}");
     let metadata = ModelFile::read(&exported.path).unwrap().metadata;
-    assert_eq!((metadata.alpha, metadata.m_factor, metadata.validation_accuracy), (1.0, 0.8, 0.75));
+    let Cost { parameters, .. } = trial.request.space.cost(&trial.request.architecture);
+    let size_score = trial.request.space.minimum_parameters() as f64 / parameters as f64;
+    let expected = m_factor(0.75, size_score, 1.0);
+    assert_eq!((metadata.alpha, metadata.m_factor, metadata.validation_accuracy), (1.0, expected, 0.75));
     assert_eq!((metadata.study.as_str(), metadata.trial, metadata.seed), ("test", 3, 7));
     assert_eq!((metadata.data.as_str(), metadata.classes.len()), ("noise", 4));
     let layers = trial.request.space.lower(&trial.request.architecture);

@@ -24,10 +24,10 @@ mod study;
 
 pub use board::{latency, limits, measurement};
 pub use data::dataset;
-pub use io::{console, error, exit, files, lines, magic, markdown, name, patience, process, text};
+pub use io::{console, error, exit, files, lines, magic, markdown, name, numbers, patience, process, text};
 pub use model::{golden, metadata, onnx};
 pub use space::{architecture, cost, layers, point};
-pub use study::{objective, paper, protocol, recipe, trial};
+pub use study::{costs, objective, paper, protocol, quantity, recipe, trial};
 
 pub use architecture::Architecture;
 pub use cost::Cost;
@@ -38,6 +38,7 @@ pub use measurement::Measurement;
 pub use metadata::ModelMetadata;
 pub use objective::Objective;
 pub use point::Point;
+pub use quantity::{Quantity, Values};
 pub use recipe::Recipe;
 pub use space::SearchSpace;
 pub use trial::{Trial, TrialState};

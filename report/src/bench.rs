@@ -1,9 +1,8 @@
 //! Where measurements come from, and which of them may be compared with each other.
 
+use mfactor::numbers::counted;
 use mfactor::{Limits, Measurement};
 use serde::{Deserialize, Serialize};
-
-use crate::numbers::counted;
 
 /// A measurement with the place it was filed under: a board's name, a host, or `host` for the machine of the
 /// search. Two boards of one kind differ in nothing else.

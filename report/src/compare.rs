@@ -1,6 +1,6 @@
 //! The comparison: everything that is said about a study, as one value.
 
-use mfactor::objective::check_alpha;
+use mfactor::objective::Term;
 use mfactor::trial::{pareto_front, ranked};
 use mfactor::{Error, Limits, Measurement, Objective, Result, SearchSpace, Trial};
 use serde::{Deserialize, Serialize};
@@ -29,8 +29,8 @@ const SWEEP_STEPS: u32 = 20;
 pub struct Input<'a> {
     /// Name of the study.
     pub study: &'a str,
-    /// α of M: the study's, or another one to look at it by.
-    pub alpha: f64,
+    /// M: the study's, or at another α to look at it by.
+    pub objective: &'a Objective,
     /// The search space.
     pub space: &'a SearchSpace,
     /// Trials of all strategies; that of the smallest architecture has strategy
@@ -61,6 +61,8 @@ pub struct Comparison {
     pub alpha: f64,
     /// P_min.
     pub minimum_parameters: u64,
+    /// The costs that S' is over, with their references.
+    pub costs: Vec<Term>,
     /// Seed of the study, and of the resampling.
     pub seed: u64,
     /// Number of trials.
@@ -120,6 +122,16 @@ pub struct BenchComparison {
     pub pairs: Vec<PairCount>,
 }
 
+impl Comparison {
+    /// What M was computed by.
+    ///
+    /// # Errors
+    /// As [`Objective::new`], where the comparison was read from a file and is none that this program wrote.
+    pub fn objective(&self) -> Result<Objective> {
+        Objective::new(self.alpha, self.costs.clone())
+    }
+}
+
 /// Kendall's tau-b of M with one quantity at every α of [`Comparison::alphas`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sweep {
@@ -132,34 +144,33 @@ pub struct Sweep {
 /// Compares. Fails if α, the limits, a trial or a measurement does not fit the space.
 pub fn compare(input: &Input<'_>) -> Result<Comparison> {
     check(input)?;
-    let objective = Objective::new(input.alpha, input.space.minimum_parameters())?;
-    let trials = at_alpha(input.trials, &objective);
+    let objective = input.objective;
+    let trials = at_alpha(input.trials, objective);
     let models: Vec<Model> =
-        ranked(&trials).into_iter().filter_map(|trial| Model::of_trial(trial, &objective)).collect();
-    let baselines = baselines(&trials, input.space, &objective);
-    let (benches, left_out) = models::sort(input.measurements, &objective);
+        ranked(&trials).into_iter().filter_map(|trial| Model::of_trial(trial, objective)).collect();
+    let baselines = baselines(&trials, input.space, objective);
+    let (benches, left_out) = models::sort(input.measurements, objective);
     let alphas: Vec<f64> = (0..=SWEEP_STEPS)
         .map(|step| 10f64.powf(2.0 * f64::from(step) / f64::from(SWEEP_STEPS) - 1.0))
         .collect();
-    let objectives: Vec<Objective> = alphas
-        .iter()
-        .map(|alpha| Objective::new(*alpha, objective.minimum_parameters()))
-        .collect::<Result<_>>()?;
+    let objectives: Vec<Objective> =
+        alphas.iter().map(|alpha| objective.at_alpha(*alpha)).collect::<Result<_>>()?;
     let short = short_names(&benches.iter().map(|bench| &bench.setup).collect::<Vec<_>>());
     let benches: Vec<BenchComparison> = benches
         .iter()
         .zip(short)
-        .map(|(bench, short)| compare_bench(bench, short, input, &objective, &objectives))
+        .map(|(bench, short)| compare_bench(bench, short, input, objective, &objectives))
         .collect();
-    let strategies = strategies::summarise(&trials, &objective);
-    let yardstick = yardstick(input, &objective, &models, &strategies);
+    let strategies = strategies::summarise(&trials, objective);
+    let yardstick = yardstick(input, objective, &models, &strategies);
     let mut comparison = Comparison {
         schema: SCHEMA,
         tool_version: mfactor::version(),
         study: input.study.to_owned(),
         space: input.space.name().to_owned(),
-        alpha: input.alpha,
-        minimum_parameters: objective.minimum_parameters(),
+        alpha: objective.alpha(),
+        minimum_parameters: input.space.minimum_parameters(),
+        costs: objective.terms().to_vec(),
         seed: input.seed,
         trials: trials.len(),
         complete: models.len(),
@@ -172,7 +183,7 @@ pub fn compare(input: &Input<'_>) -> Result<Comparison> {
         best_by_alpha: objectives.iter().filter_map(|objective| best_at(&models, objective)).collect(),
         strategy_words: strategies::words(&strategies, yardstick.as_ref(), input.repeats.len() + 1),
         strategies,
-        seeds: over_seeds(input, &objective),
+        seeds: over_seeds(input, objective),
         yardstick,
         front: pareto_front(&trials).into_iter().map(|trial| trial.id).collect(),
         left_out,
@@ -184,7 +195,6 @@ pub fn compare(input: &Input<'_>) -> Result<Comparison> {
 }
 
 fn check(input: &Input<'_>) -> Result<()> {
-    check_alpha(input.alpha)?;
     let fraction = |value: f64| (0.0..=1.0).contains(&value);
     for trial in input.trials {
         input.space.check(&trial.architecture)?;
@@ -207,6 +217,7 @@ fn check(input: &Input<'_>) -> Result<()> {
 pub fn check_measurement(measurement: &Measurement, space: &SearchSpace) -> Result<()> {
     let metadata = &measurement.model.metadata;
     space.check(&metadata.architecture)?;
+    metadata.space.check(&metadata.architecture)?;
     let fraction = |value: f64| (0.0..=1.0).contains(&value);
     let latency = &measurement.latency;
     let times = [latency.p50_ms, latency.p90_ms, latency.p99_ms, latency.mad_ms];
@@ -223,12 +234,9 @@ pub fn check_measurement(measurement: &Measurement, space: &SearchSpace) -> Resu
 
 /// The trials with M at the α of the comparison.
 fn at_alpha(trials: &[Trial], objective: &Objective) -> Vec<Trial> {
-    let scored = |trial: &Trial| Trial {
-        size_score: objective.size_score(trial.cost.parameters),
-        m_factor: trial.accuracy.map(|accuracy| objective.m_factor(accuracy, trial.cost.parameters)),
-        ..trial.clone()
-    };
-    trials.iter().map(scored).collect()
+    let mut trials = trials.to_vec();
+    trials.iter_mut().for_each(|trial| trial.score(objective));
+    trials
 }
 
 fn compare_bench(
@@ -280,7 +288,7 @@ fn over_seeds(input: &Input<'_>, objective: &Objective) -> Option<Seeds> {
 /// The earlier trial where two are equal, as everywhere.
 fn best_at(models: &[Model], objective: &Objective) -> Option<Model> {
     let scored = models.iter().map(|model| Model {
-        m_factor: objective.m_factor(model.validation_accuracy, model.parameters),
+        m_factor: objective.m_factor(model.validation_accuracy, model.size_score),
         ..model.clone()
     });
     scored.max_by(|a, b| a.m_factor.total_cmp(&b.m_factor).then(b.trial.cmp(&a.trial)))

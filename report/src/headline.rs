@@ -1,8 +1,9 @@
 //! The comparison in two or three sentences: what to ship, and whether M told the truth.
 
+use mfactor::numbers::counted;
+
 use crate::agreement::Verdict;
 use crate::compare::Comparison;
-use crate::numbers::counted;
 use crate::quantity::{Quantity, Ranking};
 
 /// What to ship where, and for which quantities M's ranking holds.

@@ -2,11 +2,11 @@
 
 use mfactor::cost::parameters;
 use mfactor::layers::Operation;
+use mfactor::numbers;
 use mfactor::{Architecture, Layer, SearchSpace};
 use serde::{Deserialize, Serialize};
 
 use crate::models::MeasuredModel;
-use crate::numbers;
 use crate::quantity::{Quantity, noise};
 
 /// Most pairs that are listed of one quantity.

@@ -23,7 +23,6 @@ mod headline;
 pub mod inversions;
 pub mod models;
 mod notes;
-pub mod numbers;
 mod page;
 pub mod quantity;
 pub mod rank;

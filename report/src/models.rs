@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mfactor::measurement::{Preset, Verdict};
-use mfactor::{Architecture, Limits, Measurement, Objective, Trial};
+use mfactor::{Architecture, Cost, Limits, Measurement, Objective, Trial};
 use serde::{Deserialize, Serialize};
 
 use crate::bench::{Filed, Setup};
@@ -24,6 +24,8 @@ pub struct Model {
     pub macs: u64,
     /// Accuracy on the validation split, 0 to 1.
     pub validation_accuracy: f64,
+    /// S' over the costs of the objective.
+    pub size_score: f64,
     /// M at the α of the comparison.
     pub m_factor: f64,
 }
@@ -39,12 +41,15 @@ impl Model {
             parameters: trial.cost.parameters,
             macs: trial.cost.macs,
             validation_accuracy: accuracy,
-            m_factor: objective.m_factor(accuracy, trial.cost.parameters),
+            size_score: objective.exact_size_score(&trial.cost),
+            m_factor: objective.m_factor(accuracy, objective.exact_size_score(&trial.cost)),
         })
     }
 
     fn of_measurement(measurement: &Measurement, objective: &Objective) -> Self {
         let (model, metadata) = (&measurement.model, &measurement.model.metadata);
+        let cost = Cost { parameters: model.parameters, ..metadata.space.cost(&metadata.architecture) };
+        let size_score = objective.exact_size_score(&cost);
         Self {
             architecture: metadata.architecture.clone(),
             trial: metadata.trial,
@@ -52,7 +57,8 @@ impl Model {
             parameters: model.parameters,
             macs: metadata.macs,
             validation_accuracy: metadata.validation_accuracy,
-            m_factor: objective.m_factor(metadata.validation_accuracy, model.parameters),
+            size_score,
+            m_factor: objective.m_factor(metadata.validation_accuracy, size_score),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! What a reader has to know about the data before believing a figure.
 
 use mfactor::measurement::Preset;
+use mfactor::numbers::{counted, thousands};
 
 use crate::compare::{BenchComparison, Comparison, Input};
 use crate::energy;
-use crate::numbers::{counted, thousands};
 
 /// The notes that apply to a comparison, the gravest first.
 pub(crate) fn notes(comparison: &Comparison, input: &Input<'_>) -> Vec<String> {

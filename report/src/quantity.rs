@@ -1,11 +1,11 @@
 //! What a board measured, and what a model may be ranked by before it is measured.
 
 use mfactor::Objective;
+use mfactor::numbers;
 use mfactor::objective::netscore;
 use serde::{Deserialize, Serialize};
 
 use crate::models::{Figures, MeasuredModel, Model};
-use crate::numbers;
 
 /// A quantity that a board measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -111,7 +111,7 @@ impl Ranking {
     /// The score of a model; more is better.
     pub fn score(self, model: &Model, objective: &Objective) -> f64 {
         match self {
-            Self::MFactor => objective.m_factor(model.validation_accuracy, model.parameters),
+            Self::MFactor => objective.m_factor(model.validation_accuracy, model.size_score),
             Self::Netscore => netscore(model.validation_accuracy, model.parameters, model.macs),
             Self::Parameters => -(model.parameters as f64),
             Self::Macs => -(model.macs as f64),

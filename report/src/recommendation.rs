@@ -1,12 +1,12 @@
 //! Which model to ship, and by how much it wins.
 
 use mfactor::Architecture;
+use mfactor::numbers::{counted, milliseconds, percent, points};
 use serde::{Deserialize, Serialize};
 
 use crate::baselines::Baselines;
 use crate::bench::Setup;
 use crate::models::{Figures, MeasuredModel, Model};
-use crate::numbers::{counted, milliseconds, percent, points};
 use crate::quantity::{accuracy_margin, latency_noise};
 
 /// The model to ship on one bench, or of the whole study where nothing was measured.

@@ -1,5 +1,6 @@
 //! The strategies over repeated seeds: studies that differ in nothing but their seed, paired by it.
 
+use mfactor::numbers::counted;
 use mfactor::{Objective, Trial};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -8,7 +9,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::agreement::SIGNIFICANCE;
 use crate::headline::list;
-use crate::numbers::counted;
 use crate::resample::{BOOTSTRAP_RESAMPLES, quantile};
 use crate::strategies::{BASELINE, deviation, mean};
 use crate::wilcoxon::{SignedRank, holm, signed_rank, smallest_p, superiority};
@@ -179,7 +179,9 @@ fn best_so_far(name: &str, trials: &[Trial], budget: u64, objective: &Objective)
     let mut curve = Vec::new();
     for number in 0..budget {
         let own = trials.iter().find(|trial| trial.strategy == name && trial.number == number);
-        let m = own.and_then(|trial| Some(objective.m_factor(trial.accuracy?, trial.cost.parameters)));
+        let m = own.and_then(|trial| {
+            Some(objective.m_factor(trial.accuracy?, objective.exact_size_score(&trial.cost)))
+        });
         best = m.into_iter().chain(best).reduce(f64::max);
         curve.push(best);
     }

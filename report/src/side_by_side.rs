@@ -1,12 +1,12 @@
 //! Boards, engines and precisions side by side: the same models, a column a bench.
 
 use mfactor::Architecture;
+use mfactor::numbers::{counted, points};
 use serde::{Deserialize, Serialize};
 
 use crate::bench::Setup;
 use crate::compare::BenchComparison;
 use crate::models::{Figures, MeasuredModel};
-use crate::numbers::{counted, points};
 use crate::quantity::latency_noise;
 use crate::rank::Statistic;
 use crate::resample::quantile;

@@ -1,7 +1,7 @@
 //! How the strategies of a study did, and how little one seed says about it.
 
 use mfactor::trial::best;
-use mfactor::{Objective, SearchSpace, Trial, TrialState};
+use mfactor::{Architecture, Objective, SearchSpace, Trial, TrialState};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,9 @@ pub struct StrategySummary {
     pub failed: usize,
     /// Trials that were stopped early.
     pub pruned: usize,
+    /// Proposals beside these that were not evaluated, for they could not win.
+    #[serde(default)]
+    pub skipped: usize,
     /// Its best trial; `None` if none is complete.
     pub best: Option<Model>,
     /// Trials it took to find the best one, counted from 1.
@@ -69,7 +72,9 @@ pub(crate) fn summarise(trials: &[Trial], objective: &Objective) -> Vec<Strategy
 }
 
 fn of_strategy(name: &str, trials: &[Trial], objective: &Objective) -> StrategySummary {
-    let own: Vec<&Trial> = trials.iter().filter(|trial| trial.strategy == name).collect();
+    let is_skipped = |trial: &&Trial| trial.state == TrialState::Skipped;
+    let (skipped, own): (Vec<&Trial>, Vec<&Trial>) =
+        trials.iter().filter(|trial| trial.strategy == name).partition(is_skipped);
     let complete: Vec<f64> = own.iter().filter_map(|trial| trial.m_factor).collect();
     let best = best(own.iter().copied());
     StrategySummary {
@@ -77,9 +82,10 @@ fn of_strategy(name: &str, trials: &[Trial], objective: &Objective) -> StrategyS
         trials: own.len(),
         complete: complete.len(),
         failed: own.iter().filter(|trial| trial.state == TrialState::Failed).count(),
+        skipped: skipped.len(),
         pruned: own.iter().filter(|trial| trial.state == TrialState::Pruned).count(),
         best: best.and_then(|trial| Model::of_trial(trial, objective)),
-        found_at: best.map(|trial| trial.number + 1),
+        found_at: best.map(|best| own.iter().filter(|trial| trial.number <= best.number).count() as u64),
         mean_m_factor: mean(&complete),
         seconds: own.iter().map(|trial| trial.seconds_spent()).sum(),
     }
@@ -93,7 +99,9 @@ pub(crate) fn yardstick(
     accuracy: f64,
     seed: u64,
 ) -> Yardstick {
-    let m = |architecture| objective.m_factor(accuracy, space.cost(&architecture).parameters);
+    let m = |architecture: Architecture| {
+        objective.m_factor(accuracy, objective.exact_size_score(&space.cost(&architecture)))
+    };
     let mut values: Vec<f64> = if space.size() <= YARDSTICK_ARCHITECTURES {
         space.architectures().map(m).collect()
     } else {
@@ -141,6 +149,7 @@ pub(crate) fn words(
         format!("That is one seed of {seeds}; what they say together stands below.")
     });
     words.extend(stopped_early(summaries));
+    words.extend(skipped(summaries));
     if let Some(yardstick) = yardstick {
         let judged = if gap < 2.0 * yardstick.deviation { "within" } else { "beyond" };
         words.push(format!(
@@ -163,6 +172,18 @@ fn stopped_early(summaries: &[StrategySummary]) -> Option<String> {
         .then(|| format!("Trials that were stopped early, and have no M: {}.", phrases.join(", ")))
 }
 
+fn skipped(summaries: &[StrategySummary]) -> Option<String> {
+    let skipped = summaries.iter().filter(|summary| summary.skipped > 0);
+    let phrases: Vec<String> =
+        skipped.map(|summary| format!("{} by {}", summary.skipped, summary.strategy)).collect();
+    (!phrases.is_empty()).then(|| {
+        format!(
+            "Proposals that cost too much to win at any accuracy, and were not trained: {}.",
+            phrases.join(", ")
+        )
+    })
+}
+
 /// Arithmetic mean; `None` of nothing.
 pub(crate) fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
@@ -182,10 +203,11 @@ mod tests {
     #[test]
     fn the_yardstick_is_what_drawing_gives() {
         let space = SearchSpace::paper();
-        let objective = Objective::new(1.0, space.minimum_parameters()).unwrap();
+        let objective = Objective::paper(1.0, space.minimum_parameters()).unwrap();
         let yardstick = yardstick(&space, &objective, 20, 0.75, 0);
         let mut rng = ChaCha8Rng::seed_from_u64(5);
-        let mut draw = || objective.m_factor(0.75, space.cost(&space.sample(&mut rng)).parameters);
+        let m = |a: &Architecture| objective.m_factor(0.75, objective.exact_size_score(&space.cost(a)));
+        let mut draw = || m(&space.sample(&mut rng));
         let bests: Vec<f64> = (0..300).map(|_| (0..20).map(|_| draw()).fold(0.0, f64::max)).collect();
         let standard_error = yardstick.deviation / f64::sqrt(300.0);
         assert!((mean(&bests).unwrap() - yardstick.best_m_factor).abs() < 4.0 * standard_error);
@@ -195,9 +217,9 @@ mod tests {
     #[test]
     fn one_draw_is_the_space_itself() {
         let space = SearchSpace::paper();
-        let objective = Objective::new(1.0, space.minimum_parameters()).unwrap();
-        let all: Vec<f64> =
-            space.architectures().map(|a| objective.m_factor(0.75, space.cost(&a).parameters)).collect();
+        let objective = Objective::paper(1.0, space.minimum_parameters()).unwrap();
+        let m = |a: &Architecture| objective.m_factor(0.75, objective.exact_size_score(&space.cost(a)));
+        let all: Vec<f64> = space.architectures().map(|a| m(&a)).collect();
         let one = yardstick(&space, &objective, 1, 0.75, 0);
         assert!((one.best_m_factor - mean(&all).unwrap()).abs() < 1e-9);
         assert!((one.deviation - deviation(&all).unwrap()).abs() < 1e-4);

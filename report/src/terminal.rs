@@ -1,11 +1,13 @@
 //! The comparison for a terminal of 80 columns: which model to ship, whether M told the truth, where it did
 //! not, how the strategies did, and what was left out.
 
+use mfactor::numbers::{bytes, counted, duration, milliseconds, percent, thousands};
+use mfactor::objective::Term;
+
 use crate::agreement::{Agreement, TopOverlap, Verdict};
 use crate::compare::{BenchComparison, Comparison};
 use crate::inversions::PairCount;
 use crate::models::{Figures, MeasuredModel, Model};
-use crate::numbers::{bytes, counted, duration, milliseconds, percent, thousands};
 use crate::quantity::{Quantity, Ranking};
 use crate::side_by_side::SideBySide;
 use crate::strategies::BASELINE;
@@ -33,6 +35,11 @@ pub fn terminal(comparison: &Comparison, colour: bool) -> String {
         comparison.space,
         comparison.alpha
     ));
+    let is_papers = matches!(&*comparison.costs, [Term { quantity: mfactor::Quantity::Parameters, reference, .. }]
+        if *reference == comparison.minimum_parameters as f64);
+    if let (false, Ok(objective)) = (is_papers, comparison.objective()) {
+        text.paragraph(Style::Plain, &format!("S' = {}", objective.words()));
+    }
     comparison.headline.iter().for_each(|words| text.paragraph(Style::Plain, words));
     recommendations(&mut text, comparison);
     side_by_side(&mut text, comparison);

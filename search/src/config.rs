@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use mfactor::costs::{self, CostTerm};
 use mfactor::dataset::DataSet;
 use mfactor::objective::check_alpha;
-use mfactor::{Architecture, Error, Recipe, Result, SearchSpace, files, name};
+use mfactor::{Architecture, Error, Objective, Recipe, Result, SearchSpace, files, name};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -47,6 +48,9 @@ pub struct StudyConfig {
     /// Weight of the M-factor: above 1 favours small architectures, below 1 accurate ones.
     #[serde(default = "default_alpha")]
     pub alpha: f64,
+    /// What is sought beside accuracy; the paper's if absent, parameters against those of the smallest architecture.
+    #[serde(default, skip_serializing_if = "ObjectiveConfig::is_paper")]
+    pub objective: ObjectiveConfig,
     /// Whether the smallest architecture is measured too, before all strategies.
     #[serde(default = "default_baseline")]
     pub baseline: bool,
@@ -72,6 +76,32 @@ pub struct StudyConfig {
     /// The search space.
     #[serde(default = "SearchSpace::paper")]
     pub space: SearchSpace,
+}
+
+/// What is sought beside accuracy.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectiveConfig {
+    /// Another place for the study's `alpha`; where it stands once a file was read.
+    #[serde(default, skip_serializing)]
+    alpha: Option<f64>,
+    /// The costs, at most one for each quantity; the paper's if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cost: Vec<CostTerm>,
+    /// Whether proposals are skipped that could not win even with accuracy 1.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub skip: bool,
+}
+
+impl ObjectiveConfig {
+    /// An objective over these costs.
+    pub fn of(cost: Vec<CostTerm>) -> Self {
+        Self { cost, ..Self::default() }
+    }
+
+    fn is_paper(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 fn default_strategies() -> Vec<StrategyKind> {
@@ -179,6 +209,7 @@ impl StudyConfig {
             trials: default_trials(),
             seed: 0,
             alpha: default_alpha(),
+            objective: ObjectiveConfig::default(),
             baseline: default_baseline(),
             workers: default_workers(),
             prune: None,
@@ -193,9 +224,11 @@ impl StudyConfig {
     /// Reads a study file and checks it; errors name the file and the key.
     pub fn load(path: &Path) -> Result<Self> {
         let text = files::read_text(path)?;
-        check_schema(&text, path)?;
-        let config: Self =
+        let header = Header::read(&text, path)?;
+        let mut config: Self =
             toml::from_str(&text).map_err(|error| Error::toml(path.display(), &text, &error))?;
+        config.alpha = config.total_alpha(header.alpha).map_err(within(path.display(), "objective"))?;
+        config.objective.alpha = None;
         config.check(&path.display().to_string())?;
         Ok(config)
     }
@@ -205,6 +238,30 @@ impl StudyConfig {
         let text = toml::to_string(self)
             .map_err(|error| Error::Defect(format!("a study cannot be written as TOML: {error}")))?;
         files::write(path, text.as_bytes())
+    }
+
+    /// What the study maximises.
+    ///
+    /// # Errors
+    /// As [`costs::objective`].
+    pub fn objective(&self) -> Result<Objective> {
+        costs::objective(self.alpha, &self.objective.cost, &self.space)
+    }
+
+    /// α where a file gives it: beside the other keys, as `given`, or among the costs.
+    fn total_alpha(&self, given: Option<f64>) -> Result<f64> {
+        if given.is_some() && self.objective.alpha.is_some() {
+            return Err(Error::input("alpha", "is given twice, in [objective] and outside"));
+        }
+        let given = given.or(self.objective.alpha);
+        if given.is_none() && self.objective.cost.is_empty() {
+            return Ok(default_alpha());
+        }
+        // A wrong one is named by its own key.
+        match given {
+            Some(alpha) if check_alpha(alpha).is_err() => Ok(alpha),
+            given => costs::total_alpha(given, &self.objective.cost),
+        }
     }
 
     /// Checks every value; the error names `subject` and the key. That a training study has data is checked
@@ -226,6 +283,7 @@ impl StudyConfig {
         check("trials", (1..=1_000_000).contains(&self.trials), "must be from 1 to 1000000")?;
         check("seed", i64::try_from(self.seed).is_ok(), "must be below 2^63")?;
         check("alpha", check_alpha(self.alpha).is_ok(), "must be a finite number above 0")?;
+        self.objective().map_err(within(subject, "objective"))?;
         check("workers", (1..=1024).contains(&self.workers), "must be from 1 to 1024")?;
         self.prune.as_ref().map_or(Ok(()), |prune| prune.check(subject))?;
         let timeout = self.trial_timeout_seconds.unwrap_or(1);
@@ -308,18 +366,33 @@ fn is_unique<T: PartialEq>(list: &[T]) -> bool {
     list.iter().enumerate().all(|(position, item)| !list[..position].contains(item))
 }
 
-/// The schema is judged before all else: a file of another version has other keys.
-fn check_schema(text: &str, path: &Path) -> Result<()> {
-    #[derive(Deserialize)]
-    struct Header {
-        schema: u32,
+/// An error of a part of a configuration, with the place where it stands.
+fn within(subject: impl std::fmt::Display, key: &str) -> impl Fn(Error) -> Error {
+    move |error| Error::input(format!("{subject}, {key}"), error)
+}
+
+/// What is looked at before the rest of a file.
+#[derive(Deserialize)]
+struct Header {
+    /// Whether it is there: a default would hide that.
+    alpha: Option<f64>,
+}
+
+impl Header {
+    /// The schema is judged before all else: a file of another version has other keys.
+    fn read(text: &str, path: &Path) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Version {
+            schema: u32,
+        }
+        let refused = |error: toml::de::Error| Error::toml(path.display(), text, &error);
+        let Version { schema } = toml::from_str(text).map_err(refused)?;
+        if schema != SCHEMA {
+            let problem = format!("is {schema}; this version reads {SCHEMA}");
+            return Err(Error::input(format!("{}, schema", path.display()), problem));
+        }
+        toml::from_str(text).map_err(refused)
     }
-    let header: Header = toml::from_str(text).map_err(|error| Error::toml(path.display(), text, &error))?;
-    if header.schema == SCHEMA {
-        return Ok(());
-    }
-    let problem = format!("is {}; this version reads {SCHEMA}", header.schema);
-    Err(Error::input(format!("{}, schema", path.display()), problem))
 }
 
 #[cfg(test)]

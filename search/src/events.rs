@@ -49,12 +49,15 @@ pub enum StudyEvent {
         /// The trial; `failure` says why.
         trial: Trial,
     },
-    /// A strategy ended before its trials were used up: the space has no further architecture.
+    /// A strategy ended before its trials were used up: the space has no further architecture, or it found none among many
+    /// that could win.
     Exhausted {
         /// The strategy.
         strategy: String,
         /// Trials it made.
         trials: u64,
+        /// How many of them were skipped.
+        skipped: u64,
     },
 }
 

@@ -27,8 +27,8 @@ use std::time::SystemTime;
 use mfactor::{Error, Result, SearchSpace, Trial, TrialState, files};
 use serde_json::{Value, json};
 
-use self::contents::RETRIES;
 pub(crate) use self::contents::{Contents, Reader};
+use self::contents::{RETRIES, SKIPPED};
 use self::log_file::{LogFile, whole_lines};
 pub(crate) use self::operation::Attributes;
 use self::operation::{
@@ -313,12 +313,13 @@ fn fixed_attributes(trial: &Trial) -> Attributes {
 
 /// Attributes that are known when a trial has ended.
 fn final_attributes(trial: &Trial) -> Attributes {
+    let reason = if trial.state == TrialState::Skipped { SKIPPED } else { "failure" };
     let attributes = [
         ("accuracy", trial.accuracy.map(|accuracy| json!(accuracy))),
         ("seconds", trial.seconds.map(|seconds| json!(seconds))),
         ("images", trial.images.map(|images| json!(images))),
         ("reused", trial.reused.then_some(Value::Bool(true))),
-        ("failure", trial.failure.as_ref().map(|failure| json!(failure))),
+        (reason, trial.failure.as_ref().map(|failure| json!(failure))),
     ];
     let known = attributes.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
     known.collect()
@@ -328,7 +329,7 @@ fn state_number(state: TrialState) -> u8 {
     match state {
         TrialState::Running => state::RUNNING,
         TrialState::Complete => state::COMPLETE,
-        TrialState::Pruned => state::PRUNED,
+        TrialState::Pruned | TrialState::Skipped => state::PRUNED,
         TrialState::Failed => state::FAIL,
     }
 }

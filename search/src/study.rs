@@ -265,8 +265,14 @@ fn load_config(folder: &Path) -> Result<StudyConfig> {
 }
 
 fn terms(config: &StudyConfig) -> Result<Terms> {
-    let terms = Terms::new(config.space.clone(), config.alpha, config.seed)?;
-    Ok(Terms { workers: config.workers, pruning: config.prune.clone(), ..terms })
+    Ok(Terms {
+        space: config.space.clone(),
+        objective: config.objective()?,
+        seed: config.seed,
+        workers: config.workers,
+        pruning: config.prune.clone(),
+        skips: config.objective.skip,
+    })
 }
 
 /// Who proposes in a study, by name: the baseline and the given architectures where there are any, then the strategies.

@@ -14,9 +14,9 @@ pub(crate) fn tell(trial: &mut Trial, answer: Result<Evaluation, Failure>, objec
         Ok(evaluation) => {
             trial.state = TrialState::Complete;
             trial.accuracy = Some(evaluation.accuracy);
-            trial.m_factor = Some(objective.m_factor(evaluation.accuracy, trial.cost.parameters));
             trial.seconds = Some(evaluation.seconds);
             trial.images = Some(evaluation.images);
+            trial.score(objective);
         }
         Err(Failure::Pruned { seconds, images }) => {
             trial.state = TrialState::Pruned;

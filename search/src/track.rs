@@ -19,13 +19,15 @@ pub(crate) struct Terms {
     /// Trials of one strategy that may run at once.
     pub workers: u64,
     pub pruning: Option<Pruning>,
+    /// Whether what could not win at any accuracy is not evaluated.
+    pub skips: bool,
 }
 
 impl Terms {
-    /// One worker, and no pruning.
+    /// The paper's objective, one worker, and no pruning.
     pub fn new(space: SearchSpace, alpha: f64, seed: u64) -> Result<Self> {
-        let objective = Objective::new(alpha, space.minimum_parameters())?;
-        Ok(Self { space, objective, seed, workers: 1, pruning: None })
+        let objective = Objective::paper(alpha, space.minimum_parameters())?;
+        Ok(Self { space, objective, seed, workers: 1, pruning: None, skips: false })
     }
 
     /// Number of trials whose ends trial `number` may know of. That it never knows of more is what makes a study
@@ -114,7 +116,7 @@ impl Track {
             architecture,
             state: TrialState::Running,
             cost,
-            size_score: terms.objective.size_score(cost.parameters),
+            size_score: terms.objective.exact_size_score(&cost),
             accuracy: None,
             m_factor: None,
             epoch_accuracies: Vec::new(),
@@ -123,6 +125,34 @@ impl Track {
             reused: false,
             failure: None,
         })
+    }
+
+    /// Why a trial is not evaluated, if it is not: it breaks a limit; or no accuracy would give it a larger M than one that
+    /// is known to it, `lead` among them, the best of the tracks that came before.
+    pub fn reason_to_skip(&self, trial: &Trial, lead: Option<f64>, terms: &Terms) -> Option<String> {
+        if let Some(breach) = terms.objective.breach(&trial.cost.values()) {
+            return Some(breach);
+        }
+        let known = self.trials[..terms.known(trial.number as usize)].iter();
+        let best = known.filter_map(|trial| trial.m_factor).chain(lead).reduce(f64::max);
+        let (best, bound) = (best.filter(|_| terms.skips)?, terms.objective.bound(trial.size_score));
+        (bound <= best)
+            .then(|| format!("M is at most {bound:.4} whatever its accuracy, and {best:.4} is reached"))
+    }
+
+    /// A running trial that is not evaluated, for [`Track::replace`].
+    pub fn skip(&self, number: usize, reason: String) -> Trial {
+        Trial { state: TrialState::Skipped, failure: Some(reason), ..self.trials[number].clone() }
+    }
+
+    /// Number of trials that were not evaluated.
+    pub fn skipped(&self) -> u64 {
+        self.trials.iter().filter(|trial| trial.state == TrialState::Skipped).count() as u64
+    }
+
+    /// Says that nothing more is to be asked for.
+    pub fn give_up(&mut self) {
+        self.exhausted = true;
     }
 
     /// Adds the trial that was asked for last.
@@ -169,7 +199,7 @@ impl Track {
             let accuracy = *trial.epoch_accuracies.get(epoch as usize - 1)?;
             Some(match pruning.by {
                 PruningScore::Accuracy => accuracy,
-                PruningScore::MFactor => terms.objective.m_factor(accuracy, trial.cost.parameters),
+                PruningScore::MFactor => terms.objective.m_factor(accuracy, trial.size_score),
             })
         };
         let others = self.trials[..terms.known(number)].iter();
@@ -198,7 +228,7 @@ fn observations(trials: &[Trial], terms: &Terms) -> Vec<Observation> {
     let score = |trial: &Trial| match trial.state {
         TrialState::Pruned => {
             let accuracy = *trial.epoch_accuracies.last()?;
-            Some(terms.objective.m_factor(accuracy, trial.cost.parameters))
+            Some(terms.objective.m_factor(accuracy, trial.size_score))
         }
         _ => trial.m_factor,
     };

@@ -58,9 +58,11 @@ impl Compare {
         let (measurements, unreadable) = self.measurements(&record.config.space)?;
         unreadable.iter().for_each(|problem| output.say(format!("left out: {problem}")));
         let repeats = self.repeats(&record, output)?;
+        let objective = record.config.objective()?;
+        let objective = self.alpha.map_or(Ok(objective.clone()), |alpha| objective.at_alpha(alpha))?;
         let input = Input {
             study: &record.config.name,
-            alpha: self.alpha.unwrap_or(record.config.alpha),
+            objective: &objective,
             space: &record.config.space,
             trials: &record.trials,
             measurements: &measurements,

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use mfactor::costs::{CostTerm, parse_pair};
 use mfactor::{Error, name};
 use search::config::{DataSource, EvaluatorConfig};
 use search::evaluators::TrainerCommand;
@@ -24,6 +25,7 @@ use crate::workers::{Machine, Workers};
 Examples:
   mfactor search --data digits --epochs 3 --trials 12 --out runs/first
   mfactor search --data cifar10 --workers auto --prune --out runs/cifar10
+  mfactor search --data cifar10 --budget macs=60M          the most accurate network within a budget
   mfactor search --evaluator constant:0.75 --trials 50     a dry run, without libtorch
   mfactor search --resume --out runs/first
   mfactor search --resume --retry-failed --out runs/first  try again what failed
@@ -45,6 +47,18 @@ pub struct Search {
     /// Weight of the M-factor: above 1 favours small models, below 1 accurate ones [default: 1]
     #[arg(long, allow_negative_numbers = true)]
     alpha: Option<f64>,
+    /// A budget, as in macs=20M or parameters=100k: within it accuracy decides; several have equal parts of alpha
+    ///
+    /// It takes the place of the smallest model's parameters, the paper's reference: S' = min(1, budget / cost). A study file
+    /// can say more: see docs/formats.md.
+    #[arg(long, value_name = "COST=AMOUNT")]
+    budget: Vec<String>,
+    /// Never propose what costs more than this, as in macs=30M
+    #[arg(long, value_name = "COST=AMOUNT")]
+    limit: Vec<String>,
+    /// Skip proposals that could not win even with accuracy 1: they cost too much against what is known
+    #[arg(long)]
+    skip: bool,
     #[arg(long, value_name = "NAME|DIR", help = format!("Data set: {}, or a folder", datasets::names().join(", ")))]
     data: Option<String>,
     /// Epochs of each training [default: 3]
@@ -212,6 +226,8 @@ impl Search {
         config.trials = self.trials.unwrap_or(config.trials);
         config.seed = self.seed.unwrap_or(config.seed);
         config.alpha = self.alpha.unwrap_or(config.alpha);
+        self.lay_over_costs(config)?;
+        config.objective.skip |= self.skip;
         config.recipe.epochs = self.epochs.unwrap_or(config.recipe.epochs);
         if self.prune && config.prune.is_none() {
             config.prune = Some(Pruning::default());
@@ -225,6 +241,26 @@ impl Search {
         };
         config.trial_timeout_seconds = self.trial_timeout.or(config.trial_timeout_seconds);
         config.check("the options")?;
+        Ok(())
+    }
+
+    /// Budgets take the place of a file's costs; a limit joins the cost that it is of.
+    fn lay_over_costs(&self, config: &mut StudyConfig) -> mfactor::Result<()> {
+        let costs = &mut config.objective.cost;
+        if !self.budget.is_empty() {
+            *costs = self.budget.iter().map(|text| CostTerm::parse_budget(text)).collect::<Result<_, _>>()?;
+        }
+        for text in &self.limit {
+            let (quantity, amount) = parse_pair(text, "macs=30M")?;
+            if costs.is_empty() && quantity == mfactor::Quantity::Parameters {
+                costs.push(CostTerm::paper());
+            }
+            let Some(cost) = costs.iter_mut().find(|cost| cost.quantity == quantity) else {
+                let problem = "has a limit and no budget; a limit is on a cost that the objective has";
+                return Err(Error::input(quantity.name(), problem));
+            };
+            cost.limit = Some(quantity.amount(amount)?);
+        }
         Ok(())
     }
 

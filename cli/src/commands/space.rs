@@ -4,21 +4,34 @@ use std::path::PathBuf;
 
 use clap::Args;
 use mfactor::layers::{Layer, Operation};
-use mfactor::{Architecture, Cost, Objective, SearchSpace, cost};
+use mfactor::{Architecture, Cost, Error, Objective, SearchSpace, cost};
 use serde::Serialize;
 
 use crate::output::{Output, table, thousands, wrapped};
 
 /// Show the search space, or one architecture of it: layers, parameters, MACs, bytes, S'
 #[derive(Args)]
-#[command(after_help = "Example:\n  mfactor space\n  mfactor space 357-333-377")]
+#[command(after_help = "\
+Examples:
+  mfactor space
+  mfactor space 357-333-377
+  mfactor space --accuracy 0.75        what could win, where the smallest reaches 75 %")]
 pub struct Space {
     /// Architecture to show, for example 357-333-377
     id: Option<String>,
     /// Search space, a TOML file; the paper's if not given
     #[arg(long, value_name = "FILE")]
     space: Option<PathBuf>,
+    /// Say what could win by M if the smallest architecture reaches this accuracy, a fraction of 1
+    #[arg(long, value_name = "A", conflicts_with = "id", allow_negative_numbers = true)]
+    accuracy: Option<f64>,
+    /// Weight of the M-factor
+    #[arg(long, requires = "accuracy", default_value_t = 1.0, allow_negative_numbers = true)]
+    alpha: f64,
 }
+
+/// Largest space that is counted one by one.
+const MOST_COUNTED: u64 = 1_000_000;
 
 /// What `--json` prints of a space.
 #[derive(Serialize)]
@@ -27,6 +40,23 @@ struct SpaceFacts<'a> {
     architectures: u64,
     smallest: ArchitectureFacts,
     largest: ArchitectureFacts,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reach: Option<Reach>,
+}
+
+/// What could win by the paper's M at all.
+#[derive(Serialize)]
+struct Reach {
+    /// Of the smallest architecture.
+    accuracy: f64,
+    alpha: f64,
+    /// R: nothing with more than R times the parameters of the smallest can win.
+    reach: f64,
+    /// R times the parameters of the smallest.
+    most_parameters: f64,
+    /// Architectures within; `None` where the space is too large to count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    architectures: Option<u64>,
 }
 
 /// What `--json` prints of an architecture.
@@ -49,6 +79,7 @@ impl Space {
                 architectures: space.size(),
                 smallest: facts(&space, space.smallest()),
                 largest: facts(&space, space.largest()),
+                reach: self.accuracy.map(|accuracy| reach(&space, accuracy, self.alpha)).transpose()?,
             };
             return output.result(&facts, || space_text(&facts));
         };
@@ -66,9 +97,42 @@ pub fn load(path: Option<&std::path::Path>) -> mfactor::Result<SearchSpace> {
 
 fn facts(space: &SearchSpace, architecture: Architecture) -> ArchitectureFacts {
     let cost = space.cost(&architecture);
-    let objective = Objective::new(1.0, space.minimum_parameters()).expect("1 is a valid alpha");
-    let size_score = objective.size_score(cost.parameters);
+    let objective = Objective::paper(1.0, space.minimum_parameters()).expect("1 is a valid alpha");
+    let size_score = objective.exact_size_score(&cost);
     ArchitectureFacts { architecture, cost, size_score, layers: vec![] }
+}
+
+/// What could win where the smallest architecture has this accuracy.
+fn reach(space: &SearchSpace, accuracy: f64, alpha: f64) -> mfactor::Result<Reach> {
+    if !(accuracy > 0.0 && accuracy <= 1.0) {
+        return Err(Error::input(
+            "accuracy",
+            format!("is {accuracy}; it is a fraction above 0 and at most 1"),
+        ));
+    }
+    let objective = Objective::paper(alpha, space.minimum_parameters())?;
+    let reach = objective.reach(accuracy);
+    let most_parameters = reach * space.minimum_parameters() as f64;
+    let is_within =
+        |architecture: &Architecture| space.cost(architecture).parameters as f64 <= most_parameters;
+    let count = || space.architectures().filter(is_within).count() as u64;
+    let architectures = (space.size() <= MOST_COUNTED).then(count);
+    Ok(Reach { accuracy, alpha, reach, most_parameters, architectures })
+}
+
+fn reach_text(reach: &Reach, size: u64) -> String {
+    let count = reach.architectures.map_or(String::new(), |count| {
+        format!(" {} of {} architectures have no more.", thousands(count), thousands(size))
+    });
+    let text = format!(
+        "If the smallest reaches accuracy {}, nothing with more than {:.3} times its parameters ({}) can have a larger M at \
+         α = {}.{count}",
+        reach.accuracy,
+        reach.reach,
+        thousands(reach.most_parameters as u64),
+        reach.alpha
+    );
+    format!("\n{}", wrapped("Reach: ", &text, 2))
 }
 
 fn space_text(facts: &SpaceFacts) -> String {
@@ -95,8 +159,9 @@ fn space_text(facts: &SpaceFacts) -> String {
             [name.to_owned(), facts.architecture.to_string(), parameters, macs, bytes, size_score]
         }),
     );
+    let reach = facts.reach.as_ref().map_or(String::new(), |reach| reach_text(reach, facts.architectures));
     format!(
-        "Space {}: {} architectures, images {}×{}×{}, {} classes\n\n{stages}\n{extremes}",
+        "Space {}: {} architectures, images {}×{}×{}, {} classes\n\n{stages}\n{extremes}{reach}",
         facts.space.name(),
         thousands(facts.architectures),
         image.channels,

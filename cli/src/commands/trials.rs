@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use mfactor::trial::{pareto_front, ranked};
-use mfactor::{Error, Objective, Trial, TrialState};
+use mfactor::{Error, Trial, TrialState};
 
 use crate::output::{Output, table, thousands};
 use crate::studies;
@@ -59,11 +59,9 @@ impl Trials {
     pub fn run(self, output: &Output) -> anyhow::Result<()> {
         let record = studies::read(&self.dir, output)?;
         let alpha = self.alpha.unwrap_or(record.config.alpha);
-        let objective = Objective::new(alpha, record.config.space.minimum_parameters())?;
+        let objective = record.config.objective()?.at_alpha(alpha)?;
         let (mut trials, damage) = (record.trials, record.damage);
-        for trial in &mut trials {
-            trial.m_factor = trial.accuracy.map(|a| objective.m_factor(a, trial.cost.parameters));
-        }
+        trials.iter_mut().for_each(|trial| trial.score(&objective));
         trials.retain(|trial| self.strategy.as_ref().is_none_or(|name| *name == trial.strategy));
         let shown = self.shown(&trials);
         let written = match self.format {
@@ -122,11 +120,14 @@ fn rows(shown: &[&Trial]) -> Vec<[String; 8]> {
 fn text(shown: &[&Trial], trials: &[Trial], alpha: f64) -> String {
     let count = |state| trials.iter().filter(|trial| trial.state == state).count();
     format!(
-        "{}\nα = {alpha}; {} complete, {} pruned, {} failed, {} running; MMACs: millions of MACs\n",
+        "{}\nα = {alpha}; {} complete, {} pruned, {} failed, {}{} running; MMACs: millions of MACs\n",
         table(&HEADERS, rows(shown)),
         count(TrialState::Complete),
         count(TrialState::Pruned),
         count(TrialState::Failed),
+        Some(count(TrialState::Skipped))
+            .filter(|n| *n > 0)
+            .map_or(String::new(), |n| format!("{n} skipped, ")),
         count(TrialState::Running),
     )
 }

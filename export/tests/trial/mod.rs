@@ -9,7 +9,7 @@ use mfactor::layers::{Layer, Operation};
 use mfactor::protocol::{
     CHECK_FILE, CHECK_LOGITS_TENSOR, CHECK_RECORDS_TENSOR, DEVIATION_TENSOR, MEAN_TENSOR, WEIGHTS_FILE,
 };
-use mfactor::{Recipe, SearchSpace};
+use mfactor::{Objective, Recipe, SearchSpace};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -52,8 +52,7 @@ impl Trial {
             library: None,
             space: space.clone(),
             architecture,
-            alpha: 1.0,
-            m_factor: 0.8,
+            objective: Objective::paper(1.0, space.minimum_parameters()).expect("1 is a valid alpha"),
             accuracy: 0.75,
             recipe: Recipe::default(),
             seed: 7,

@@ -223,6 +223,11 @@ pub fn is_foreign(name: &str) -> bool {
 /// Bytes that are really written to see whether a disk takes them.
 const MOST_TRIED: u64 = 256 << 10;
 
+/// Whether nothing is there, be it for a file that stands above it.
+fn is_missing(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
+}
+
 /// Sees to it, before hours of work, that `bytes` can be written to a file in `folder`. Leaves nothing there, and does not
 /// make the folder.
 ///
@@ -234,7 +239,7 @@ pub fn check_room(folder: &Path, bytes: u64) -> Result<()> {
         match fs::metadata(if place.as_os_str().is_empty() { Path::new(".") } else { place }) {
             Ok(facts) if facts.is_dir() => break place,
             Ok(_) => return Err(Error::file(place, "is a file; a folder is wanted there")),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => match place.parent() {
+            Err(error) if is_missing(&error) => match place.parent() {
                 // A dangling link would be in the way of the folder.
                 Some(above) if fs::symlink_metadata(place).is_err() => place = above,
                 _ => return Err(Error::io("write", place)(error)),

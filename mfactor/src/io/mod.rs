@@ -8,6 +8,7 @@ pub mod lines;
 pub mod magic;
 pub mod markdown;
 pub mod name;
+pub mod numbers;
 pub mod patience;
 pub mod process;
 pub mod text;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::architecture::Architecture;
 use crate::layers::{Layer, Operation};
+use crate::quantity::{Quantity, Values};
 use crate::space::SearchSpace;
 
 /// Cost of one architecture, known before any training.
@@ -16,6 +17,18 @@ pub struct Cost {
     /// Bytes of the weights in an exported f32 model, where batch norm is folded into a bias for each
     /// output channel. The file itself is a few kilobytes larger.
     pub model_bytes: u64,
+}
+
+impl Cost {
+    /// These counts, quantity by quantity.
+    pub fn values(&self) -> Values {
+        let values = [
+            (Quantity::Parameters, self.parameters),
+            (Quantity::Macs, self.macs),
+            (Quantity::ModelBytes, self.model_bytes),
+        ];
+        values.map(|(quantity, count)| (quantity, count as f64)).into_iter().collect()
+    }
 }
 
 impl SearchSpace {

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::architecture::Architecture;
 use crate::error::{Error, Result};
 use crate::name;
+use crate::quantity::Quantity;
 use crate::space::point::{Choice, Point};
 use crate::text::list;
 
@@ -223,6 +224,11 @@ impl SearchSpace {
     /// P_min: trainable parameters of the smallest architecture.
     pub fn minimum_parameters(&self) -> u64 {
         self.cost(&self.smallest()).parameters
+    }
+
+    /// The least that an architecture of the space costs; `None` of a quantity that is not exact.
+    pub fn minimum(&self, quantity: Quantity) -> Option<f64> {
+        self.cost(&self.smallest()).values().get(quantity)
     }
 }
 

@@ -1,7 +1,9 @@
 //! What a study is made of: trials, what they are scored by, and how they are trained.
 
+pub mod costs;
 pub mod objective;
 pub mod paper;
 pub mod protocol;
+pub mod quantity;
 pub mod recipe;
 pub mod trial;

@@ -1,26 +1,78 @@
-//! The M-factor, and the metrics of the paper that it is compared with.
+//! The M-factor over one cost or several, and the metrics of the paper that it is compared with.
 
 use serde::{Deserialize, Serialize};
 
 use crate::cost::Cost;
 use crate::error::{Error, Result};
+use crate::quantity::{Quantity, Values};
 
-/// What a study maximises: the M-factor at one weight, for one search space.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// What a study maximises: the M-factor at one weight, over costs that each have a reference.
+///
+/// M = (1 + Σα_i) / (1/A + Σα_i/S'_i) with S'_i = min(1, r_i/q_i) for cost q_i and reference r_i. With one cost, parameters,
+/// and the smallest architecture's as its reference these are equations 6 to 8 of the paper; with a budget as the reference
+/// what keeps to it has S'_i = 1, as with the threshold of its equation 5. docs/metric.md has the derivation.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Objective {
     alpha: f64,
-    minimum_parameters: u64,
+    terms: Vec<Term>,
+}
+
+/// One cost of an objective.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Term {
+    /// What it costs.
+    pub quantity: Quantity,
+    /// Its part of α, above 0. Those of all terms sum to 1.
+    pub share: f64,
+    /// r, in the quantity's unit: the least that there is, or a budget.
+    pub reference: f64,
+    /// What is never proposed: whatever costs more than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<f64>,
+}
+
+impl Term {
+    /// S' = min(1, r/q), equation 7 of the paper, of a network that costs `value`.
+    pub fn size_score(&self, value: f64) -> f64 {
+        (self.reference / value).min(1.0)
+    }
 }
 
 impl Objective {
-    /// An objective with weight `alpha` (finite, above 0) in a space whose smallest architecture has
+    /// The paper's: weight `alpha` (finite, above 0), and parameters against those of the smallest architecture, which has
     /// `minimum_parameters` (above 0).
-    pub fn new(alpha: f64, minimum_parameters: u64) -> Result<Self> {
-        check_alpha(alpha)?;
+    ///
+    /// # Errors
+    /// [`Error::Input`] where one of them is not so.
+    pub fn paper(alpha: f64, minimum_parameters: u64) -> Result<Self> {
         if minimum_parameters == 0 {
             return Err(Error::input("p-min", "is 0; the smallest architecture has at least one parameter"));
         }
-        Ok(Self { alpha, minimum_parameters })
+        let reference = minimum_parameters as f64;
+        Self::new(alpha, vec![Term { quantity: Quantity::Parameters, share: 1.0, reference, limit: None }])
+    }
+
+    /// An objective over at least one cost, of which none comes twice.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where α is not a finite number above 0.
+    ///
+    /// # Panics
+    /// If the shares do not sum to 1, a reference is not above 0, or there is no term.
+    pub fn new(alpha: f64, terms: Vec<Term>) -> Result<Self> {
+        check_alpha(alpha)?;
+        let shares: f64 = terms.iter().map(|term| term.share).sum();
+        assert!((shares - 1.0).abs() < 1e-9, "the shares of α sum to {shares}");
+        assert!(terms.iter().all(|term| term.share > 0.0 && term.reference > 0.0), "{terms:?}");
+        Ok(Self { alpha, terms })
+    }
+
+    /// The same costs at another weight.
+    ///
+    /// # Errors
+    /// As [`Objective::new`].
+    pub fn at_alpha(&self, alpha: f64) -> Result<Self> {
+        Self::new(alpha, self.terms.clone())
     }
 
     /// α: above 1 favours small architectures, below 1 accurate ones.
@@ -28,26 +80,87 @@ impl Objective {
         self.alpha
     }
 
-    /// P_min.
-    pub fn minimum_parameters(&self) -> u64 {
-        self.minimum_parameters
+    /// The costs.
+    pub fn terms(&self) -> &[Term] {
+        &self.terms
     }
 
-    /// S' = P_min / P, equation 7 of the paper. In (0, 1] for architectures of the space.
-    pub fn size_score(&self, parameters: u64) -> f64 {
-        self.minimum_parameters as f64 / parameters as f64
+    /// S' over all costs: the harmonic mean of theirs, each with its share of α, so that M is equation 8 with it. In (0, 1].
+    /// `None` where a cost is not known.
+    pub fn size_score(&self, values: &Values) -> Option<f64> {
+        let score = |term: &Term| Some(term.size_score(values.get(term.quantity)?));
+        if let [term] = self.terms.as_slice() {
+            return score(term);
+        }
+        let inverse: Option<f64> = self.terms.iter().map(|term| Some(term.share / score(term)?)).sum();
+        inverse.map(|inverse| inverse.recip().min(1.0))
     }
 
-    /// M of an architecture with `parameters` that reached `accuracy`, a fraction of 1.
-    pub fn m_factor(&self, accuracy: f64, parameters: u64) -> f64 {
-        m_factor(accuracy, self.size_score(parameters), self.alpha)
+    /// S' over costs that are known of every architecture.
+    ///
+    /// # Panics
+    /// If a cost has to be measured: what a study seeks is checked when it is read.
+    pub fn exact_size_score(&self, cost: &Cost) -> f64 {
+        self.size_score(&cost.values()).expect("a study's objective has exact costs alone")
     }
 
-    /// M with bytes in the place of parameters: S' is the bytes of P_min parameters at one byte each / those of the
-    /// model file. So a model of a smaller type is credited for it, and none exceeds 1.
-    pub fn m_factor_by_bytes(&self, accuracy: f64, model_bytes: u64) -> f64 {
-        self.m_factor(accuracy, model_bytes)
+    /// M of what reached `accuracy`, a fraction of 1, with this S'.
+    pub fn m_factor(&self, accuracy: f64, size_score: f64) -> f64 {
+        m_factor(accuracy, size_score, self.alpha)
     }
+
+    /// M; `None` where accuracy or a cost is not known.
+    pub fn score(&self, values: &Values) -> Option<f64> {
+        Some(self.m_factor(values.get(Quantity::Accuracy)?, self.size_score(values)?))
+    }
+
+    /// The most that M can be with this S', whatever the accuracy.
+    pub fn bound(&self, size_score: f64) -> f64 {
+        self.m_factor(1.0, size_score)
+    }
+
+    /// In what an architecture costs more than it may, a phrase; `None` if it keeps to every limit.
+    pub fn breach(&self, values: &Values) -> Option<String> {
+        self.terms.iter().find_map(|term| {
+            let (limit, value) = (term.limit?, values.get(term.quantity)?);
+            let show = |value| term.quantity.show(value);
+            (value > limit).then(|| {
+                format!(
+                    "has {} {}, more than the limit of {}",
+                    show(value),
+                    term.quantity.label(),
+                    show(limit)
+                )
+            })
+        })
+    }
+
+    /// R = 1 + (1 - A)/(α·A), the reach of M: what has S' = 1 and `accuracy` A (above 0) cannot be beaten by anything that
+    /// costs more than R times its reference, however accurate. From M(1, S') < M(A, 1) ⇔ S' < α·A / (α·A + 1 - A) = 1/R.
+    pub fn reach(&self, accuracy: f64) -> f64 {
+        1.0 + (1.0 - accuracy) / (self.alpha * accuracy)
+    }
+
+    /// What S' is, in words: `272,474 / parameters`.
+    pub fn words(&self) -> String {
+        let term = |term: &Term| {
+            format!("min(1, {} / {})", term.quantity.show(term.reference), term.quantity.label())
+        };
+        match self.terms.as_slice() {
+            [only] => term(only),
+            terms => {
+                let parts: Vec<String> =
+                    terms.iter().map(|of| format!("{} with weight {}", term(of), of.share)).collect();
+                format!("the harmonic mean of {}", parts.join(" and "))
+            }
+        }
+    }
+}
+
+/// M with bytes in the place of parameters: S' is the bytes of `minimum_parameters` at one byte each / those of the model
+/// file. So a model of a smaller type is credited for it, and none exceeds 1.
+pub fn m_factor_by_bytes(accuracy: f64, model_bytes: u64, minimum_parameters: u64, alpha: f64) -> f64 {
+    m_factor(accuracy, minimum_parameters as f64 / model_bytes as f64, alpha)
 }
 
 /// Refuses a weight that is not a finite number above 0.
@@ -127,9 +240,13 @@ mod tests {
             a in 0.01..0.98, gain in 0.001..0.02, alpha in 0.01..100.0,
             parameters in 272_474u64..800_000, more in 1u64..100_000,
         ) {
-            let objective = Objective::new(alpha, 272_474).unwrap();
-            prop_assert!(objective.m_factor(a + gain, parameters) > objective.m_factor(a, parameters));
-            prop_assert!(objective.m_factor(a, parameters + more) < objective.m_factor(a, parameters));
+            let objective = Objective::paper(alpha, 272_474).unwrap();
+            let m = |a: f64, p: u64| {
+                let values = Values::default().with(Quantity::Accuracy, a).with(Quantity::Parameters, p as f64);
+                objective.score(&values).unwrap()
+            };
+            prop_assert!(m(a + gain, parameters) > m(a, parameters));
+            prop_assert!(m(a, parameters + more) < m(a, parameters));
         }
 
         #[test]
@@ -146,6 +263,66 @@ mod tests {
         }
     }
 
+    fn term(quantity: Quantity, share: f64, reference: f64) -> Term {
+        Term { quantity, share, reference, limit: None }
+    }
+
+    fn costs(parameters: f64, macs: f64) -> Values {
+        Values::default().with(Quantity::Parameters, parameters).with(Quantity::Macs, macs)
+    }
+
+    proptest! {
+        #[test]
+        fn several_costs_are_the_published_formula(
+            a in 0.01..1.0, p in 1e4..1e6, f in 1e6..1e8, alphas in (0.01..10.0, 0.01..10.0), r in (1e4..1e6, 1e6..1e8),
+        ) {
+            let alpha = alphas.0 + alphas.1;
+            let [first, second] = [
+                term(Quantity::Parameters, alphas.0 / alpha, r.0), term(Quantity::Macs, alphas.1 / alpha, r.1),
+            ];
+            let scores = [f64::min(1.0, r.0 / p), f64::min(1.0, r.1 / f)];
+            let expected: f64 = (1.0 + alpha) / (1.0 / a + alphas.0 / scores[0] + alphas.1 / scores[1]);
+            let values = costs(p, f).with(Quantity::Accuracy, a);
+            let m: f64 = Objective::new(alpha, vec![first, second]).unwrap().score(&values).unwrap();
+            prop_assert!((m - expected).abs() < 1e-12, "{m} {expected}");
+            let turned = Objective::new(alpha, vec![second, first]).unwrap().score(&values).unwrap();
+            prop_assert!((m - turned).abs() < 1e-12);
+            let lowest = a.min(scores[0]).min(scores[1]);
+            prop_assert!(lowest - 1e-12 <= m && m <= a.max(scores[0]).max(scores[1]) + 1e-12);
+        }
+
+        #[test]
+        fn nothing_beyond_the_reach_beats_what_has_full_size_score(
+            a in 0.01..0.999, alpha in 0.01..100.0, beyond in 1.0001..10.0, accuracy in 0.0..=1.0,
+        ) {
+            let objective = Objective::paper(alpha, 1000).unwrap();
+            let far = objective.size_score(&costs(1000.0 * objective.reach(a) * beyond, 1.0)).unwrap();
+            prop_assert!(objective.m_factor(accuracy, far) < objective.m_factor(a, 1.0));
+            prop_assert!(objective.bound(far) >= objective.m_factor(accuracy, far));
+            let near = objective.size_score(&costs(1000.0 * objective.reach(a) / beyond, 1.0)).unwrap();
+            prop_assert!(objective.bound(near) > objective.m_factor(a, 1.0));
+        }
+    }
+
+    #[test]
+    fn within_a_budget_accuracy_decides_alone() {
+        let budgets = vec![term(Quantity::Parameters, 0.5, 100_000.0), term(Quantity::Macs, 0.5, 20e6)];
+        let objective = Objective::new(1.0, budgets).unwrap();
+        assert_eq!(objective.size_score(&costs(99_000.0, 1e6)), Some(1.0));
+        assert_eq!(objective.size_score(&costs(100_000.0, 20e6)), Some(1.0));
+        assert!(objective.size_score(&costs(100_001.0, 20e6)).unwrap() < 1.0);
+        assert_eq!(objective.size_score(&Values::default().with(Quantity::Macs, 1.0)), None);
+    }
+
+    #[test]
+    fn a_limit_names_what_breaks_it() {
+        let limited = Term { limit: Some(24e6), ..term(Quantity::Macs, 1.0, 20e6) };
+        let objective = Objective::new(1.0, vec![limited]).unwrap();
+        assert_eq!(objective.breach(&costs(1.0, 24e6)), None);
+        let breach = objective.breach(&costs(1.0, 24_000_001.0)).unwrap();
+        assert_eq!(breach, "has 24,000,001 MACs, more than the limit of 24,000,000");
+    }
+
     #[test]
     fn the_limit_at_accuracy_075_is_0857() {
         assert!((m_factor(0.75, 1.0, 1.0) - 6.0 / 7.0).abs() < 1e-12);
@@ -160,7 +337,7 @@ mod tests {
     #[test]
     fn a_bad_alpha_is_bad_input() {
         for alpha in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            assert_eq!(Objective::new(alpha, 1).unwrap_err().exit_code(), crate::exit::INPUT);
+            assert_eq!(Objective::paper(alpha, 1).unwrap_err().exit_code(), crate::exit::INPUT);
         }
     }
 

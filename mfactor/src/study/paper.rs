@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::objective::Objective;
+use crate::quantity::{Quantity, Values};
 use crate::space::SearchSpace;
 
 /// A row as printed.
@@ -50,17 +51,19 @@ pub fn recompute() -> Vec<RecomputedRow> {
     let space = SearchSpace::paper();
     let counts: Vec<u64> =
         space.architectures().map(|architecture| space.cost(&architecture).parameters).collect();
-    let objective = Objective::new(1.0, space.minimum_parameters()).expect("1 is a valid alpha");
+    let objective = Objective::paper(1.0, space.minimum_parameters()).expect("1 is a valid alpha");
     TABLE_1.iter().map(|row| recompute_row(row, &objective, &counts)).collect()
 }
 
 fn recompute_row(row: &PrintedRow, objective: &Objective, counts: &[u64]) -> RecomputedRow {
-    let m_factor = objective.m_factor(row.accuracy, row.parameters);
+    let values = Values::default().with(Quantity::Parameters, row.parameters as f64);
+    let size_score = objective.size_score(&values).expect("the paper's objective takes parameters alone");
+    let m_factor = objective.m_factor(row.accuracy, size_score);
     let m_factor_truncated = (m_factor * 100.0).floor() / 100.0;
     let prints = |other: &&PrintedRow| (other.m_factor - m_factor_truncated).abs() < 1e-9;
     RecomputedRow {
         printed: *row,
-        size_score: objective.size_score(row.parameters),
+        size_score,
         m_factor,
         m_factor_truncated,
         agrees: prints(&row),

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::architecture::Architecture;
 use crate::cost::Cost;
+use crate::objective::Objective;
+use crate::quantity::{Quantity, Values};
 
 /// State of a trial; the names are Optuna's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +19,8 @@ pub enum TrialState {
     Pruned,
     /// Not evaluated; the reason is recorded.
     Failed,
+    /// Proposed and not evaluated, for it costs too much to win whatever its accuracy; the reason is recorded.
+    Skipped,
 }
 
 impl TrialState {
@@ -27,6 +31,7 @@ impl TrialState {
             Self::Complete => "complete",
             Self::Pruned => "pruned",
             Self::Failed => "failed",
+            Self::Skipped => "skipped",
         }
     }
 }
@@ -49,11 +54,11 @@ pub struct Trial {
     /// Parameters, MACs and bytes.
     #[serde(flatten)]
     pub cost: Cost,
-    /// S' = P_min / P.
+    /// S' over the costs of the study's objective, [`Objective::size_score`]; computed, and kept for readers.
     pub size_score: f64,
     /// Accuracy on the validation split, 0 to 1; of a complete trial.
     pub accuracy: Option<f64>,
-    /// The objective's value; of a complete trial.
+    /// M by the study's objective, likewise; of a complete trial.
     pub m_factor: Option<f64>,
     /// Validation accuracy after each epoch, 0 to 1.
     pub epoch_accuracies: Vec<f64>,
@@ -65,7 +70,7 @@ pub struct Trial {
     /// Whether the same training was found among earlier ones and cost nothing.
     #[serde(default)]
     pub reused: bool,
-    /// Why it failed.
+    /// Why it failed, or was skipped.
     pub failure: Option<String>,
 }
 
@@ -73,6 +78,18 @@ impl Trial {
     /// Seconds that this study spent on it.
     pub fn seconds_spent(&self) -> f64 {
         if self.reused { 0.0 } else { self.seconds.unwrap_or(0.0) }
+    }
+
+    /// What is known of it, quantity by quantity.
+    pub fn values(&self) -> Values {
+        let values = self.cost.values();
+        self.accuracy.iter().fold(values, |values, accuracy| values.with(Quantity::Accuracy, *accuracy))
+    }
+
+    /// Computes S' and M by an objective over costs that are exact.
+    pub fn score(&mut self, objective: &Objective) {
+        self.size_score = objective.exact_size_score(&self.cost);
+        self.m_factor = objective.score(&self.values());
     }
 
     /// Whether nothing more will happen to it.

@@ -1,5 +1,7 @@
 //! What spans several benches, and several seeds.
 
+use mfactor::numbers::{bytes, counted, millijoules, milliseconds, percent};
+
 use super::chart::{Axis, Chart, shape};
 use super::element::Element;
 use super::look::{self, strategy_label};
@@ -11,7 +13,6 @@ use super::view::{View, figure, plain};
 use crate::agreement::{Agreement, Verdict};
 use crate::compare::BenchComparison;
 use crate::models::Figures;
-use crate::numbers::{bytes, counted, millijoules, milliseconds, percent};
 use crate::quantity::{Quantity, Ranking, latency_noise};
 use crate::seeds::{Pair, Seeds, StrategyOverSeeds};
 use crate::side_by_side::{Row, SideBySide};

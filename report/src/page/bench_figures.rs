@@ -1,6 +1,7 @@
 //! Figures of one bench: M against what was measured, latency distributions, agreement, the sweep over α.
 
 use mfactor::Measurement;
+use mfactor::numbers::{bytes, millijoules, milliseconds, percent};
 
 use super::chart::{Axis, Chart, Point, Shape, shape};
 use super::element::Element;
@@ -12,7 +13,6 @@ use super::view::{View, as_percent, figure, front, front_caption, plain, title, 
 use crate::agreement::Agreement;
 use crate::compare::BenchComparison;
 use crate::models::{Figures, MeasuredModel};
-use crate::numbers::{bytes, millijoules, milliseconds, percent};
 use crate::quantity::{Quantity, Ranking};
 use crate::resample::quantile;
 

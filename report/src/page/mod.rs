@@ -15,11 +15,11 @@ mod trial_table;
 mod view;
 
 use mfactor::Result;
+use mfactor::numbers::{counted, thousands};
 use mfactor::text::visible_json;
 use serde::Serialize;
 
 use crate::compare::{Comparison, Input};
-use crate::numbers::{counted, thousands};
 use element::{Element, escape};
 use view::View;
 
@@ -61,6 +61,7 @@ pub fn page(input: &Input<'_>, comparison: &Comparison) -> Result<String> {
             ("data", inside_script(&data)),
             ("study", escape(&comparison.study)),
             ("about", escape(&about(comparison))),
+            ("size-score", escape(&view.objective.words())),
             ("alpha", comparison.alpha.to_string()),
             ("log-alpha", slider_position(comparison.alpha).to_string()),
             ("recommendations", list(recommendations.map(|r| sections::recommendation(&view, r)).collect())),

@@ -1,5 +1,8 @@
 //! Figures of the search: M over trials, the best fifth, accuracy against cost, kernel choices.
 
+use mfactor::Quantity;
+use mfactor::numbers::counted;
+use mfactor::objective::Term;
 use mfactor::{SearchSpace, TrialState};
 
 use super::chart::{Axis, Chart, Point, Shape};
@@ -10,7 +13,6 @@ use super::view::{
     View, as_millions, as_percent, as_thousands, figure, front, front_caption, plain, title, trial_point,
 };
 use crate::models::Model;
-use crate::numbers::counted;
 
 /// Size of a panel of which four stand in a row.
 const PANEL: [f64; 2] = [280.0, 210.0];
@@ -59,6 +61,7 @@ fn failures(view: &View<'_>, strategy: &str, chart: &mut Chart, y: Scale) {
     for trial in view.input.trials.iter().filter(|trial| trial.strategy == strategy) {
         let (name, id) = (&trial.architecture, trial.id);
         let (title, class, shape) = match (&trial.failure, trial.state) {
+            (_, TrialState::Skipped) => continue,
             (Some(reason), _) => (format!("{name} (trial {id}) failed: {reason}"), "failed", Shape::Cross),
             (None, TrialState::Pruned) => {
                 let epochs = counted(trial.epoch_accuracies.len(), "epoch");
@@ -95,7 +98,7 @@ fn best_fifth_of(view: &View<'_>, strategy: &str) -> Element {
     models.sort_by_key(|(trial, _)| trial.number);
     let mut chart =
         over_trials(view, strategy, Axis::new(Scale::exactly(0.0, 1.02), "accuracy and S'", plain));
-    let size = |model: &Model| view.objective.size_score(model.parameters);
+    let size = |model: &Model| model.size_score;
     let places = |value: &dyn Fn(&Model) -> f64| -> Vec<[f64; 2]> {
         models.iter().map(|(trial, model)| [trial.number as f64 + 1.0, value(model)]).collect()
     };
@@ -173,11 +176,15 @@ fn finish(
     figure(name, chart.draw(&description), &caption)
 }
 
-/// The number of parameters at which equation 8 gives `m` at this accuracy, if one of the space may.
+/// The number of parameters at which equation 8 gives `m` at this accuracy, if one of the space may. `None` where the
+/// objective is not over parameters alone: then no line in this figure joins equal M.
 fn parameters_at(view: &View<'_>, m: f64, accuracy: f64) -> Option<f64> {
+    let [Term { quantity: Quantity::Parameters, reference, .. }] = view.objective.terms() else {
+        return None;
+    };
     let weight = view.comparison.alpha / (1.0 + view.comparison.alpha);
     let size = m * weight * accuracy / (accuracy - m * (1.0 - weight));
-    (size > 0.0 && size <= 1.0).then(|| view.comparison.minimum_parameters as f64 / size)
+    (size > 0.0 && size <= 1.0).then(|| reference / size)
 }
 
 /// How often each kernel was chosen for each block among the best fifth of trials.

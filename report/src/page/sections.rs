@@ -1,5 +1,7 @@
 //! The parts of the page that are text and tables.
 
+use mfactor::numbers::{bytes, counted, duration, milliseconds, percent, thousands};
+
 use super::bench_figures;
 use super::element::Element;
 use super::look;
@@ -9,7 +11,6 @@ use crate::agreement::{Agreement, Verdict};
 use crate::compare::BenchComparison;
 use crate::inversions::PairCount;
 use crate::models::{Figures, Model};
-use crate::numbers::{bytes, counted, duration, milliseconds, percent, thousands};
 use crate::quantity::{Quantity, Ranking};
 use crate::recommendation::Recommendation;
 use crate::resample::Coefficient;

@@ -6,11 +6,12 @@ use mfactor::text::visible;
 use mfactor::{Trial, TrialState};
 use serde::Serialize;
 
+use mfactor::numbers::{millions, percent, thousands};
+
 use super::element::Element;
 use super::look;
 use super::view::View;
 use crate::models::{MeasuredModel, Model};
-use crate::numbers::{millions, percent, thousands};
 
 /// A column of the table.
 #[derive(Debug, Clone, Serialize)]
@@ -59,7 +60,7 @@ pub(crate) fn columns(view: &View<'_>) -> Vec<Column> {
         column("trial", "trial", "Id of the trial", false),
         column("m_factor", "M", "M-factor at the α of the slider", true),
         column("accuracy", "accuracy", "Accuracy on the validation split", true),
-        column("size_score", "S'", "Size score, P_min / P", true),
+        column("size_score", "S'", &format!("Size score, {}", view.objective.words()), true),
         column("parameters", "parameters", "Trainable parameters", false),
         column("macs", "MACs", "Multiply-accumulates for one image", false),
     ];
@@ -107,7 +108,7 @@ fn row(view: &View<'_>, trial: &Trial, model: Option<&Model>) -> Row {
         state: trial.state,
         accuracy: trial.accuracy,
         m_factor: model.map(|model| model.m_factor),
-        size_score: view.objective.size_score(trial.cost.parameters),
+        size_score: view.objective.exact_size_score(&trial.cost),
         parameters: trial.cost.parameters,
         macs: trial.cost.macs,
         front: view.comparison.front.contains(&trial.id),

@@ -1,5 +1,6 @@
 //! What the parts of the page draw from: the input, the comparison, and trials at the comparison's α.
 
+use mfactor::numbers::{millions, percent, thousands};
 use mfactor::{Measurement, Objective, Result, Trial};
 
 use super::chart::Point;
@@ -7,7 +8,6 @@ use super::element::Element;
 use super::look;
 use crate::compare::{Comparison, Input};
 use crate::models::{self, Model};
-use crate::numbers::{millions, percent, thousands};
 
 /// Everything the page shows.
 pub(crate) struct View<'a> {
@@ -22,7 +22,7 @@ pub(crate) struct View<'a> {
 
 impl<'a> View<'a> {
     pub(crate) fn new(input: &'a Input<'a>, comparison: &'a Comparison) -> Result<Self> {
-        let objective = Objective::new(comparison.alpha, comparison.minimum_parameters)?;
+        let objective = comparison.objective()?;
         let mut complete: Vec<(&Trial, Model)> = input
             .trials
             .iter()

@@ -7,7 +7,7 @@ use report::inversions::Cause;
 use report::quantity::{Quantity, Ranking};
 use report::{Comparison, Filed, Input, compare};
 
-use crate::sample::Sample;
+use crate::sample::{Sample, paper};
 
 fn compared(sample: &Sample) -> Comparison {
     compare(&sample.input()).unwrap()
@@ -177,8 +177,8 @@ fn without_measurements_the_study_speaks_and_says_so() {
 #[test]
 fn another_alpha_ranks_anew() {
     let sample = Sample::new(30);
-    let accurate = compare(&Input { alpha: 0.05, ..sample.input() }).unwrap();
-    let small = compare(&Input { alpha: 20.0, ..sample.input() }).unwrap();
+    let accurate = compare(&Input { objective: &paper(&sample.space, 0.05), ..sample.input() }).unwrap();
+    let small = compare(&Input { objective: &paper(&sample.space, 20.0), ..sample.input() }).unwrap();
     let shipped = |comparison: &Comparison| comparison.recommendations[0].model.clone().unwrap().model;
     assert!(shipped(&accurate).validation_accuracy > shipped(&small).validation_accuracy);
     assert!(shipped(&accurate).parameters > shipped(&small).parameters);
@@ -194,7 +194,6 @@ fn what_does_not_fit_is_bad_input() {
         assert_eq!(error.exit_code(), mfactor::exit::INPUT);
         error.to_string()
     };
-    assert!(refused(Input { alpha: f64::NAN, ..sample.input() }).contains("alpha"));
     let mut trials = sample.trials.clone();
     trials[1].accuracy = Some(74.0);
     assert!(refused(Input { trials: &trials, ..sample.input() }).contains("trial 1"));

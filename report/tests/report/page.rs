@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use mfactor::Objective;
 use report::{Filed, compare, page};
 use tempfile::TempDir;
 
@@ -139,11 +138,11 @@ fn the_slider_ranks_anew_by_the_formula_of_the_library() {
     for (presses, key, code, alpha) in [(40, "ArrowRight", 39, 2.51), (120, "ArrowLeft", 37, 0.158)] {
         browser.evaluate("document.getElementById('alpha').focus()");
         browser.press(key, code, presses);
-        let objective = Objective::new(alpha, sample.space.minimum_parameters()).unwrap();
+        let objective = sample.objective.at_alpha(alpha).unwrap();
         let mut expected: Vec<(f64, u64)> = sample
             .trials
             .iter()
-            .filter_map(|trial| Some((objective.m_factor(trial.accuracy?, trial.cost.parameters), trial.id)))
+            .filter_map(|trial| Some((objective.score(&trial.values())?, trial.id)))
             .collect();
         expected.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         let trials: Vec<String> = expected.iter().map(|(_, id)| id.to_string()).collect();

@@ -20,6 +20,7 @@ use report::{Filed, Input, Repeat};
 /// What an [`Input`] borrows.
 pub struct Sample {
     pub space: SearchSpace,
+    pub objective: Objective,
     pub trials: Vec<Trial>,
     pub measurements: Vec<Filed>,
     pub repeats: Vec<Repeat>,
@@ -32,7 +33,8 @@ impl Sample {
         let space = SearchSpace::paper();
         let trials = Study::new(&space, 1).run(trials);
         let measurements = measure(&space, &trials);
-        Self { space, trials, measurements, repeats: Vec::new() }
+        let objective = paper(&space, 1.0);
+        Self { space, objective, trials, measurements, repeats: Vec::new() }
     }
 
     /// The same study with further seeds, `count` of them.
@@ -67,7 +69,7 @@ impl Sample {
     pub fn input(&self) -> Input<'_> {
         Input {
             study: "synthetic-sample",
-            alpha: 1.0,
+            objective: &self.objective,
             space: &self.space,
             trials: &self.trials,
             measurements: &self.measurements,
@@ -76,6 +78,11 @@ impl Sample {
             seed: 1,
         }
     }
+}
+
+/// The paper's objective at weight `alpha`.
+pub fn paper(space: &SearchSpace, alpha: f64) -> Objective {
+    Objective::paper(alpha, space.minimum_parameters()).unwrap()
 }
 
 /// Stands in for the search: strategies that lean towards small kernels, each in its own way.
@@ -88,7 +95,7 @@ struct Study<'a> {
 
 impl<'a> Study<'a> {
     fn new(space: &'a SearchSpace, seed: u64) -> Self {
-        let objective = Objective::new(1.0, space.minimum_parameters()).unwrap();
+        let objective = paper(space, 1.0);
         Self { space, objective, rng: ChaCha8Rng::seed_from_u64(10 + seed), trials: Vec::new() }
     }
 
@@ -117,7 +124,7 @@ impl<'a> Study<'a> {
         let gain = 0.018 * ((cost.macs as f64 - 40.8e6) / 84e6).sqrt();
         let accuracy = 0.742 + gain + self.rng.random_range(-0.008..0.008);
         let accuracy = (!failed).then_some((accuracy * 5000.0).round() / 5000.0);
-        self.trials.push(Trial {
+        let mut trial = Trial {
             id: self.trials.len() as u64,
             number,
             strategy: strategy.to_owned(),
@@ -125,15 +132,17 @@ impl<'a> Study<'a> {
             state: if failed { TrialState::Failed } else { TrialState::Complete },
             seed: self.trials.len() as u64,
             cost,
-            size_score: self.objective.size_score(cost.parameters),
+            size_score: 0.0,
             accuracy,
-            m_factor: accuracy.map(|accuracy| self.objective.m_factor(accuracy, cost.parameters)),
+            m_factor: None,
             epoch_accuracies: accuracy.map(|a| vec![a - 0.2, a - 0.08, a]).unwrap_or_default(),
             seconds: accuracy.map(|_| cost.macs as f64 / 1e6),
             images: accuracy.map(|_| 135_000),
             reused: false,
             failure: failed.then(|| "generated: the accuracy was not a number".to_owned()),
-        });
+        };
+        trial.score(&self.objective);
+        self.trials.push(trial);
     }
 }
 

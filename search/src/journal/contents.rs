@@ -10,6 +10,8 @@ use super::operation::{Attributes, state};
 use super::replay::{Damage, Replay, StudyRecord, TrialRecord};
 use crate::tell::is_accuracy;
 
+/// Attribute of a trial that was not evaluated: why. Optuna knows no such state; for it the trial is pruned.
+pub(super) const SKIPPED: &str = "skipped";
 /// Attribute of a trial that does another one again, which failed: that one's id.
 pub(super) const RETRIES: &str = "retries";
 /// How far the value of a trial may be from the M-factor of its accuracy: a few roundings.
@@ -90,6 +92,7 @@ impl Reader<'_> {
         let attribute = |name: &str| record.user_attributes.get(name);
         let needed = |name: &str| attribute(name).ok_or_else(|| format!("has no attribute {name:?}"));
         let number = |name: &str| attribute(name).and_then(Value::as_f64);
+        let text = |name: &str| attribute(name).and_then(Value::as_str);
         let architecture = needed("architecture")?.as_str().unwrap_or_default();
         let architecture: Architecture =
             architecture.parse().map_err(|error: mfactor::Error| error.to_string())?;
@@ -99,7 +102,7 @@ impl Reader<'_> {
             return Err(format!("is in the study of strategy {strategy} and says that it is of {proposer}"));
         }
         let cost = self.space.cost(&architecture);
-        let size_score = self.objective.size_score(cost.parameters);
+        let size_score = self.objective.exact_size_score(&cost);
         self.check_parameters(record, &architecture)?;
         let counts =
             [("parameters", cost.parameters), ("macs", cost.macs), ("model_bytes", cost.model_bytes)];
@@ -110,7 +113,7 @@ impl Reader<'_> {
         agrees("size_score", is_size_score, &architecture)?;
         let state = state_of(record)?;
         let accuracy = number("accuracy").filter(|_| state == TrialState::Complete);
-        let m_factor = accuracy.map(|accuracy| self.objective.m_factor(accuracy, cost.parameters));
+        let m_factor = accuracy.map(|accuracy| self.objective.m_factor(accuracy, size_score));
         if state == TrialState::Complete {
             check_result(accuracy, m_factor, record.value)?;
         }
@@ -119,7 +122,7 @@ impl Reader<'_> {
         }
         let is_trained = matches!(state, TrialState::Complete | TrialState::Pruned);
         let reason = if record.ended_by_other { Some(ENDED_BY_OTHER) } else { None };
-        let failure = reason.or_else(|| attribute("failure").and_then(Value::as_str));
+        let failure = [reason, text("failure"), text(SKIPPED)].into_iter().flatten().next();
         Ok(Trial {
             id,
             number: 0,
@@ -135,7 +138,9 @@ impl Reader<'_> {
             seconds: number("seconds").filter(|_| is_trained),
             images: attribute("images").and_then(Value::as_u64).filter(|_| is_trained),
             reused: attribute("reused") == Some(&Value::Bool(true)),
-            failure: failure.filter(|_| state == TrialState::Failed).map(str::to_owned),
+            failure: failure
+                .filter(|_| matches!(state, TrialState::Failed | TrialState::Skipped))
+                .map(str::to_owned),
         })
     }
 
@@ -202,6 +207,7 @@ fn state_of(record: &TrialRecord) -> Result<TrialState, String> {
         _ if record.ended_by_other => Ok(TrialState::Failed),
         state::RUNNING => Ok(TrialState::Running),
         state::COMPLETE => Ok(TrialState::Complete),
+        state::PRUNED if record.user_attributes.contains_key(SKIPPED) => Ok(TrialState::Skipped),
         state::PRUNED => Ok(TrialState::Pruned),
         state::FAIL => Ok(TrialState::Failed),
         other => Err(format!("is in state {other}, which mfactor does not write")),

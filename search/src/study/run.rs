@@ -8,13 +8,17 @@ use mfactor::{Error, Result, TrialState};
 
 use super::place::Clock;
 use super::workers::{Message, Workers};
-use super::{CONFIG_FILE, Study, began, trial_folder};
+use super::{BASELINE, CONFIG_FILE, GIVEN, Study, began, trial_folder};
 use crate::evaluators::{Evaluator, Failure, Report, Verdict};
 use crate::events::StudyEvent;
 use crate::tell::is_accuracy;
 
 /// How often the stop flag is looked at while all workers are silent.
 const POLL: Duration = Duration::from_millis(50);
+
+/// Proposals that may be skipped for each trial that was asked for. Then a strategy is at its end: what is left of the space
+/// that could win is too rare for it to find.
+const MOST_SKIPPED: u64 = 20;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,11 +106,16 @@ impl Study {
                 return Ok(Some(next));
             }
             let trials = self.tracks[track].trials().len() as u64;
+            let skipped = self.tracks[track].skipped();
             let is_exhausted = self.tracks[track].is_exhausted() && running.is_empty();
             if is_exhausted && !run.exhausted[track] {
                 run.exhausted[track] = true;
                 let strategy = self.tracks[track].name().to_owned();
-                (run.observer)(&StudyEvent::Exhausted { strategy, trials });
+                (run.observer)(&StudyEvent::Exhausted { strategy, trials, skipped });
+            }
+            // What strategies skip may not depend on which of them is the quicker one.
+            if self.terms.skips && self.is_lead(track) && !running.is_empty() {
+                return Ok(None);
             }
         }
         Ok(None)
@@ -116,23 +125,62 @@ impl Study {
     /// evaluated. `None` if the track is done, or has to wait for one of the trials that are `running`.
     fn ask(&mut self, index: usize, running: &[usize]) -> Result<Option<Next>> {
         let next = |number, resumed| Next { track: index, number, resumed, began: Instant::now() };
+        loop {
+            let (number, resumed) = if let Some(number) = self.tracks[index].cut_off(running) {
+                (number, true)
+            } else if let Some(number) = self.retries[index].pop_front() {
+                self.retry(index, number)?;
+                (number, true)
+            } else if let Some(number) = self.propose(index)? {
+                (number, false)
+            } else {
+                return Ok(None);
+            };
+            if !self.skip(index, number)? {
+                return Ok(Some(next(number, resumed)));
+            }
+        }
+    }
+
+    /// A new trial of a track, written down; `None` as in [`Study::ask`].
+    fn propose(&mut self, index: usize) -> Result<Option<usize>> {
         let track = &self.tracks[index];
-        if let Some(number) = track.cut_off(running) {
-            return Ok(Some(next(number, true)));
-        }
-        if let Some(number) = self.retries[index].pop_front() {
-            self.retry(index, number)?;
-            return Ok(Some(next(number, true)));
-        }
-        let is_done = track.trials().len() as u64 >= self.asked_of(track) || track.is_exhausted();
+        let skipped = track.skipped();
+        let is_done = track.trials().len() as u64 - skipped >= self.asked_of(track) || track.is_exhausted();
         if is_done || !track.is_ready(&self.terms) {
+            return Ok(None);
+        }
+        if skipped >= MOST_SKIPPED * self.asked_of(track) {
+            self.tracks[index].give_up();
             return Ok(None);
         }
         let Some(mut trial) = self.tracks[index].ask(&self.terms) else { return Ok(None) };
         trial.id = self.journal.create(self.optuna_studies[index], &trial, &self.terms.space, None)?;
         let number = trial.number as usize;
         self.tracks[index].add(trial);
-        Ok(Some(next(number, false)))
+        Ok(Some(number))
+    }
+
+    /// Ends a trial at once that is not worth its evaluation; whether it is so. What was asked for by name is evaluated.
+    fn skip(&mut self, index: usize, number: usize) -> Result<bool> {
+        if self.is_lead(index) {
+            return Ok(false);
+        }
+        let leaders = self.tracks.iter().enumerate().filter(|(track, _)| self.is_lead(*track));
+        let lead = leaders.filter_map(|(_, track)| track.best()).reduce(f64::max);
+        let track = &self.tracks[index];
+        let Some(reason) = track.reason_to_skip(&track.trials()[number], lead, &self.terms) else {
+            return Ok(false);
+        };
+        let trial = track.skip(number, reason);
+        self.journal.finish(&trial)?;
+        self.tracks[index].replace(trial);
+        Ok(true)
+    }
+
+    /// Whether a track is none of a strategy, and comes before all of them.
+    fn is_lead(&self, track: usize) -> bool {
+        matches!(self.tracks[track].name(), BASELINE | GIVEN)
     }
 
     /// Begins a failed trial again. Optuna's trials end once: it gets an id of its own.

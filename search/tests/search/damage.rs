@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 
-use mfactor::{Objective, Trial, TrialState, exit};
+use mfactor::{Trial, TrialState, exit};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use search::study::{CONFIG_FILE, JOURNAL_FILE};
@@ -209,11 +209,11 @@ proptest! {
     ) {
         let folder = folder(changed(&whole().unsealed, &changes));
         let config = &whole().record.config;
-        let objective = Objective::new(config.alpha, config.space.minimum_parameters()).unwrap();
+        let objective = config.objective().unwrap();
         let records = [Study::read(folder.path()).ok(), resumed(folder.path())];
         for trial in records.iter().flatten().flat_map(|record| &record.trials) {
             prop_assert_eq!(trial.cost, config.space.cost(&trial.architecture));
-            let value = trial.accuracy.map(|accuracy| objective.m_factor(accuracy, trial.cost.parameters));
+            let value = objective.score(&trial.values());
             prop_assert_eq!(trial.m_factor, value);
         }
     }

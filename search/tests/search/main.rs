@@ -7,6 +7,7 @@ mod conformance;
 mod damage;
 mod disk;
 mod interruption;
+mod objective;
 mod optuna;
 mod others;
 mod pretend;

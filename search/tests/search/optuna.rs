@@ -71,7 +71,7 @@ fn expected(trial: &Trial, space: &SearchSpace) -> Value {
     let state = match trial.state {
         TrialState::Running => "RUNNING",
         TrialState::Complete => "COMPLETE",
-        TrialState::Pruned => "PRUNED",
+        TrialState::Pruned | TrialState::Skipped => "PRUNED",
         TrialState::Failed => "FAIL",
     };
     json!({

@@ -1,0 +1,284 @@
+//! The costs of an objective as a study file or a command line says them, before the space has said what their minimum is.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::objective::{Objective, Term, check_alpha};
+use crate::quantity::Quantity;
+use crate::space::SearchSpace;
+use crate::text::name;
+
+/// How far terms of α may be from its sum: what decimal fractions lose.
+const ROUNDING: f64 = 1e-9;
+
+/// What a cost is held against.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Reference {
+    /// The least that an architecture of the space costs, as in the paper.
+    Minimum,
+    /// A budget, in the quantity's unit.
+    Budget(f64),
+}
+
+/// One cost of an objective, as it was asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "RawCost", into = "RawCost")]
+pub struct CostTerm {
+    /// What it costs.
+    pub quantity: Quantity,
+    /// What it is held against.
+    pub reference: Reference,
+    /// What is never proposed: whatever costs more than this, in the quantity's unit.
+    pub limit: Option<f64>,
+    /// Its part of the objective's α. Either every cost has one or none; then all have the same.
+    pub alpha: Option<f64>,
+}
+
+impl CostTerm {
+    /// The paper's: parameters against those of the smallest architecture.
+    pub fn paper() -> Self {
+        Self { quantity: Quantity::Parameters, reference: Reference::Minimum, limit: None, alpha: None }
+    }
+
+    /// A budget from its short form, `macs=20M`.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if it has another form, or an amount that is none of this quantity.
+    pub fn parse_budget(text: &str) -> Result<Self> {
+        let (quantity, amount) = parse_pair(text, "macs=20M")?;
+        let reference = Reference::Budget(quantity.amount(amount)?);
+        Ok(Self { quantity, reference, ..Self::paper() })
+    }
+}
+
+/// A cost and what stands after `=`.
+///
+/// # Errors
+/// [`Error::Input`] if it has another form than `example`, or names no cost.
+pub fn parse_pair<'a>(text: &'a str, example: &str) -> Result<(Quantity, &'a str)> {
+    let Some((quantity, amount)) = text.split_once('=') else {
+        return Err(Error::input(format!("cost {}", name(text)), format!("has no =; an example: {example}")));
+    };
+    let quantity = Quantity::parse(quantity.trim())?;
+    if quantity == Quantity::Accuracy {
+        return Err(Error::input(format!("cost {}", name(text)), "accuracy is not a cost"));
+    }
+    Ok((quantity, amount.trim()))
+}
+
+/// α of all costs together: `alpha`, or where that is absent the sum of theirs, or 1.
+///
+/// # Errors
+/// [`Error::Input`] if α is not a finite number above 0, only some costs have a part of it, or the parts do not add up.
+pub fn total_alpha(alpha: Option<f64>, costs: &[CostTerm]) -> Result<f64> {
+    let parts: Vec<f64> = costs.iter().filter_map(|cost| cost.alpha).collect();
+    parts.iter().try_for_each(|part| check_alpha(*part))?;
+    if !parts.is_empty() && parts.len() < costs.len() {
+        return Err(Error::input(
+            "alpha",
+            "is given for some costs and not for others; give it for all or for none",
+        ));
+    }
+    let sum: f64 = parts.iter().sum();
+    match alpha {
+        Some(alpha) if !parts.is_empty() && (alpha - sum).abs() > ROUNDING * alpha.abs() => {
+            Err(Error::input(
+                "alpha",
+                format!("is {alpha}, and the parts that the costs have of it sum to {sum}"),
+            ))
+        }
+        Some(alpha) => check_alpha(alpha).map(|()| alpha),
+        None if parts.is_empty() => Ok(1.0),
+        None => Ok(sum),
+    }
+}
+
+/// The objective over `costs` in a space; none are the paper's.
+///
+/// # Errors
+/// [`Error::Input`] if α is not as [`total_alpha`] wants it, a cost comes twice or has to be measured first, or a budget or
+/// limit is below the least that there is in the space.
+pub fn objective(alpha: f64, costs: &[CostTerm], space: &SearchSpace) -> Result<Objective> {
+    let paper = [CostTerm::paper()];
+    let costs = if costs.is_empty() { &paper } else { costs };
+    let alpha = total_alpha(Some(alpha), costs)?;
+    let terms = costs.iter().enumerate().map(|(position, cost)| {
+        let name = cost.quantity.name();
+        if costs[..position].iter().any(|other| other.quantity == cost.quantity) {
+            return Err(Error::input(name, "is named twice among the costs"));
+        }
+        let Some(minimum) = space.minimum(cost.quantity) else {
+            let exact: Vec<&str> = Quantity::costs().filter(|q| q.is_exact()).map(Quantity::name).collect();
+            let problem = format!("has to be measured on a board; a search seeks by {}", exact.join(", "));
+            return Err(Error::input(name, problem));
+        };
+        let share = cost.alpha.map_or(1.0 / costs.len() as f64, |part| part / alpha);
+        let reference = match cost.reference {
+            Reference::Minimum => minimum,
+            Reference::Budget(budget) => at_least("budget", cost.quantity, budget, minimum, space)?,
+        };
+        let limit =
+            cost.limit.map(|limit| at_least("limit", cost.quantity, limit, minimum, space)).transpose()?;
+        Ok(Term { quantity: cost.quantity, share, reference, limit })
+    });
+    Objective::new(alpha, terms.collect::<Result<_>>()?)
+}
+
+fn at_least(what: &str, quantity: Quantity, value: f64, minimum: f64, space: &SearchSpace) -> Result<f64> {
+    if value >= minimum {
+        return Ok(value);
+    }
+    let problem = format!(
+        "has a {what} of {}, below the least that there is in space {}, {}",
+        quantity.show(value),
+        space.name(),
+        quantity.show(minimum)
+    );
+    Err(Error::input(quantity.name(), problem))
+}
+
+/// A cost as a file says it.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawCost {
+    metric: Quantity,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reference: Option<Said>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    limit: Option<Said>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    alpha: Option<f64>,
+}
+
+/// A number, or text with a unit.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Said {
+    Count(u64),
+    Number(f64),
+    Text(String),
+}
+
+impl Said {
+    fn amount(&self, quantity: Quantity) -> Result<f64> {
+        match self {
+            Self::Count(count) => quantity.amount(&count.to_string()),
+            Self::Number(number) => quantity.amount(&number.to_string()),
+            Self::Text(text) => quantity.amount(text),
+        }
+    }
+
+    fn of(quantity: Quantity, amount: f64) -> Self {
+        Self::Text(quantity.show(amount).replace(',', ""))
+    }
+}
+
+impl TryFrom<RawCost> for CostTerm {
+    type Error = Error;
+
+    fn try_from(raw: RawCost) -> Result<Self> {
+        let quantity = raw.metric;
+        if quantity == Quantity::Accuracy {
+            return Err(Error::input("metric", "is accuracy, which is not a cost"));
+        }
+        let reference = match &raw.reference {
+            None => Reference::Minimum,
+            Some(Said::Text(text)) if text == "minimum" => Reference::Minimum,
+            Some(said) => Reference::Budget(said.amount(quantity)?),
+        };
+        let limit = raw.limit.map(|said| said.amount(quantity)).transpose()?;
+        Ok(Self { quantity, reference, limit, alpha: raw.alpha })
+    }
+}
+
+impl From<CostTerm> for RawCost {
+    fn from(CostTerm { quantity, reference, limit, alpha }: CostTerm) -> Self {
+        let reference = match reference {
+            Reference::Minimum => Said::Text("minimum".to_owned()),
+            Reference::Budget(budget) => Said::of(quantity, budget),
+        };
+        Self {
+            metric: quantity,
+            reference: Some(reference),
+            limit: limit.map(|limit| Said::of(quantity, limit)),
+            alpha,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(toml: &str) -> Result<CostTerm> {
+        toml::from_str(toml).map_err(|error| Error::input("cost", error.message()))
+    }
+
+    #[test]
+    fn a_cost_is_read_as_it_is_written() {
+        let cost = parsed("metric = \"macs\"\nreference = \"20M\"\nlimit = 30000000\nalpha = 0.5").unwrap();
+        let expected = CostTerm {
+            quantity: Quantity::Macs,
+            reference: Reference::Budget(20e6),
+            limit: Some(30e6),
+            alpha: Some(0.5),
+        };
+        assert_eq!(cost, expected);
+        assert_eq!(parsed(&toml::to_string(&cost).unwrap()).unwrap(), cost);
+        assert_eq!(parsed("metric = \"parameters\"").unwrap(), CostTerm::paper());
+        assert_eq!(CostTerm::parse_budget("macs = 20M").unwrap().reference, Reference::Budget(20e6));
+    }
+
+    #[test]
+    fn a_wrong_cost_is_named() {
+        for (toml, words) in [
+            ("metric = \"accuracy\"", "not a cost"),
+            ("metric = \"weight\"", "weight"),
+            ("metric = \"model_bytes\"\nreference = \"300\"", "no unit"),
+            ("metric = \"macs\"\nreference = -3", "above 0"),
+            ("metric = \"macs\"\nbudget = 3", "budget"),
+        ] {
+            let error = parsed(toml).unwrap_err().to_string();
+            assert!(error.contains(words), "{toml}: {error}");
+        }
+        for text in ["macs", "accuracy=0.5", "weight=3", "macs=", "model_bytes=300", "=3"] {
+            assert_eq!(CostTerm::parse_budget(text).unwrap_err().exit_code(), crate::exit::INPUT, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_papers_objective_is_the_default() {
+        let space = SearchSpace::paper();
+        assert_eq!(objective(2.0, &[], &space).unwrap(), Objective::paper(2.0, 272_474).unwrap());
+    }
+
+    #[test]
+    fn what_cannot_be_sought_is_said() {
+        let space = SearchSpace::paper();
+        let refused = |costs: &[&str]| {
+            let costs: Vec<CostTerm> =
+                costs.iter().map(|text| CostTerm::parse_budget(text).unwrap()).collect();
+            objective(1.0, &costs, &space).unwrap_err().to_string()
+        };
+        assert!(refused(&["parameters=100k"]).contains("272,474"));
+        assert!(refused(&["latency_p50=20ms"]).contains("measured on a board"));
+        assert!(refused(&["macs=50M", "macs=60M"]).contains("twice"));
+    }
+
+    #[test]
+    fn parts_of_alpha_add_up() {
+        let part = |alpha| CostTerm { alpha, ..CostTerm::paper() };
+        assert_eq!(total_alpha(None, &[part(None), part(None)]).unwrap(), 1.0);
+        assert_eq!(total_alpha(None, &[part(Some(0.5)), part(Some(0.25))]).unwrap(), 0.75);
+        assert_eq!(total_alpha(Some(0.3), &[part(Some(0.1)), part(Some(0.2))]).unwrap(), 0.3);
+        for (alpha, parts) in [
+            (Some(1.0), [Some(0.5), Some(0.4)]),
+            (None, [Some(0.5), None]),
+            (Some(1.0), [Some(1.0), None]),
+            (None, [Some(0.0), Some(1.0)]),
+            (Some(f64::NAN), [Some(0.5), Some(0.5)]),
+        ] {
+            assert!(total_alpha(alpha, &parts.map(part)).is_err(), "{alpha:?} {parts:?}");
+        }
+    }
+}
