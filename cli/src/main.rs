@@ -5,6 +5,7 @@
 
 mod commands;
 mod flash_progress;
+mod measurements;
 mod output;
 mod programs;
 mod progress;

@@ -12,7 +12,7 @@
 //! | [`seeds`], [`wilcoxon`] | how they did over repeated seeds |
 //! | [`mod@bench`], [`models`], [`quantity`] | measurements as rows |
 //! | [`side_by_side`] | boards, engines and precisions beside each other |
-//! | [`numbers`] | figures as people read them |
+//! | [`pick`] | a model for each budget |
 
 pub mod agreement;
 pub mod baselines;
@@ -24,6 +24,7 @@ pub mod inversions;
 pub mod models;
 mod notes;
 mod page;
+pub mod pick;
 pub mod quantity;
 pub mod rank;
 pub mod recommendation;

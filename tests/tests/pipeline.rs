@@ -124,6 +124,11 @@ fn compared(place: &Workplace) {
     for reach in ["src=\"http", "href=\"http", "url(http", "@import"] {
         assert!(!page.contains(reach), "the page reaches out: {reach}");
     }
+    let picks = place.json("pick study --budget latency_p50=1us,1000s --on host");
+    assert!(
+        picks["picks"][0]["model"].is_null() && picks["picks"][1]["model"]["accuracy"].is_number(),
+        "{picks}"
+    );
 }
 
 #[test]

@@ -1,15 +1,14 @@
 //! `mfactor compare`: what M promised against what was measured.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
-use mfactor::{Error, Limits, Measurement, SearchSpace, files};
-use report::{Filed, Input, Repeat};
+use mfactor::{Error, Limits, files};
+use report::{Input, Repeat};
 use search::{StudyConfig, StudyRecord};
 
-use super::measure::measurements_folder;
 use crate::output::Output;
-use crate::studies;
+use crate::{measurements, studies};
 
 /// The page of a study without trials has more bytes.
 const SMALLEST_PAGE: u64 = 64 << 10;
@@ -55,7 +54,7 @@ impl Compare {
         let record = studies::read(&self.dir, output)?;
         let page = self.dir.join("report/index.html");
         files::check_target(&page, SMALLEST_PAGE)?;
-        let (measurements, unreadable) = self.measurements(&record.config.space)?;
+        let (measurements, unreadable) = measurements::read(&self.dir, &record.config.space, self.limits()?)?;
         unreadable.iter().for_each(|problem| output.say(format!("left out: {problem}")));
         let repeats = self.repeats(&record, output)?;
         let objective = record.config.objective()?;
@@ -102,25 +101,6 @@ impl Compare {
         Ok(repeats)
     }
 
-    /// All records of the study, place by place; and of each that cannot be read, which and why.
-    fn measurements(&self, space: &SearchSpace) -> anyhow::Result<(Vec<Filed>, Vec<String>)> {
-        let limits = self.limits()?;
-        let (mut measurements, mut unreadable) = (vec![], vec![]);
-        let folders = files::entries(&measurements_folder(&self.dir))?;
-        for folder in folders.into_iter().filter(|entry| entry.is_dir()) {
-            let place = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let records = files::entries(&folder)?;
-            for path in records.iter().filter(|path| path.extension().is_some_and(|ending| ending == "json"))
-            {
-                match read(path, space) {
-                    Ok(measurement) => measurements.push(Filed { place: place.clone(), limits, measurement }),
-                    Err(error) => unreadable.push(error.to_string()),
-                }
-            }
-        }
-        Ok((measurements, unreadable))
-    }
-
     /// The limits that were asked for, and those of the board that was named where nothing was.
     fn limits(&self) -> mfactor::Result<Limits> {
         let board = self.target.as_deref().map(targets::load).transpose()?;
@@ -143,12 +123,4 @@ fn named_alike(config: &StudyConfig, own: &StudyConfig) -> StudyConfig {
         baseline: own.baseline,
         ..config.clone()
     }
-}
-
-/// A record that has its place in a comparison.
-fn read(path: &Path, space: &SearchSpace) -> mfactor::Result<Measurement> {
-    let measurement = Measurement::read(path)?;
-    report::check_measurement(&measurement, space)
-        .map_err(|error| Error::file(path, format!("is of another study: {error}")))?;
-    Ok(measurement)
 }

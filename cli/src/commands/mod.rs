@@ -9,6 +9,7 @@ mod export;
 mod flash;
 mod measure;
 mod paper;
+mod pick;
 mod score;
 mod search;
 mod space;
@@ -18,6 +19,8 @@ mod trials;
 use clap::Subcommand;
 
 use crate::output::Output;
+
+pub use measure::measurements_folder;
 
 /// What to do.
 #[derive(Subcommand)]
@@ -31,6 +34,7 @@ pub enum Command {
     Export(export::Export),
     Measure(measure::Measure),
     Compare(compare::Compare),
+    Pick(pick::Pick),
     Targets(targets::Targets),
     Flash(flash::Flash),
     Board(board::Board),
@@ -52,6 +56,7 @@ impl Command {
             Self::Export(command) => command.run(output),
             Self::Measure(command) => command.run(output),
             Self::Compare(command) => command.run(output),
+            Self::Pick(command) => command.run(output),
             Self::Targets(command) => command.run(output),
             Self::Flash(command) => command.run(output),
             Self::Board(command) => command.run(output),

@@ -5,6 +5,7 @@ mod browser;
 mod compare;
 mod noise;
 mod page;
+mod pick;
 mod sample;
 mod seeds;
 mod terminal;

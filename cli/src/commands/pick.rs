@@ -1,0 +1,141 @@
+//! `mfactor pick`: a model for each budget, from one study.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use mfactor::costs::parse_pair;
+use mfactor::numbers::{percent, points_apart};
+use mfactor::text::name;
+use mfactor::{Error, Limits, Quantity, Result};
+use report::pick::{Candidate, Pick as Picked, Picks, measured, picks, trained};
+use report::{BenchComparison, Input};
+use search::StudyRecord;
+
+use crate::output::{Output, table, wrapped};
+use crate::{measurements, studies};
+
+/// Name a model for each budget, what a step down costs, and where the front bends
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  mfactor pick runs/first --budget macs=60M,80M,100M
+  mfactor pick runs/first --budget latency_p50=2ms,4ms --on rpi4
+
+Parameters, MACs and bytes are known of every trial; latency, memory and energy of the models that were measured. Models are told apart by
+their accuracy on validation images. A latency keeps to a budget if the upper end of its interval does.")]
+pub struct Pick {
+    /// Folder of the study
+    dir: PathBuf,
+    /// A cost and its budgets, as in latency_p50=10ms,20ms,40ms
+    #[arg(long, value_name = "COST=AMOUNT,...")]
+    budget: String,
+    /// Where it was measured, if in several places: the name of a place, or a column's name in `mfactor compare`
+    #[arg(long, value_name = "NAME")]
+    on: Option<String>,
+}
+
+impl Pick {
+    pub fn run(self, output: &Output) -> anyhow::Result<()> {
+        let (quantity, amounts) = parse_pair(&self.budget, "latency_p50=10ms,20ms")?;
+        let budgets =
+            amounts.split(',').map(|amount| quantity.amount(amount)).collect::<Result<Vec<f64>>>()?;
+        let record = studies::read(&self.dir, output)?;
+        let candidates = if quantity.is_exact() {
+            trained(&record.trials, quantity)
+        } else {
+            let benches = self.benches(&record, output)?;
+            let bench = self.bench(quantity, &benches)?;
+            output.say(format!("Measured on {}", bench.bench));
+            measured(&bench.models, quantity)
+        };
+        if candidates.is_empty() {
+            return Err(Error::file(&self.dir, "has no complete trial to pick from").into());
+        }
+        let picks = picks(quantity, &candidates, &budgets);
+        output.result(&picks, || text(&picks))
+    }
+
+    fn benches(&self, record: &StudyRecord, output: &Output) -> Result<Vec<BenchComparison>> {
+        let space = &record.config.space;
+        let (measurements, unreadable) = measurements::read(&self.dir, space, Limits::default())?;
+        unreadable.iter().for_each(|problem| output.say(format!("left out: {problem}")));
+        let comparison = report::compare(&Input {
+            study: &record.config.name,
+            objective: &record.config.objective()?,
+            space,
+            trials: &record.trials,
+            measurements: &measurements,
+            unreadable: &unreadable,
+            repeats: &[],
+            seed: record.config.seed,
+        })?;
+        Ok(comparison.benches)
+    }
+
+    /// The one bench that was meant, among those where the quantity was measured.
+    fn bench<'a>(&self, quantity: Quantity, benches: &'a [BenchComparison]) -> Result<&'a BenchComparison> {
+        let is_meant = |bench: &&BenchComparison| {
+            let named = |on: &String| *on == bench.short || *on == bench.setup.place;
+            !measured(&bench.models, quantity).is_empty() && self.on.as_ref().is_none_or(named)
+        };
+        let meant: Vec<&BenchComparison> = benches.iter().filter(is_meant).collect();
+        match meant.as_slice() {
+            [bench] => Ok(bench),
+            [] => {
+                let on = self.on.as_ref().map_or(String::new(), |on| format!(" on {}", name(on)));
+                let problem = format!("was not measured{on}; mfactor measure or mfactor flash does that");
+                Err(Error::input(quantity.name(), problem))
+            }
+            several => {
+                let names: Vec<&str> = several.iter().map(|bench| bench.short.as_str()).collect();
+                let problem =
+                    format!("was measured in several ways; say --on and one of: {}", names.join(", "));
+                Err(Error::input(quantity.name(), problem))
+            }
+        }
+    }
+}
+
+fn text(picks: &Picks) -> String {
+    let show = |value: f64| picks.quantity.show(rounded(picks.quantity, value));
+    let row = |pick: &Picked| {
+        let of = |text: &dyn Fn(&Candidate) -> String| pick.model.as_ref().map_or("-".to_owned(), text);
+        let down = pick.step_down.as_ref().map_or("-".to_owned(), |down| {
+            format!(
+                "{}: {} less, {:.0} % cheaper",
+                down.model.architecture,
+                points_apart(down.accuracy_lost),
+                100.0 * down.cost_saved
+            )
+        });
+        [
+            show(pick.budget),
+            of(&|model| model.architecture.to_string()),
+            of(&|model| percent(model.accuracy)),
+            of(&|model| show(model.cost)),
+            down,
+        ]
+    };
+    let cost = format!(">{}", picks.quantity.label());
+    let headers = [">budget", "model", ">accuracy", &cost, "one step down"];
+    let mut text = table(&headers, picks.picks.iter().map(row));
+    let mut say = |line: String| text += &format!("\n{}", wrapped("", &line, 2));
+    if let (Some(cheapest), true) = (picks.front.first(), picks.picks.iter().any(|pick| pick.model.is_none()))
+    {
+        let (id, cost) = (&cheapest.architecture, show(cheapest.cost));
+        say(format!("Nothing keeps to the smallest budgets: the cheapest model, {id}, has {cost}."));
+    }
+    if let Some(knee) = &picks.knee {
+        let (id, accuracy, cost) = (&knee.architecture, percent(knee.accuracy), show(knee.cost));
+        say(format!(
+            "The front of {} models bends at {id} ({accuracy}, {cost}): beyond it accuracy costs more.",
+            picks.front.len()
+        ));
+    }
+    text
+}
+
+/// What is measured is shown to the thousandth.
+fn rounded(quantity: Quantity, value: f64) -> f64 {
+    if quantity.is_exact() { value } else { (1000.0 * value).round() / 1000.0 }
+}
