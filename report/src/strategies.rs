@@ -94,7 +94,7 @@ pub(crate) fn yardstick(
     seed: u64,
 ) -> Yardstick {
     let m = |architecture| objective.m_factor(accuracy, space.cost(&architecture).parameters);
-    let mut values: Vec<f64> = if space.size() <= YARDSTICK_ARCHITECTURES {
+    let mut values: Vec<f64> = if space.size() <= u128::from(YARDSTICK_ARCHITECTURES) {
         space.architectures().map(m).collect()
     } else {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
