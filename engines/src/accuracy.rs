@@ -50,7 +50,7 @@ pub fn answer(logits: &[f32]) -> Option<usize> {
 }
 
 /// Files of records from what a user names: record files, and data-set folders, which stand for their test files.
-/// All are there and have whole records of the model's size.
+/// All are there and have whole records of the size that the model's space is for.
 ///
 /// # Errors
 /// [`Error::Input`] naming the file or folder that does not fit the model.
@@ -62,7 +62,7 @@ pub fn record_files(named: &[PathBuf], model: &ModelFile) -> Result<Vec<PathBuf>
             set.check_fits(&model.metadata.space)?;
             found.extend(set.test_files());
         } else {
-            check_size(path, model.signature().image)?;
+            check_size(path, model.metadata.space.image())?;
             found.push(path.clone());
         }
     }
@@ -82,13 +82,14 @@ fn check_size(path: &Path, image: ImageShape) -> Result<()> {
     Err(Error::file(path, format!("has {bytes} bytes, which is not a whole number of {size}-byte records")))
 }
 
-/// Reads files of records for a model.
+/// Reads files of records for a model, made as small as it takes them.
 ///
 /// # Errors
 /// As [`Records::read_file`].
 pub fn read(files: &[PathBuf], model: &ModelFile) -> Result<Vec<Records>> {
-    let signature = model.signature();
-    files.iter().map(|file| Records::read_file(file, signature.image, signature.classes)).collect()
+    let (signature, stored) = (model.signature(), model.metadata.space.image());
+    let read = |file: &PathBuf| Records::read_file(file, stored, signature.classes)?.resized(signature.image);
+    files.iter().map(read).collect()
 }
 
 #[cfg(test)]

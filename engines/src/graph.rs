@@ -232,12 +232,14 @@ impl<'a> Walk<'a> {
         self.write(name, shape)
     }
 
-    /// Adds the parameters of a convolution or linear layer; shared weights count once.
+    /// Adds the parameters of a convolution, linear layer or stored bias; shared weights count once.
     fn count(&mut self, node: &'a Node) -> Result<()> {
         let (weights, bias, bias_weight) = match node.op_type.as_str() {
             "Conv" => (1, 2, 2),
             "QLinearConv" => (3, 8, 2),
             "Gemm" => (1, 2, 1),
+            // The bias of a linear layer that is written as a convolution without one.
+            "Add" => (1, usize::MAX, 0),
             "DequantizeLinear" => {
                 // The weights are those that it makes f32.
                 if let Some(stored) = self.weights.remove(node.input[0].as_str()) {

@@ -68,9 +68,10 @@ impl ModelFile {
 
 fn check_metadata(metadata: &ModelMetadata, signature: Signature) -> Result<(), String> {
     let space = &metadata.space;
-    if signature.image != space.image() {
+    let image = metadata.image().map_err(|error| error.to_string())?;
+    if signature.image != image {
         let shape = |image: ImageShape| list([image.channels, image.height, image.width]);
-        let (takes, says) = (shape(signature.image), shape(space.image()));
+        let (takes, says) = (shape(signature.image), shape(image));
         return Err(format!("takes images of {takes}; its metadata says {says}"));
     }
     let (classes, names) = (signature.classes, metadata.classes.len());
@@ -80,7 +81,6 @@ fn check_metadata(metadata: &ModelMetadata, signature: Signature) -> Result<(), 
             space.classes()
         ));
     }
-    space.check(&metadata.architecture).map_err(|error| error.to_string())?;
     let goldens = metadata.golden_logits.len();
     if goldens != golden::INPUTS || metadata.golden_logits.iter().any(|logits| logits.len() != classes) {
         return Err(format!("has {goldens} golden answers; it needs {} of {classes} logits", golden::INPUTS));

@@ -4,6 +4,7 @@
 //! need rather than after the machine has run out of it.
 
 use mfactor::onnx::{Attribute, Node};
+use mfactor::onnx_operators::OnnxOperator;
 use mfactor::text::{self, list};
 
 /// Largest number of values in one tensor.
@@ -26,24 +27,35 @@ pub fn of_node(node: &Node, inputs: &[&Shape]) -> Result<(Shape, u64), String> {
         let has = inputs.len();
         if allowed.contains(&has) { Ok(()) } else { Err(format!("has {has} inputs")) }
     };
-    let (shape, macs) = match node.op_type.as_str() {
-        "Cast" | "Relu" => count(1..=1).map(|()| (inputs[0].clone(), 0))?,
-        "Add" | "Sub" | "Mul" => {
+    let Some(operator) = OnnxOperator::named(&node.op_type) else {
+        let name = text::name(&node.op_type);
+        return Err(format!("is a {name}, which is not among the operators that mfactor exports"));
+    };
+    let (shape, macs) = match operator {
+        OnnxOperator::Cast | OnnxOperator::Relu | OnnxOperator::HardSigmoid | OnnxOperator::HardSwish => {
+            count(1..=1).map(|()| (inputs[0].clone(), 0))?
+        }
+        OnnxOperator::Clip => {
+            count(1..=3)?;
+            inputs[1..].iter().try_for_each(|bound| of_elements(bound, 1))?;
+            (inputs[0].clone(), 0)
+        }
+        OnnxOperator::Add | OnnxOperator::Sub | OnnxOperator::Mul => {
             count(2..=2)?;
             (broadcast(inputs[0], inputs[1])?, 0)
         }
-        "Conv" => {
+        OnnxOperator::Conv => {
             count(2..=3)?;
             convolution(node, inputs)?
         }
-        "QLinearConv" => {
+        OnnxOperator::QLinearConv => {
             count(9..=9)?;
             [1, 2, 6, 7].iter().try_for_each(|scalar| of_elements(inputs[*scalar], 1))?;
             let outputs = inputs[3].first().copied().unwrap_or(1);
             [4, 5].iter().try_for_each(|channels| of_elements(inputs[*channels], outputs))?;
             convolution(node, &[inputs[0], inputs[3], inputs[8]])?
         }
-        "QuantizeLinear" | "DequantizeLinear" => {
+        OnnxOperator::QuantizeLinear | OnnxOperator::DequantizeLinear => {
             count(2..=3)?;
             let axis = attribute(node, "axis").map_or(1, |attribute| attribute.i);
             let along = usize::try_from(axis).ok().and_then(|axis| inputs[0].get(axis).copied());
@@ -52,12 +64,12 @@ pub fn of_node(node: &Node, inputs: &[&Shape]) -> Result<(Shape, u64), String> {
             }
             (inputs[0].clone(), 0)
         }
-        "GlobalAveragePool" => {
+        OnnxOperator::GlobalAveragePool => {
             count(1..=1)?;
             let [batch, channels, _, _] = rank4(inputs[0])?;
             (vec![batch, channels, 1, 1], 0)
         }
-        "Flatten" => {
+        OnnxOperator::Flatten => {
             count(1..=1)?;
             expect_integer(node, "axis", 1)?;
             (
@@ -68,14 +80,11 @@ pub fn of_node(node: &Node, inputs: &[&Shape]) -> Result<(Shape, u64), String> {
                 0,
             )
         }
-        "Gemm" => {
+        OnnxOperator::Gemm => {
             count(2..=3)?;
             linear(node, inputs)?
         }
-        other => {
-            let name = text::name(other);
-            return Err(format!("is a {name}, which is not among the operators that mfactor exports"));
-        }
+        OnnxOperator::Constant => return Err("is a Constant, which makes no shape of others".to_owned()),
     };
     if product(&shape)? > LARGEST_TENSOR {
         return Err(format!(
@@ -125,7 +134,7 @@ fn broadcast(one: &Shape, other: &Shape) -> Result<Shape, String> {
 fn convolution(node: &Node, inputs: &[&Shape]) -> Result<(Shape, u64), String> {
     let ([batch, channels, height, width], weights) = (rank4(inputs[0])?, rank4(inputs[1])?);
     let [outputs, weight_channels, kernel_height, kernel_width] = weights;
-    expect_integer(node, "group", 1)?;
+    let groups = groups(node, channels, outputs)?;
     if attribute(node, "auto_pad").is_some_and(|padding| padding.s != b"NOTSET") {
         return Err("leaves its padding to the engine (auto_pad)".to_owned());
     }
@@ -134,7 +143,7 @@ fn convolution(node: &Node, inputs: &[&Shape]) -> Result<(Shape, u64), String> {
     integers(node, "dilations", [1, 1], 1..=1)?;
     let kernel = integers(node, "kernel_shape", [kernel_height, kernel_width], 1..=i64::MAX)?;
     let bias_fits = inputs.get(2).is_none_or(|bias| bias.as_slice() == [outputs]);
-    if weight_channels != channels || kernel != [kernel_height, kernel_width] || !bias_fits {
+    if weight_channels * groups != channels || kernel != [kernel_height, kernel_width] || !bias_fits {
         let (weights, input) = (list(weights), list(inputs[0]));
         return Err(format!("applies weights of {weights} to {input}, which do not fit"));
     }
@@ -151,7 +160,20 @@ fn convolution(node: &Node, inputs: &[&Shape]) -> Result<(Shape, u64), String> {
             "would need {patches} values for its patches; at most {LARGEST_PATCHES} are allowed"
         ));
     }
-    Ok((vec![batch, outputs, height, width], patches as u64 * outputs as u64))
+    // Each output reads the channels of its group alone.
+    Ok((vec![batch, outputs, height, width], (patches / groups) as u64 * outputs as u64))
+}
+
+/// Groups of channels that are convolved apart: 1, or as many as there are channels in and out.
+fn groups(node: &Node, channels: usize, outputs: usize) -> Result<usize, String> {
+    let groups = attribute(node, "group").map_or(1, |attribute| attribute.i);
+    match usize::try_from(groups) {
+        Ok(1) => Ok(1),
+        Ok(groups) if groups == channels && groups == outputs => Ok(groups),
+        _ => Err(format!(
+            "has group = {groups}; mfactor exports 1, or one for each of its {channels} channels"
+        )),
+    }
 }
 
 fn linear(node: &Node, inputs: &[&Shape]) -> Result<(Shape, u64), String> {

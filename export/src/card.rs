@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use mfactor::layers::{Layer, Operation};
 use mfactor::{ModelMetadata, markdown};
 
 use crate::ExportedModel;
@@ -47,7 +48,7 @@ fn head(model: &ExportedModel) -> String {
 
 fn interface(model: &ExportedModel) -> String {
     let metadata = &model.metadata;
-    let image = metadata.space.image();
+    let image = metadata.image().expect("a model that was written has an architecture of its space");
     let file = model.path.file_name().unwrap_or_default().to_string_lossy();
     let rows = [
         ("file", format!("{}, {} bytes", markdown::code(&file), model.model_bytes)),
@@ -157,6 +158,26 @@ fn checks(model: &ExportedModel) -> String {
     section("How it was checked", &body)
 }
 
+/// What an int8 model does not gain, if its network has much of it.
+fn int8_caution(metadata: &ModelMetadata) -> String {
+    let layers = metadata.space.lower(&metadata.architecture);
+    let is_depthwise =
+        |layer: &&Layer| matches!(layer.operation, Operation::Convolution { groups, .. } if groups > 1);
+    let depthwise = layers.iter().filter(is_depthwise).count();
+    let in_float = |layer: &&Layer| {
+        matches!(layer.operation, Operation::HardSwish | Operation::HardSigmoid | Operation::Scale)
+    };
+    let in_float = layers.iter().filter(in_float).count();
+    if metadata.precision != "int8" || depthwise + in_float == 0 {
+        return String::new();
+    }
+    format!(
+        "- It is smaller than the f32 model, and may not be faster: {depthwise} of its convolutions are depthwise, which \
+         gain little from int8 in either engine, and {in_float} of its other steps (hard-swish, squeeze-and-excitation) \
+         are made in f32 between conversions. Measure both before one ships.\n"
+    )
+}
+
 fn limits(metadata: &ModelMetadata) -> String {
     let epochs = metadata.recipe.epochs;
     section(
@@ -169,7 +190,8 @@ fn limits(metadata: &ModelMetadata) -> String {
              - It comes from one training of {epochs} {word}, a budget to rank networks by. A longer training of the same \
              network is likely to be better; another seed gives other weights and another accuracy.\n\
              - The accuracy is an average over the test images; single classes may be much worse.\n\
-             - Not for decisions about people.\n",
+             {caution}- Not for decisions about people.\n",
+            caution = int8_caution(metadata),
             data = markdown::text(&metadata.data),
             word = if epochs == 1 { "epoch" } else { "epochs" },
         ),
@@ -313,5 +335,18 @@ mod tests {
         // scipy 1.17.1: stats.binomtest(15, 20).proportion_ci(method="wilson").
         let [low, high] = wilson(0.75, 20);
         assert!((low - 0.531_299).abs() < 1e-5 && (high - 0.888_138).abs() < 1e-5, "{low} {high}");
+    }
+
+    #[test]
+    fn int8_says_what_it_does_not_gain() {
+        let caution = "may not be faster: 1 of its convolutions";
+        let mut model = model("cifar10");
+        model.metadata.space = SearchSpace::load(Path::new("edge32")).unwrap();
+        model.metadata.architecture = "s8-w8.b3-w16.i3e2-w32.b3".parse().unwrap();
+        assert!(!text(&model).contains(caution));
+        model.metadata.precision = "int8".to_owned();
+        assert!(text(&model).contains(caution), "{}", text(&model));
+        model.metadata.architecture = "s8-w8.b3-w16.b3-w32.b3".parse().unwrap();
+        assert!(!text(&model).contains("may not be faster"));
     }
 }

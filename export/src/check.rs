@@ -6,7 +6,7 @@ use engines::{Engine, ModelFile, Session, Signature, accuracy};
 use mfactor::dataset::Records;
 use mfactor::measurement::EngineFacts;
 use mfactor::space::ImageShape;
-use mfactor::{Error, ModelMetadata, Result, SearchSpace, golden};
+use mfactor::{Error, ModelMetadata, Result, golden};
 use serde::Serialize;
 
 use crate::weights::CheckRecords;
@@ -42,8 +42,7 @@ pub struct Checked {
 
 impl<'a> Subject<'a> {
     /// `model` is the ONNX file's contents; `path`, which need not exist, names it in errors.
-    pub fn new(model: &'a [u8], space: &SearchSpace, path: &Path) -> Self {
-        let signature = Signature { image: space.image(), classes: space.classes() };
+    pub fn new(model: &'a [u8], signature: Signature, path: &Path) -> Self {
         Self { model, signature, name: path.display().to_string() }
     }
 

@@ -86,7 +86,7 @@ fn batch_norm(
     weights: &Weights,
     input_factors: Option<&Vec<f64>>,
 ) -> Result<Folded> {
-    let Operation::Convolution { input_channels, kernel, .. } = convolution.operation else {
+    let Operation::Convolution { input_channels, kernel, groups, .. } = convolution.operation else {
         return Err(Error::Defect(format!("{} does not follow a convolution", norm.name)));
     };
     let [gamma, beta] = [tensor(weights, norm, "weight")?, tensor(weights, norm, "bias")?];
@@ -105,13 +105,14 @@ fn batch_norm(
     let shifts = beta.iter().zip(mean).zip(&scales);
     let bias =
         shifts.map(|((beta, mean), scale)| (f64::from(*beta) - f64::from(*mean) * scale) as f32).collect();
-    let window = kernel * kernel;
+    let (window, planes) = (kernel * kernel, input_channels / groups);
+    // An image has too few channels for groups, so a convolution that reads it has all of them in each output.
     let weight = tensor(weights, convolution, "weight")?
         .chunks_exact(window)
         .enumerate()
         .flat_map(|(plane, values)| {
-            let factor = input_factors.map_or(1.0, |factors| factors[plane % input_channels]);
-            let scale = scales[plane / input_channels] * factor;
+            let factor = input_factors.map_or(1.0, |factors| factors[plane % planes]);
+            let scale = scales[plane / planes] * factor;
             values.iter().map(move |value| (f64::from(*value) * scale) as f32)
         })
         .collect();

@@ -60,13 +60,24 @@ impl Builder {
                 let folded = weights.layers.get(&position).ok_or_else(missing)?;
                 self.convolution(&layers[layer.inputs[0]], folded)?
             }
-            Operation::Linear { input_features, output_features } => {
+            Operation::Linear { .. } => {
                 let folded = weights.layers.get(&position).ok_or_else(missing)?;
-                self.linear(layer, folded, &[output_features, input_features])?
+                let input = self.inputs(layer)?.remove(0);
+                self.graph.linear(layer, position + 1 == layers.len(), input, folded)
             }
-            Operation::Relu => self.plain("Relu", layer)?,
-            Operation::Add => self.plain("Add", layer)?,
-            Operation::GlobalAveragePool => self.plain("GlobalAveragePool", layer)?,
+            Operation::Relu
+            | Operation::Relu6
+            | Operation::HardSwish
+            | Operation::HardSigmoid
+            | Operation::Add
+            | Operation::Scale => {
+                let inputs = self.inputs(layer)?;
+                self.graph.elementwise(&layer.operation, &layer.name, inputs)?
+            }
+            Operation::GlobalAveragePool => {
+                let inputs = self.inputs(layer)?;
+                self.graph.node("GlobalAveragePool", &layer.name, inputs, vec![])
+            }
             Operation::Image => return Err(Error::Defect("an image is read in mid-network".to_owned())),
         };
         self.values[position] = Some(name);
@@ -81,29 +92,11 @@ impl Builder {
         layer.inputs.iter().map(value).collect()
     }
 
-    fn plain(&mut self, operator: &str, layer: &Layer) -> Result<String> {
-        let inputs = self.inputs(layer)?;
-        Ok(self.graph.node(operator, &layer.name, inputs, vec![]))
-    }
-
     fn convolution(&mut self, layer: &Layer, folded: &Folded) -> Result<String> {
         let (attributes, shape) = graph_writer::convolution(layer)?;
-        let inputs = self.weighted_inputs(layer, folded, &shape)?;
-        Ok(self.graph.node("Conv", &layer.name, inputs, attributes))
-    }
-
-    fn linear(&mut self, layer: &Layer, folded: &Folded, shape: &[usize]) -> Result<String> {
-        let mut inputs = self.weighted_inputs(layer, folded, shape)?;
-        let flat = format!("{}.flat", layer.name);
-        inputs[0] = self.graph.node("Flatten", &flat, vec![inputs[0].clone()], vec![integer("axis", 1)]);
-        Ok(self.graph.node("Gemm", &layer.name, inputs, vec![integer("transB", 1)]))
-    }
-
-    /// The layer's input, its weights and its bias.
-    fn weighted_inputs(&mut self, layer: &Layer, folded: &Folded, shape: &[usize]) -> Result<Vec<String>> {
         let mut inputs = self.inputs(layer)?;
-        inputs.push(self.graph.floats(&format!("{}.weight", layer.name), shape, &folded.weight));
+        inputs.push(self.graph.floats(&format!("{}.weight", layer.name), &shape, &folded.weight));
         inputs.push(self.graph.floats(&format!("{}.bias", layer.name), &shape[..1], &folded.bias));
-        Ok(inputs)
+        Ok(self.graph.node("Conv", &layer.name, inputs, attributes))
     }
 }

@@ -8,6 +8,8 @@ use mfactor::onnx::{
 };
 use mfactor::{Error, Layer, Result};
 
+use crate::folding::Folded;
+
 /// Version of ONNX's standard operators.
 pub const OPSET: i64 = 17;
 /// Version of the file format that belongs to [`OPSET`] (ONNX 1.12).
@@ -72,6 +74,57 @@ impl GraphWriter {
         name.to_owned()
     }
 
+    /// Adds the node of an element-wise operation and returns the name of its output.
+    ///
+    /// # Errors
+    /// [`Error::Defect`] for an operation that is none.
+    pub fn elementwise(
+        &mut self,
+        operation: &Operation,
+        name: &str,
+        mut inputs: Vec<String>,
+    ) -> Result<String> {
+        let mut attributes = vec![];
+        match operation {
+            Operation::Relu | Operation::HardSwish | Operation::Add | Operation::Scale => {}
+            Operation::Relu6 => {
+                inputs.extend([("relu6.least", 0.0), ("relu6.most", 6.0)].map(|(bound, value)| {
+                    if self.has_tensor(bound) { bound.to_owned() } else { self.floats(bound, &[], &[value]) }
+                }))
+            }
+            // PyTorch's; ONNX's own default for alpha is 0.2.
+            Operation::HardSigmoid => attributes.extend([number("alpha", 1.0 / 6.0), number("beta", 0.5)]),
+            Operation::Image
+            | Operation::Convolution { .. }
+            | Operation::BatchNorm { .. }
+            | Operation::GlobalAveragePool
+            | Operation::Linear { .. } => {
+                return Err(Error::Defect(format!("{name} is no element-wise operation")));
+            }
+        }
+        let operator = operation.onnx().ok_or_else(|| Error::Defect(format!("{name} is no node")))?;
+        Ok(self.node(operator.name(), name, inputs, attributes))
+    }
+
+    /// Adds the nodes of a linear layer: of the last one, which answers \[batch, classes\], or of one whose value goes on as
+    /// a channel each of one row and column.
+    pub fn linear(&mut self, layer: &Layer, is_last: bool, input: String, folded: &Folded) -> String {
+        let (name, outputs) = (&layer.name, folded.bias.len());
+        let inputs = folded.weight.len() / outputs;
+        let named = |part: &str| format!("{name}.{part}");
+        if is_last {
+            let flat = self.node("Flatten", &named("flat"), vec![input], vec![integer("axis", 1)]);
+            let weight = self.floats(&named("weight"), &[outputs, inputs], &folded.weight);
+            let bias = self.floats(&named("bias"), &[outputs], &folded.bias);
+            return self.node("Gemm", name, vec![flat, weight, bias], vec![integer("transB", 1)]);
+        }
+        let weight = self.floats(&named("weight"), &[outputs, inputs, 1, 1], &folded.weight);
+        let bias = self.floats(&named("bias"), &[1, outputs, 1, 1], &folded.bias);
+        let attributes = vec![integers("kernel_shape", &[1; 2])];
+        let product = self.node("Conv", &named("product"), vec![input, weight], attributes);
+        self.node("Add", name, vec![product, bias], vec![])
+    }
+
     /// The model, without metadata: the last node writes [`OUTPUT`].
     ///
     /// # Errors
@@ -118,21 +171,29 @@ pub fn add_outputs(model: &mut Model, names: impl Iterator<Item = String>) {
 /// # Errors
 /// [`Error::Defect`] if the layer is no convolution.
 pub fn convolution(layer: &Layer) -> Result<(Vec<Attribute>, [usize; 4])> {
-    let Operation::Convolution { input_channels, output_channels, kernel, stride, padding } = layer.operation
+    let Operation::Convolution { input_channels, output_channels, kernel, stride, padding, groups } =
+        layer.operation
     else {
         return Err(Error::Defect(format!("{} is no convolution", layer.name)));
     };
-    let attributes = vec![
+    let mut attributes = vec![
         integers("kernel_shape", &[kernel; 2]),
         integers("strides", &[stride; 2]),
         integers("pads", &[padding; 4]),
     ];
-    Ok((attributes, [output_channels, input_channels, kernel, kernel]))
+    // 1 is what ONNX takes it for.
+    attributes.extend((groups > 1).then(|| integer("group", groups as i64)));
+    Ok((attributes, [output_channels, input_channels / groups, kernel, kernel]))
 }
 
 /// An attribute of one integer.
 pub fn integer(name: &str, value: i64) -> Attribute {
     Attribute { name: name.to_owned(), i: value, r#type: AttributeType::Int as i32, ..Attribute::default() }
+}
+
+/// An attribute of one number.
+fn number(name: &str, value: f32) -> Attribute {
+    Attribute { name: name.to_owned(), f: value, r#type: AttributeType::Float as i32, ..Attribute::default() }
 }
 
 fn integers(name: &str, values: &[usize]) -> Attribute {

@@ -1,8 +1,9 @@
 //! The int8 ONNX graph of a list of layers: int8 weights, uint8 activations, standard operators only.
 //!
 //! A ReLU is no node of its own: an activation that cannot be below 0 is quantized with zero point 0, which cuts what is
-//! below. Sums are made in f32 between quantized operands, since ONNX has no quantized addition. The pooled features
-//! and the linear layer stay in f32: they are a thousandth of the work.
+//! below, and one that cannot be above 6 with a range that ends there. Sums, products and hard-swish are made in f32
+//! between quantized operands, since ONNX has no quantized ones. Pooled features and linear layers stay in f32: they are a
+//! thousandth of the work.
 
 use std::collections::BTreeMap;
 
@@ -56,10 +57,33 @@ pub fn build(
 
 /// Values that are quantized, and so have to be observed: all but convolutions' own, and what follows the pooling.
 pub fn observed(layers: &[Layer]) -> Vec<String> {
-    let is_quantized = |layer: &&Layer| {
-        matches!(layer.operation, Operation::BatchNorm { .. } | Operation::Relu | Operation::Add)
+    let is_quantized = |(position, layer): &(usize, &Layer)| match layer.operation {
+        Operation::BatchNorm { .. } => true,
+        Operation::Relu | Operation::Relu6 | Operation::HardSwish | Operation::Add | Operation::Scale => {
+            !is_pooled(layers, *position)
+        }
+        Operation::Image
+        | Operation::Convolution { .. }
+        | Operation::HardSigmoid
+        | Operation::GlobalAveragePool
+        | Operation::Linear { .. } => false,
     };
-    layers.iter().filter(is_quantized).map(|layer| value_name(layers, layer).to_owned()).collect()
+    let quantized = layers.iter().enumerate().filter(is_quantized);
+    quantized.map(|(_, layer)| value_name(layers, layer).to_owned()).collect()
+}
+
+/// Whether a layer's value is a vector of pooled features, or made of one.
+fn is_pooled(layers: &[Layer], position: usize) -> bool {
+    match layers[position].operation {
+        Operation::GlobalAveragePool | Operation::Linear { .. } => true,
+        Operation::Image | Operation::Convolution { .. } | Operation::BatchNorm { .. } => false,
+        Operation::Relu
+        | Operation::Relu6
+        | Operation::HardSwish
+        | Operation::HardSigmoid
+        | Operation::Add
+        | Operation::Scale => is_pooled(layers, layers[position].inputs[0]),
+    }
 }
 
 /// Where a layer's value is: quantized, or in f32.
@@ -90,18 +114,30 @@ impl Builder<'_> {
             // Written by the batch norm after it.
             Operation::Convolution { .. } => return Ok(()),
             Operation::BatchNorm { .. } => self.convolution(position)?,
-            Operation::Add => self.add(position)?,
+            Operation::HardSigmoid => Value::Float(self.in_float(position, &layer.name)?),
+            Operation::Relu | Operation::Relu6 | Operation::HardSwish | Operation::Add | Operation::Scale
+                if is_pooled(self.layers, position) =>
+            {
+                Value::Float(self.in_float(position, &layer.name)?)
+            }
             // Part of what it reads, unless something else reads that too.
-            Operation::Relu => match self.only_relu(layer.inputs[0]) {
-                Some(_) => self.value(layer.inputs[0])?,
-                None => self.relu(position)?,
-            },
+            Operation::Relu | Operation::Relu6 if self.only_rectifier(layer.inputs[0]).is_some() => {
+                self.value(layer.inputs[0])?
+            }
+            Operation::Relu | Operation::Relu6 | Operation::HardSwish | Operation::Add | Operation::Scale => {
+                let float = self.in_float(position, &format!("{}.float", layer.name))?;
+                let affine = self.affine(position)?;
+                self.quantize(float, &layer.name, affine)
+            }
             Operation::GlobalAveragePool => {
                 let input = self.float(layer.inputs[0])?;
                 Value::Float(self.graph.node("GlobalAveragePool", &layer.name, vec![input], vec![]))
             }
-            Operation::Linear { input_features, output_features } => {
-                self.linear(position, &[output_features, input_features])?
+            Operation::Linear { .. } => {
+                let input = self.float(layer.inputs[0])?;
+                let folded = self.folded(position)?.clone();
+                let is_last = position + 1 == self.layers.len();
+                Value::Float(self.graph.linear(layer, is_last, input, &folded))
             }
             Operation::Image => return Err(Error::Defect("an image is read in mid-network".to_owned())),
         };
@@ -114,17 +150,17 @@ impl Builder<'_> {
         value.ok_or_else(|| Error::Defect(format!("{} has no value", self.layers[position].name)))
     }
 
-    /// The ReLU that reads a layer, if nothing else does.
-    fn only_relu(&self, position: usize) -> Option<usize> {
+    /// The ReLU or ReLU6 that reads a layer, if nothing else does.
+    fn only_rectifier(&self, position: usize) -> Option<usize> {
         let readers: Vec<usize> =
             (0..self.layers.len()).filter(|reader| self.layers[*reader].inputs.contains(&position)).collect();
         let [reader] = readers.as_slice() else { return None };
-        matches!(self.layers[*reader].operation, Operation::Relu).then_some(*reader)
+        self.layers[*reader].operation.rectifies().then_some(*reader)
     }
 
-    /// How the value of a layer, or of the ReLU that it includes, is quantized.
+    /// How the value of a layer, or of the rectifier that it includes, is quantized.
     fn affine(&self, position: usize) -> Result<Affine> {
-        let layer = &self.layers[self.only_relu(position).unwrap_or(position)];
+        let layer = &self.layers[self.only_rectifier(position).unwrap_or(position)];
         Ok(Affine::of(self.activations.range(value_name(self.layers, layer), self.method)?))
     }
 
@@ -201,16 +237,17 @@ impl Builder<'_> {
             self.bias_pair(name, &weights, input_affine.scale),
         ];
         let float = self.graph.node("Conv", &format!("{name}.float"), inputs, attributes);
-        // A sum takes it as it is.
-        if self.form == Form::Lean && self.only_relu(norm).is_none() && self.is_only_added(norm) {
+        // A sum or a hard-swish takes it as it is.
+        if self.form == Form::Lean && self.only_rectifier(norm).is_none() && self.is_only_read_in_float(norm)
+        {
             return Ok(Value::Float(float));
         }
         Ok(self.quantize(float, name, affine))
     }
 
-    fn is_only_added(&self, position: usize) -> bool {
+    fn is_only_read_in_float(&self, position: usize) -> bool {
         let mut readers = self.layers.iter().filter(|layer| layer.inputs.contains(&position));
-        readers.all(|reader| matches!(reader.operation, Operation::Add))
+        readers.all(|reader| matches!(reader.operation, Operation::Add | Operation::HardSwish))
     }
 
     /// Stored weights, and the node that makes them f32 with a scale for each output channel.
@@ -242,33 +279,11 @@ impl Builder<'_> {
         self.weight_pair(layer, "bias", (&shape, DataType::Int32), bytes, &scales)
     }
 
-    fn add(&mut self, position: usize) -> Result<Value> {
+    /// An element-wise operation on f32 values, under the name.
+    fn in_float(&mut self, position: usize, name: &str) -> Result<String> {
         let layer = &self.layers[position];
         let inputs = layer.inputs.iter().map(|input| self.float(*input)).collect::<Result<Vec<_>>>()?;
-        let sum = self.graph.node("Add", &format!("{}.float", layer.name), inputs, vec![]);
-        let affine = self.affine(position)?;
-        Ok(self.quantize(sum, &layer.name, affine))
-    }
-
-    fn relu(&mut self, position: usize) -> Result<Value> {
-        let layer = &self.layers[position];
-        let input = self.float(layer.inputs[0])?;
-        let float = self.graph.node("Relu", &format!("{}.float", layer.name), vec![input], vec![]);
-        let affine = self.affine(position)?;
-        Ok(self.quantize(float, &layer.name, affine))
-    }
-
-    fn linear(&mut self, position: usize, shape: &[usize]) -> Result<Value> {
-        let layer = &self.layers[position];
-        let input = self.float(layer.inputs[0])?;
-        let folded = self.folded(position)?.clone();
-        let flat = format!("{}.flat", layer.name);
-        let inputs = vec![
-            self.graph.node("Flatten", &flat, vec![input], vec![integer("axis", 1)]),
-            self.graph.floats(&format!("{}.weight", layer.name), shape, &folded.weight),
-            self.graph.floats(&format!("{}.bias", layer.name), &shape[..1], &folded.bias),
-        ];
-        Ok(Value::Float(self.graph.node("Gemm", &layer.name, inputs, vec![integer("transB", 1)])))
+        self.graph.elementwise(&layer.operation, name, inputs)
     }
 }
 

@@ -147,6 +147,8 @@ pub struct ExportedModel {
 /// What an export works with.
 pub(crate) struct Work<'a> {
     pub request: &'a Request,
+    /// What the network sees and answers.
+    pub signature: Signature,
     pub layers: Vec<mfactor::Layer>,
     pub folded: FoldedWeights,
     pub data: DataSet,
@@ -192,8 +194,10 @@ pub fn export(request: &Request, on_progress: &mut dyn FnMut(Progress)) -> Resul
     let records = CheckRecords::load(&request.trial_folder, request.space.classes())?;
     let data = DataSet::open(&request.data)?;
     data.check_fits(&request.space)?;
-    let (folded, train) = (folding::fold(&layers, &weights)?, data.train()?);
-    let work = Work { request, layers, folded, data, train, ort, tract };
+    let image = request.space.image_of(&request.architecture)?;
+    let signature = Signature { image, classes: request.space.classes() };
+    let (folded, train) = (folding::fold(&layers, &weights)?, data.train()?.resized(image)?);
+    let work = Work { request, signature, layers, folded, data, train, ort, tract };
 
     on_progress(Progress::Checking);
     let (built, checks) = work.f32(&records, on_progress)?;
@@ -217,9 +221,9 @@ impl Work<'_> {
         records: &CheckRecords,
         on_progress: &mut dyn FnMut(Progress),
     ) -> Result<(Built, Vec<EngineCheck>)> {
-        let Request { space, architecture, output, .. } = self.request;
+        let Request { architecture, output, .. } = self.request;
         let model = graph::build(&self.layers, &self.folded, architecture.to_string())?;
-        let mut checked = check::Subject::new(&model.encode_to_vec(), space, output).against(
+        let mut checked = check::Subject::new(&model.encode_to_vec(), self.signature, output).against(
             records,
             &self.train,
             self.engines(),
@@ -230,16 +234,14 @@ impl Work<'_> {
     }
 
     fn load(&self, engine: &dyn Engine, model: &Model, subject: &str) -> Result<Box<dyn Session>> {
-        let space = &self.request.space;
-        let signature = Signature { image: space.image(), classes: space.classes() };
-        engine.load(&model.encode_to_vec(), signature, subject)
+        engine.load(&model.encode_to_vec(), self.signature, subject)
     }
 
     fn test(&self, session: &mut dyn Session, on_progress: &mut dyn FnMut(Progress)) -> Result<Tested> {
         let report = &mut |done, of| on_progress(Progress::Testing { done, of });
         let MeasuredAccuracy { accuracy, images, .. } =
-            accuracy::measure(session, &[self.data.test()?], report)?;
-        let golden_logits = check::golden_logits(session, self.request.space.image())?;
+            accuracy::measure(session, &[self.data.test()?.resized(self.signature.image)?], report)?;
+        let golden_logits = check::golden_logits(session, self.signature.image)?;
         Ok(Tested { accuracy, images, golden_logits })
     }
 

@@ -8,6 +8,8 @@ use engines::ModelFile;
 use mfactor::objective::m_factor;
 use mfactor::protocol::{CHECK_FILE, DEVIATION_TENSOR, WEIGHTS_FILE};
 use mfactor::{Cost, SearchSpace, exit};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
 use trial::Trial;
 
 const PAPER: &str = include_str!("../../spaces/paper.toml");
@@ -232,4 +234,89 @@ fn int8_of_odd_images_and_strides() {
     for engine in [engines::EngineKind::Tract, engines::EngineKind::Ort] {
         int8(&odd_space(), "93-5", engine);
     }
+}
+
+/// Networks of a space that ships, drawn at random; the largest would take the plain walk too long.
+fn drawn(name: &str, networks: usize, seed: u64) -> (SearchSpace, Vec<String>) {
+    let space = SearchSpace::load(std::path::Path::new(name)).unwrap();
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let small = std::iter::repeat_with(|| space.sample(&mut rng))
+        .filter(|network| space.cost(network).macs < 60_000_000)
+        .take(networks);
+    let ids = small.map(|network| network.to_string()).collect();
+    (space, ids)
+}
+
+fn assert_parity_of_drawn(networks: usize, seed: u64) {
+    for name in ["width32", "edge32", "edge96", "nas-bench-macro", "resnet8-mlperf-tiny"] {
+        let (space, ids) = drawn(name, networks, seed);
+        ids.iter().for_each(|id| assert_parity(&space, id));
+    }
+}
+
+#[test]
+#[ignore = "needs ONNX Runtime: scripts/test"]
+fn networks_of_all_spaces_that_ship() {
+    assert_parity_of_drawn(5, 1);
+}
+
+/// The long form, 200 of each space: too long for every run.
+#[test]
+#[ignore = "takes an hour: cargo nextest run --run-ignored all -E 'test(two_hundred)' --ignore-default-filter"]
+fn two_hundred_networks_of_each_space_that_ships() {
+    assert_parity_of_drawn(200, 2);
+}
+
+#[test]
+#[ignore = "needs ONNX Runtime: scripts/test"]
+fn every_kind_of_block_and_activation() {
+    let space = kinds();
+    for id in
+        ["s8-w8.b3.i3e2-w16.n5mq.n5mq", "s8-w8.i3e2s.i5e2h-w16.f3e2s", "s16-w8.d.i3e26-w16.f3e1h.f3e1h.f3e1h"]
+    {
+        assert_parity(&space, id);
+    }
+}
+
+#[test]
+#[ignore = "needs ONNX Runtime: scripts/test"]
+fn int8_of_every_kind_of_block_and_activation() {
+    for engine in [engines::EngineKind::Tract, engines::EngineKind::Ort] {
+        for id in ["s8-w8.b3.i3e2-w16.n5mq", "s8-w8.i3e2s.i5e2h-w16.f3e2s", "s16-w8.d.i3e26-w16.f3e1h"] {
+            int8(&kinds(), id, engine);
+        }
+    }
+}
+
+/// A small space with all of them.
+fn kinds() -> SearchSpace {
+    let text = r#"
+        schema = 2
+        name = "kinds"
+        classes = 4
+        image = { channels = 3, height = 13, width = 16 }
+        stem = { kernel = 3, stride = 2, width = [8, 16], activation = "relu" }
+        head = { width = 24 }
+        [[stage]]
+        depth = 2
+        width = 8
+        stride = 1
+        block = [
+          { kind = "basic", kernel = 3 },
+          { kind = "inverted", kernel = 3, expand = 2, squeeze = [0, 4], activation = ["relu", "relu6"] },
+          { kind = "inverted", kernel = 5, expand = 2, activation = "hard-swish" },
+          { kind = "identity" },
+        ]
+        [[stage]]
+        depth = [1, 2, 3]
+        width = 16
+        stride = 2
+        choose = "stage"
+        block = [
+          { kind = "bottleneck", kernel = 5, expand = 0.25 },
+          { kind = "fused", kernel = 3, expand = 2, squeeze = 4 },
+          { kind = "fused", kernel = 3, expand = 1, activation = "hard-swish" },
+        ]
+    "#;
+    SearchSpace::parse(text, "kinds").unwrap()
 }

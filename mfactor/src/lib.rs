@@ -6,11 +6,11 @@
 //!
 //! | folder | holds |
 //! |---|---|
-//! | [`space`] | the search space as data; [`point`]s, their [`architecture`]s, [`layers`] and [`cost`] |
+//! | [`space`] | the search space as data; [`point`]s, their [`architecture`]s, [`plan`]s and [`block`]s; [`layers`], the one table of [`operation`]s, [`cost`] and its [`extremes`] |
 //! | `study/` | [`trial`], [`objective`] and the metrics it is compared with, [`recipe`], the trainer's [`protocol`], [`paper`] |
-//! | `model/` | the part of the ONNX format ([`onnx`]), what a model file says of itself ([`metadata`]), [`golden`] inputs |
+//! | `model/` | the part of the ONNX format ([`onnx`]) and its [`onnx_operators`], what a model file says of itself ([`metadata`]), [`golden`] inputs |
 //! | `board/` | what a board reported ([`measurement`], [`latency`]), and what a model must keep to ([`limits`]) |
-//! | `data/` | image records in CIFAR-10's binary layout, and their split ([`dataset`]) |
+//! | `data/` | image records in CIFAR-10's binary layout, and their split ([`dataset`]); images made smaller ([`resize`]) |
 //! | `io/` | [`files`] read within limits and written whole, [`lines`] of pipes, pipes that may fall silent ([`patience`]), other programs asked with a deadline ([`process`]), [`text`] made fit to be shown, [`markdown`], [`name`]s, files told by their first bytes ([`magic`]), what the programs hand over ([`console`]), [`error`]s and [`exit`] codes |
 //!
 //! Folders sort the files; every module is known by its own name.
@@ -23,10 +23,10 @@ pub mod space;
 mod study;
 
 pub use board::{latency, limits, measurement};
-pub use data::dataset;
+pub use data::{dataset, resize};
 pub use io::{console, error, exit, files, lines, magic, markdown, name, numbers, patience, process, text};
-pub use model::{golden, metadata, onnx};
-pub use space::{architecture, cost, layers, point};
+pub use model::{golden, metadata, onnx, onnx_operators};
+pub use space::{architecture, block, cost, extremes, layers, operation, plan, point};
 pub use study::{costs, objective, paper, protocol, quantity, recipe, trial};
 
 pub use architecture::Architecture;

@@ -108,9 +108,12 @@ pub fn is_id(text: &str) -> bool {
 }
 
 /// SHA-256 of each golden input of a model.
-pub fn golden_inputs(metadata: &ModelMetadata) -> Vec<String> {
-    let image = metadata.space.image();
-    (0..golden::INPUTS).map(|number| files::sha256(&golden::input(image, number))).collect()
+///
+/// # Errors
+/// If the metadata's architecture is none of its space.
+pub fn golden_inputs(metadata: &ModelMetadata) -> Result<Vec<String>> {
+    let image = metadata.image()?;
+    Ok((0..golden::INPUTS).map(|number| files::sha256(&golden::input(image, number))).collect())
 }
 
 impl Manifest {

@@ -102,7 +102,7 @@ pub(crate) fn yardstick(
     let m = |architecture: Architecture| {
         objective.m_factor(accuracy, objective.exact_size_score(&space.cost(&architecture)))
     };
-    let mut values: Vec<f64> = if space.size() <= YARDSTICK_ARCHITECTURES {
+    let mut values: Vec<f64> = if space.size() <= u128::from(YARDSTICK_ARCHITECTURES) {
         space.architectures().map(m).collect()
     } else {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);

@@ -129,7 +129,9 @@ impl Journal {
         };
         create.user_attrs.extend(retries.map(|id| (RETRIES.to_owned(), json!(id))));
         let point = space.point(&trial.architecture)?;
-        for (choice, option) in space.choices().zip(point.options()) {
+        let choices = space.choices().zip(point.options()).enumerate();
+        // As Optuna has it: what was not there to be chosen has no parameter.
+        for (_, (choice, option)) in choices.filter(|(position, _)| space.is_active(&point, *position)) {
             let options =
                 json!({"name": "CategoricalDistribution", "attributes": {"choices": choice.options}});
             create.params.insert(choice.name.clone(), f64::from(*option));

@@ -156,6 +156,7 @@ impl Landscape {
         for (option, map) in point.options_mut().iter_mut().zip(relabelling) {
             *option = map[usize::from(*option)];
         }
+        let point = self.space.canonical(point);
         let parameters = self.space.cost(&self.space.architecture(&point)).parameters;
         Ok(m_factor(self.accuracy, minimum / parameters as f64, self.alpha))
     }

@@ -62,7 +62,7 @@ impl Bundle {
             let (entry, bytes) = file(name, path, 0o644)?;
             check_limit(target, path, entry.bytes)?;
             let metadata = metadata(path, &bytes)?;
-            let golden_inputs = golden_inputs(&metadata);
+            let golden_inputs = golden_inputs(&metadata)?;
             models.push(ReleaseModel { file: entry.name.clone(), golden_inputs, metadata });
             files.push((entry, bytes));
         }

@@ -29,11 +29,16 @@ pub struct Images {
 }
 
 impl Images {
-    /// Reads the data set in `folder`, which must fit `space`.
-    pub fn load(folder: &Path, space: &SearchSpace, device: Device) -> Result<Self, Failure> {
+    /// Reads the data set in `folder`, which must fit `space`, and makes its images as small as a network sees them.
+    pub fn load(
+        folder: &Path,
+        space: &SearchSpace,
+        seen: ImageShape,
+        device: Device,
+    ) -> Result<Self, Failure> {
         let set = DataSet::open(folder)?;
         set.check_fits(space)?;
-        let records = set.train()?;
+        let records = set.train()?.resized(seen)?;
         let split = set.split();
         let normalization = records.normalization(&split.train);
         let shape = records.image_shape();
@@ -54,9 +59,9 @@ impl Images {
         })
     }
 
-    /// Whether networks of `space` can be trained on these images.
-    pub fn fits(&self, space: &SearchSpace) -> bool {
-        self.shape == space.image() && self.classes == space.classes()
+    /// Whether networks of `space` that see such images can be trained on these.
+    pub fn fits(&self, space: &SearchSpace, seen: ImageShape) -> bool {
+        self.shape == seen && self.classes == space.classes()
     }
 
     /// Record numbers as a tensor on the device that holds the images.
@@ -125,7 +130,7 @@ mod tests {
     fn images() -> Images {
         let folder = tempfile::tempdir().unwrap();
         toy::write_data(folder.path());
-        Images::load(folder.path(), &toy::space(), Device::Cpu).unwrap()
+        Images::load(folder.path(), &toy::space(), toy::space().image(), Device::Cpu).unwrap()
     }
 
     fn varied(images: &Images, down: i64, right: i64, mirrored: bool) -> Tensor {
@@ -141,7 +146,7 @@ mod tests {
     fn plain_images_are_the_records_normalised() {
         let folder = tempfile::tempdir().unwrap();
         toy::write_data(folder.path());
-        let images = Images::load(folder.path(), &toy::space(), Device::Cpu).unwrap();
+        let images = Images::load(folder.path(), &toy::space(), toy::space().image(), Device::Cpu).unwrap();
         let records = DataSet::open(folder.path()).unwrap().train().unwrap();
         let batch = images.plain(&images.records(&[4, 9]).unwrap()).unwrap();
         assert_eq!((batch.size(), batch.stride()), (vec![2, 3, 12, 12], vec![432, 1, 36, 3]));
@@ -173,7 +178,9 @@ mod tests {
     fn a_data_set_of_another_shape_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         toy::write_data(folder.path());
-        let Err(failure) = Images::load(folder.path(), &SearchSpace::paper(), Device::Cpu) else {
+        let Err(failure) =
+            Images::load(folder.path(), &SearchSpace::paper(), SearchSpace::paper().image(), Device::Cpu)
+        else {
             panic!("12×12 images are none of the paper's");
         };
         assert!(failure.to_string().contains("3×12×12"), "{failure}");

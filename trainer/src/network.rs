@@ -156,9 +156,16 @@ fn apply(
     let mut inputs = inputs.into_iter();
     let mut first = inputs.next().expect("every layer but the image reads another");
     match (layer.operation, tensors) {
-        (Operation::Convolution { stride, padding, .. }, [weight]) => {
+        (Operation::Convolution { stride, padding, groups, .. }, [weight]) => {
             let (stride, padding) = (stride as i64, padding as i64);
-            first.f_conv2d(weight, None::<Tensor>, [stride, stride], [padding, padding], [1, 1], 1)
+            first.f_conv2d(
+                weight,
+                None::<Tensor>,
+                [stride, stride],
+                [padding, padding],
+                [1, 1],
+                groups as i64,
+            )
         }
         (Operation::BatchNorm { .. }, [weight, bias, mean, variance]) => first.f_batch_norm(
             Some(weight),
@@ -176,6 +183,13 @@ fn apply(
             } else {
                 first.f_relu()
             }
+        }
+        (Operation::Relu6, []) => first.f_relu6(),
+        (Operation::HardSwish, []) => first.f_hardswish(),
+        (Operation::HardSigmoid, []) => first.f_hardsigmoid(),
+        (Operation::Scale, []) => {
+            let factors = inputs.next().expect("a scaling reads two layers");
+            first.f_mul(&factors.f_unsqueeze(2)?.f_unsqueeze(3)?)
         }
         (Operation::Add, []) => {
             let second = inputs.next().expect("an addition reads two layers");
@@ -241,7 +255,10 @@ mod tests {
     /// The gradient of a loss, against the slope along it.
     #[test]
     fn gradients_are_the_slope_of_the_function() {
-        let network = network("373-335-533");
+        slope_is_gradient(&network("373-335-533"));
+    }
+
+    fn slope_is_gradient(network: &Network) {
         let (images, targets) = (images(), Tensor::from_slice(&[1i64, 7, 3, 3]));
         let loss = || {
             let (logits, tape) = network.train(&images, Kind::Float).unwrap();
@@ -261,6 +278,35 @@ mod tests {
             let slope = (at(step) - at(-2.0 * step)) / (2.0 * step);
             assert!((slope / expected - 1.0).abs() < 0.05, "{slope} {expected}");
             at(step);
+        }
+    }
+
+    #[test]
+    fn every_kind_of_block_and_activation_has_the_slope_of_its_function() {
+        let text = r#"
+            schema = 2
+            name = "kinds"
+            classes = 10
+            image = { channels = 3, height = 32, width = 32 }
+            stem = { kernel = 3, width = 16, stride = 2 }
+            head = { width = [0, 32] }
+            [[stage]]
+            depth = [2, 3]
+            width = 16
+            stride = 2
+            block = [
+              { kind = "basic", kernel = 3 },
+              { kind = "bottleneck", kernel = 3, expand = 0.5 },
+              { kind = "inverted", kernel = 5, expand = 2, squeeze = [0, 4], activation = "hard-swish" },
+              { kind = "fused", kernel = 3, expand = 2, activation = "relu6" },
+              { kind = "identity" },
+            ]
+        "#;
+        let space = SearchSpace::parse(text, "kinds").unwrap();
+        for id in ["s16-w16.i5e2sh.i5e2h.b3-h32", "s16-w16.f3e26.n3mh.d-h0", "s16-w16.d.i5e2sh-h0"] {
+            let layers = space.lower(&id.parse().unwrap());
+            let network = Network::new(layers, &mut ChaCha8Rng::seed_from_u64(1), Device::Cpu).unwrap();
+            slope_is_gradient(&network);
         }
     }
 

@@ -134,9 +134,10 @@ impl Worker {
         on_epoch: &mut dyn FnMut(Epoch) -> Result<bool, Failure>,
     ) -> Result<Ended, Failure> {
         training::check(job)?;
+        let seen = job.space.image_of(&job.architecture)?;
         let images = match self.loaded.take() {
-            Some((folder, images)) if folder == job.data && images.fits(&job.space) => images,
-            _ => Images::load(&job.data, &job.space, self.backend.device)?,
+            Some((folder, images)) if folder == job.data && images.fits(&job.space, seen) => images,
+            _ => Images::load(&job.data, &job.space, seen, self.backend.device)?,
         };
         let (_, images) = self.loaded.insert((job.data.clone(), images));
         training::train(job, images, self.backend, on_epoch)

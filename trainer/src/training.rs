@@ -31,8 +31,7 @@ enum Stream {
 /// Checks everything about a job that can be wrong before any training.
 pub fn check(job: &Job) -> Result<(), Error> {
     job.recipe.check("the job")?;
-    job.space.check(&job.architecture)?;
-    let image = job.space.image();
+    let image = job.space.image_of(&job.architecture)?;
     let smallest = image.height.min(image.width);
     if job.recipe.translate >= smallest {
         let problem = format!("is {}; images have only {smallest} pixels", job.recipe.translate);
@@ -242,7 +241,7 @@ mod tests {
         toy::write_data(data.path());
         let mut job = toy::job(data.path(), &output.path().join("trial"));
         change(&mut job);
-        let images = Images::load(&job.data, &job.space, backend.device).unwrap();
+        let images = Images::load(&job.data, &job.space, job.space.image(), backend.device).unwrap();
         let result = train(&job, &images, backend, on_epoch);
         assert_eq!(
             matches!(result, Ok(Ended::Done(_))),
@@ -287,7 +286,7 @@ mod tests {
         let data = tempfile::tempdir().unwrap();
         toy::write_data(data.path());
         let job = toy::job(data.path(), "output".as_ref());
-        let images = Images::load(&job.data, &job.space, CPU.device).unwrap();
+        let images = Images::load(&job.data, &job.space, job.space.image(), CPU.device).unwrap();
         let losses = |average_decay| {
             let recipe = Recipe { average_decay, ..job.recipe.clone() };
             let job = Job { recipe, ..job.clone() };

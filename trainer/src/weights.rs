@@ -86,7 +86,7 @@ mod tests {
     fn a_network_with_the_written_weights_gives_the_written_logits() {
         let (data, output) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         toy::write_data(data.path());
-        let images = Images::load(data.path(), &toy::space(), Device::Cpu).unwrap();
+        let images = Images::load(data.path(), &toy::space(), toy::space().image(), Device::Cpu).unwrap();
         let network = |seed| {
             let layers = toy::space().lower(&"5-37".parse().unwrap());
             Network::new(layers, &mut ChaCha8Rng::seed_from_u64(seed), Device::Cpu).unwrap()

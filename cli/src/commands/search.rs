@@ -64,7 +64,7 @@ pub struct Search {
     /// Epochs of each training [default: 3]
     #[arg(long, value_name = "E")]
     epochs: Option<u32>,
-    /// Search space, a TOML file; the paper's if not given
+    /// Search space: a TOML file, or the name of one that ships (see `mfactor space --help`); the paper's if not given
     #[arg(long, value_name = "FILE")]
     space: Option<PathBuf>,
     /// train; or without training: constant:A, or table:FILE, a CSV file with the columns architecture and accuracy

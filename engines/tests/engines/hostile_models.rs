@@ -159,8 +159,25 @@ fn foreign_operators_are_refused() {
     assert_says(&graph_refusal(|graph| graph.sparse_initializer.push(vec![1])), "sparse");
     let dilation = Attribute { ints: vec![2, 2], ..model::named("dilations", 7) };
     assert_says(&graph_refusal(|graph| graph.node[1].attribute.push(dilation)), "dilations");
-    let group = Attribute { i: 3, ..model::named("group", 2) };
-    assert_says(&graph_refusal(|graph| graph.node[1].attribute.push(group)), "group");
+    for groups in [3, 2, 0, -1, i64::MAX] {
+        let group = Attribute { i: groups, ..model::named("group", 2) };
+        assert_says(
+            &graph_refusal(|graph| graph.node[1].attribute.push(group)),
+            &format!("group = {groups}"),
+        );
+    }
+    let clip = |graph: &mut mfactor::onnx::Graph| {
+        graph.node[2].op_type = "Clip".to_owned();
+        let weights = graph.initializer[0].name.clone();
+        graph.node[2].input.push(weights);
+    };
+    assert_says(&graph_refusal(clip), "for 1 channels");
+    let hard_swish = |graph: &mut mfactor::onnx::Graph| {
+        graph.node[2].op_type = "HardSwish".to_owned();
+        let again = graph.node[2].input[0].clone();
+        graph.node[2].input.push(again);
+    };
+    assert_says(&graph_refusal(hard_swish), "has 2 inputs");
 }
 
 #[test]

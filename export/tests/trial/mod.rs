@@ -41,7 +41,7 @@ impl Trial {
         let mut rng = ChaCha8Rng::seed_from_u64(17);
         let data = write_data(&folder.path().join("data"), space, checks, &mut rng);
         let tensors = random_tensors(&layers, space.image().channels, &mut rng);
-        let train = data.train().unwrap();
+        let train = data.train().unwrap().resized(layers[0].output).unwrap();
         let records: Vec<i64> = data.split().validation.iter().map(|record| *record as i64).collect();
         let forward = |record: &i64| forward(&layers, &tensors, train.image(*record as usize));
         let logits: Vec<Vec<f64>> = records.iter().map(forward).collect();
@@ -178,6 +178,13 @@ pub fn forward(layers: &[Layer], tensors: &Tensors, image: &[u8]) -> Vec<f64> {
                     .collect()
             }
             Operation::Relu => input.iter().map(|x| x.max(0.0)).collect(),
+            Operation::Relu6 => input.iter().map(|x| x.clamp(0.0, 6.0)).collect(),
+            Operation::HardSigmoid => input.iter().map(|x| hard_sigmoid(*x)).collect(),
+            Operation::HardSwish => input.iter().map(|x| x * hard_sigmoid(*x)).collect(),
+            Operation::Scale => {
+                let factors = &values[layer.inputs[1]];
+                input.iter().enumerate().map(|(position, x)| x * factors[position / size]).collect()
+            }
             Operation::Add => input.iter().zip(&values[layer.inputs[1]]).map(|(a, b)| a + b).collect(),
             Operation::GlobalAveragePool => {
                 input.chunks(size).map(|plane| plane.iter().sum::<f64>() / size as f64).collect()
@@ -194,8 +201,13 @@ pub fn forward(layers: &[Layer], tensors: &Tensors, image: &[u8]) -> Vec<f64> {
     values.pop().unwrap()
 }
 
+fn hard_sigmoid(x: f64) -> f64 {
+    (x + 3.0).clamp(0.0, 6.0) / 6.0
+}
+
 fn convolve(layer: &Layer, from: &Layer, input: &[f64], weight: &[f64]) -> Vec<f64> {
-    let Operation::Convolution { input_channels, output_channels, kernel, stride, padding } = layer.operation
+    let Operation::Convolution { input_channels, output_channels, kernel, stride, padding, groups } =
+        layer.operation
     else {
         unreachable!("called for convolutions alone");
     };
@@ -205,12 +217,13 @@ fn convolve(layer: &Layer, from: &Layer, input: &[f64], weight: &[f64]) -> Vec<f
         let column = position % layer.output.width;
         let row = position / layer.output.width % layer.output.height;
         let channel = position / (layer.output.width * layer.output.height);
-        for c in 0..input_channels {
+        let (planes, group) = (input_channels / groups, channel / (output_channels / groups));
+        for c in 0..planes {
             for i in (0..kernel).filter(|i| (padding..height + padding).contains(&(row * stride + i))) {
                 for j in (0..kernel).filter(|j| (padding..width + padding).contains(&(column * stride + j))) {
                     let (y, x) = (row * stride + i - padding, column * stride + j - padding);
-                    let w = weight[((channel * input_channels + c) * kernel + i) * kernel + j];
-                    *sum += w * input[(c * height + y) * width + x];
+                    let w = weight[((channel * planes + c) * kernel + i) * kernel + j];
+                    *sum += w * input[((group * planes + c) * height + y) * width + x];
                 }
             }
         }

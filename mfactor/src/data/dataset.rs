@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 use crate::magic::{self, Kind};
+use crate::resize::Resize;
 use crate::space::{ImageShape, SearchSpace};
 use crate::{files, text};
 
@@ -308,6 +309,22 @@ impl Records {
     pub fn image(&self, record: usize) -> &[u8] {
         let bytes = self.image.bytes();
         &self.pixels[record * bytes..][..bytes]
+    }
+
+    /// The same records with images of this shape, each pixel the mean of the area that it covers.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for other channels, or more rows or columns than there are.
+    pub fn resized(self, image: ImageShape) -> Result<Self> {
+        if image == self.image {
+            return Ok(self);
+        }
+        let resize = Resize::new(self.image, image)?;
+        let mut pixels = Vec::with_capacity(self.len() * image.bytes());
+        for record in 0..self.len() {
+            pixels.extend(resize.apply(self.image(record)));
+        }
+        Ok(Self { image, pixels, labels: self.labels })
     }
 
     /// Mean and deviation of each channel over the records with the numbers `of`. A channel that never

@@ -1,3 +1,4 @@
 //! Data sets.
 
 pub mod dataset;
+pub mod resize;

@@ -1,8 +1,8 @@
 //! Figures as people read them. One place, so that terminal and page show the same digits.
 
 /// `272474` as `272,474`.
-pub fn thousands(value: u64) -> String {
-    let digits = value.to_string();
+pub fn thousands(value: impl Into<u128>) -> String {
+    let digits = value.into().to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (position, digit) in digits.chars().enumerate() {
         if position > 0 && (digits.len() - position).is_multiple_of(3) {
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn figures_read_well() {
-        assert_eq!([0, 999, 1_000, 272_474].map(thousands), ["0", "999", "1,000", "272,474"]);
+        assert_eq!([0u64, 999, 1_000, 272_474].map(thousands), ["0", "999", "1,000", "272,474"]);
         assert_eq!(millions(40_813_184), "40.8 M");
         assert_eq!([12, 2_048, 1_090_000, 3 << 30].map(bytes), ["12 B", "2 KiB", "1.04 MiB", "3.00 GiB"]);
         assert_eq!(

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::architecture::Architecture;
 use crate::error::{Error, Result};
 use crate::recipe::Recipe;
-use crate::space::SearchSpace;
+use crate::space::{ImageShape, SearchSpace};
 
 /// Version of this form.
 pub const SCHEMA: u32 = 1;
@@ -61,6 +61,14 @@ pub struct ModelMetadata {
 const TEXTS: [&str; 6] = ["tool_version", "architecture", "data", "study", "strategy", "precision"];
 
 impl ModelMetadata {
+    /// Shape of the image that the model takes.
+    ///
+    /// # Errors
+    /// If the architecture is none of the space.
+    pub fn image(&self) -> Result<ImageShape> {
+        self.space.image_of(&self.architecture)
+    }
+
     /// As keys and values for `metadata_props`, keys with [`PREFIX`].
     pub fn to_properties(&self) -> Vec<(String, String)> {
         let Ok(Value::Object(fields)) = serde_json::to_value(self) else {

@@ -3,3 +3,4 @@
 pub mod golden;
 pub mod metadata;
 pub mod onnx;
+pub mod onnx_operators;

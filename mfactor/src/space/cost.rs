@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::Architecture;
-use crate::layers::{Layer, Operation};
+use crate::layers::Layer;
 use crate::quantity::{Quantity, Values};
 use crate::space::SearchSpace;
 
@@ -43,21 +43,88 @@ impl SearchSpace {
 
 /// Cost of a list of layers.
 pub fn cost(layers: &[Layer]) -> Cost {
-    let count = |values: fn(&Layer) -> u64| layers.iter().map(values).sum::<u64>();
-    Cost { parameters: count(parameters), macs: count(Layer::macs), model_bytes: 4 * count(folded_values) }
+    let count = |count: Count| count.of(layers);
+    Cost {
+        parameters: count(Count::Parameters),
+        macs: count(Count::Macs),
+        model_bytes: count(Count::ModelBytes),
+    }
 }
 
 /// Trainable parameters of one layer.
 pub fn parameters(layer: &Layer) -> u64 {
-    layer.tensors().iter().filter(|tensor| tensor.trainable).map(|tensor| tensor.len() as u64).sum()
+    layer.operation.parameters()
 }
 
-/// Values that remain of one layer after batch norm was folded away.
-fn folded_values(layer: &Layer) -> u64 {
-    match layer.operation {
-        Operation::BatchNorm { channels } => channels as u64,
-        _ => parameters(layer),
+/// What can be counted of a network before it is trained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Count {
+    /// [`Cost::parameters`].
+    Parameters,
+    /// [`Cost::macs`].
+    Macs,
+    /// [`Cost::model_bytes`].
+    ModelBytes,
+    /// Most bytes of f32 activations that are alive at once when layers are computed in the order of the list and batch
+    /// norm, activations and sums overwrite what they read. What an engine needs beside, for packing or unfolding, is
+    /// not in it.
+    PeakActivations,
+}
+
+impl Count {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Parameters, Self::Macs, Self::ModelBytes, Self::PeakActivations];
+
+    /// The count of a list of layers.
+    pub fn of(self, layers: &[Layer]) -> u64 {
+        let sum = |values: fn(&Layer) -> u64| layers.iter().map(values).sum();
+        match self {
+            Self::Parameters => sum(parameters),
+            Self::Macs => sum(Layer::macs),
+            Self::ModelBytes => 4 * sum(|layer| layer.operation.folded_values()),
+            Self::PeakActivations => peak_activations(layers),
+        }
     }
+
+    /// The count of two runs of layers, one after the other, given those of each.
+    pub(super) fn join(self, one: u64, other: u64) -> u64 {
+        match self {
+            Self::Parameters | Self::Macs | Self::ModelBytes => one + other,
+            Self::PeakActivations => one.max(other),
+        }
+    }
+
+    /// What it is called in tables, with its unit.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Parameters => "parameters",
+            Self::Macs => "MACs",
+            Self::ModelBytes => "bytes",
+            Self::PeakActivations => "peak bytes",
+        }
+    }
+}
+
+fn peak_activations(layers: &[Layer]) -> u64 {
+    let bytes = |position: usize| 4 * layers[position].output.bytes() as u64;
+    let last_reader = |position: usize| layers.iter().rposition(|layer| layer.inputs.contains(&position));
+    let last_readers: Vec<Option<usize>> = (0..layers.len()).map(last_reader).collect();
+    let (mut alive, mut peak) = (0, 0);
+    for (position, layer) in layers.iter().enumerate() {
+        let is_done = |input: &&usize| last_readers[**input] == Some(position);
+        let mut done: Vec<&usize> = layer.inputs.iter().filter(is_done).collect();
+        let overwritten = layer.operation.works_in_place() && done.first() == layer.inputs.first().as_ref();
+        if overwritten {
+            // Its memory goes on as that of the output.
+            done.remove(0);
+        } else {
+            alive += bytes(position);
+        }
+        peak = peak.max(alive);
+        alive -= done.into_iter().map(|input| bytes(*input)).sum::<u64>();
+    }
+    peak
 }
 
 #[cfg(test)]

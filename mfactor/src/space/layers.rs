@@ -1,9 +1,12 @@
 //! An architecture as a list of named, shaped layers. Cost, training and export all walk this list;
-//! nothing else knows what a residual block is.
+//! nothing else knows what a block is.
 
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::Architecture;
+pub use crate::operation::Operation;
+use crate::space::network::Network;
+use crate::space::plan::Plan;
 use crate::space::{ImageShape, SearchSpace};
 
 /// One layer. Layer 0 of a list is the image; every other layer reads earlier layers only, and the last
@@ -20,52 +23,12 @@ pub struct Layer {
     pub output: ImageShape,
 }
 
-/// What a layer computes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Operation {
-    /// The normalised image.
-    Image,
-    /// 2-D convolution without bias, square kernel, zero padding.
-    Convolution {
-        /// Input channels.
-        input_channels: usize,
-        /// Output channels.
-        output_channels: usize,
-        /// Kernel size.
-        kernel: usize,
-        /// Stride in both directions.
-        stride: usize,
-        /// Zero padding on every side.
-        padding: usize,
-    },
-    /// Batch normalisation over channels, with scale and shift. Always reads a convolution that
-    /// nothing else reads, so that it can be folded into it.
-    BatchNorm {
-        /// Channels.
-        channels: usize,
-    },
-    /// max(x, 0).
-    Relu,
-    /// Sum of two layers of the same shape.
-    Add,
-    /// Mean over rows and columns.
-    GlobalAveragePool,
-    /// Fully connected with bias.
-    Linear {
-        /// Input features.
-        input_features: usize,
-        /// Output features.
-        output_features: usize,
-    },
-}
-
 /// A tensor that a layer owns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorSpec {
     /// Full name as in the weights file: `stage1.block1.bn1.running_mean`.
     pub name: String,
-    /// Shape; convolutions are output × input × rows × columns, linear is output × input.
+    /// Shape; convolutions are output × input of a group × rows × columns, linear is output × input.
     pub shape: Vec<usize>,
     /// Whether training changes it by gradient; running statistics are not trainable.
     pub trainable: bool,
@@ -86,140 +49,58 @@ impl TensorSpec {
 impl Layer {
     /// The tensors of this layer, in the order PyTorch lists them.
     pub fn tensors(&self) -> Vec<TensorSpec> {
-        let tensor = |suffix: &str, shape: Vec<usize>, trainable| TensorSpec {
+        let named = |(suffix, shape, trainable)| TensorSpec {
             name: format!("{}.{suffix}", self.name),
             shape,
             trainable,
         };
-        match self.operation {
-            Operation::Convolution { input_channels, output_channels, kernel, .. } => {
-                vec![tensor("weight", vec![output_channels, input_channels, kernel, kernel], true)]
-            }
-            Operation::BatchNorm { channels } => vec![
-                tensor("weight", vec![channels], true),
-                tensor("bias", vec![channels], true),
-                tensor("running_mean", vec![channels], false),
-                tensor("running_var", vec![channels], false),
-            ],
-            Operation::Linear { input_features, output_features } => vec![
-                tensor("weight", vec![output_features, input_features], true),
-                tensor("bias", vec![output_features], true),
-            ],
-            Operation::Image | Operation::Relu | Operation::Add | Operation::GlobalAveragePool => vec![],
-        }
+        self.operation.tensors().into_iter().map(named).collect()
     }
 
     /// Multiply-accumulates for one image. Only convolutions and linear layers count, as is the
     /// custom of the field.
     pub fn macs(&self) -> u64 {
-        match self.operation {
-            Operation::Convolution { input_channels, output_channels, kernel, .. } => {
-                let per_pixel = input_channels * output_channels * kernel * kernel;
-                (per_pixel * self.output.height * self.output.width) as u64
-            }
-            Operation::Linear { input_features, output_features } => {
-                (input_features * output_features) as u64
-            }
-            _ => 0,
-        }
+        self.operation.macs(self.output)
     }
 }
 
 impl SearchSpace {
-    /// Lowers an architecture to its layers: stem, residual blocks with projection shortcuts where the
-    /// shape changes (He et al. 2015, option B), global average pool, linear.
+    /// Lowers an architecture to its layers: stem, blocks, head if it has one, global average pool, linear.
     ///
     /// # Panics
     /// If the architecture does not belong to this space; [`SearchSpace::check`] tells beforehand.
     pub fn lower(&self, architecture: &Architecture) -> Vec<Layer> {
-        self.check(architecture).expect("only architectures of the space are lowered");
-        let mut network = Network::new(self.image());
-        let stem = self.stem();
-        let mut top = network.convolution(0, ["stem.conv", "stem.bn"], stem.width, stem.kernel, 1);
-        top = network.push("stem.relu", Operation::Relu, vec![top]);
-        for (number, (stage, kernels)) in (1..).zip(self.stages().iter().zip(architecture.stages())) {
-            for (block, kernel) in (1..).zip(kernels) {
-                let stride = if block == 1 { stage.stride } else { 1 };
-                let name = format!("stage{number}.block{block}");
-                top = network.block(&name, top, stage.width, usize::from(*kernel), stride);
+        let point = self.point(architecture).expect("only architectures of the space are lowered");
+        self.layers(&self.plan(&point))
+    }
+
+    /// The layers of a plan of this space.
+    pub(super) fn layers(&self, plan: &Plan) -> Vec<Layer> {
+        let mut network = Network::new(plan.image);
+        let mut top = self.lower_stem(&mut network, plan.stem);
+        for (number, stage) in (1..).zip(&plan.stages) {
+            for (position, block) in (1..).zip(&stage.blocks) {
+                let stride = if position == 1 { stage.stride } else { 1 };
+                top =
+                    network.block(&format!("stage{number}.block{position}"), top, stage.width, block, stride);
             }
         }
-        let features = network.layers[top].output.channels;
-        top = network.push("pool", Operation::GlobalAveragePool, vec![top]);
-        let linear = Operation::Linear { input_features: features, output_features: self.classes() };
-        network.push("linear", linear, vec![top]);
+        self.lower_head(&mut network, top, plan.head);
         network.layers
     }
-}
 
-/// Layers under construction.
-struct Network {
-    layers: Vec<Layer>,
-}
-
-impl Network {
-    fn new(image: ImageShape) -> Self {
-        let layer =
-            Layer { name: "image".to_owned(), operation: Operation::Image, inputs: vec![], output: image };
-        Self { layers: vec![layer] }
+    pub(super) fn lower_stem(&self, network: &mut Network, width: usize) -> usize {
+        let stem = self.stem();
+        network.end("stem", 0, width, [stem.kernel, stem.stride], stem.activation)
     }
 
-    /// Appends a layer and returns its position.
-    fn push(&mut self, name: &str, operation: Operation, inputs: Vec<usize>) -> usize {
-        let input = self.layers[inputs[0]].output;
-        let output = match operation {
-            Operation::Convolution { output_channels, kernel, stride, padding, .. } => ImageShape {
-                channels: output_channels,
-                height: (input.height + 2 * padding - kernel) / stride + 1,
-                width: (input.width + 2 * padding - kernel) / stride + 1,
-            },
-            Operation::GlobalAveragePool => ImageShape { height: 1, width: 1, ..input },
-            Operation::Linear { output_features, .. } => {
-                ImageShape { channels: output_features, height: 1, width: 1 }
-            }
-            Operation::Image | Operation::BatchNorm { .. } | Operation::Relu | Operation::Add => input,
-        };
-        self.layers.push(Layer { name: name.to_owned(), operation, inputs, output });
-        self.layers.len() - 1
-    }
-
-    /// Convolution that keeps the size at stride 1, and its batch norm.
-    fn convolution(
-        &mut self,
-        input: usize,
-        names: [&str; 2],
-        width: usize,
-        kernel: usize,
-        stride: usize,
-    ) -> usize {
-        let channels = self.layers[input].output.channels;
-        let operation = Operation::Convolution {
-            input_channels: channels,
-            output_channels: width,
-            kernel,
-            stride,
-            padding: kernel / 2,
-        };
-        let convolution = self.push(names[0], operation, vec![input]);
-        self.push(names[1], Operation::BatchNorm { channels: width }, vec![convolution])
-    }
-
-    /// A basic residual block; `kernel` is that of its first convolution.
-    fn block(&mut self, name: &str, input: usize, width: usize, kernel: usize, stride: usize) -> usize {
-        let named = |part: &str| format!("{name}.{part}");
-        let mut top = self.convolution(input, [&named("conv1"), &named("bn1")], width, kernel, stride);
-        top = self.push(&named("relu1"), Operation::Relu, vec![top]);
-        top = self.convolution(top, [&named("conv2"), &named("bn2")], width, 3, 1);
-        let shortcut = if stride == 1 && self.layers[input].output.channels == width {
-            input
-        } else {
-            self.convolution(input, [&named("shortcut.conv"), &named("shortcut.bn")], width, 1, stride)
-        };
-        top = self.push(&named("add"), Operation::Add, vec![top, shortcut]);
-        self.push(&named("relu2"), Operation::Relu, vec![top])
+    pub(super) fn lower_head(&self, network: &mut Network, mut top: usize, width: usize) {
+        if width > 0 {
+            top = network.end("head", top, width, [1, 1], self.stem().activation);
+        }
+        network.classify(top, self.classes());
     }
 }
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

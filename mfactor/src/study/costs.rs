@@ -107,7 +107,7 @@ pub fn objective(alpha: f64, costs: &[CostTerm], space: &SearchSpace) -> Result<
         if costs[..position].iter().any(|other| other.quantity == cost.quantity) {
             return Err(Error::input(name, "is named twice among the costs"));
         }
-        let Some(minimum) = space.minimum(cost.quantity) else {
+        let Some(minimum) = cost.quantity.count().map(|count| space.minimum(count).value as f64) else {
             let exact: Vec<&str> = Quantity::costs().filter(|q| q.is_exact()).map(Quantity::name).collect();
             let problem = format!("has to be measured on a board; a search seeks by {}", exact.join(", "));
             return Err(Error::input(name, problem));

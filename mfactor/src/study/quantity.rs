@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cost::Count;
 use crate::error::{Error, Result};
 use crate::{numbers, text};
 
@@ -103,7 +104,17 @@ impl Quantity {
 
     /// Whether it is known from the architecture alone, before any training or measuring.
     pub fn is_exact(self) -> bool {
-        matches!(self, Self::Parameters | Self::Macs | Self::ModelBytes)
+        self.count().is_some()
+    }
+
+    /// What of a network's layers it counts, if it is exact.
+    pub fn count(self) -> Option<Count> {
+        match self {
+            Self::Parameters => Some(Count::Parameters),
+            Self::Macs => Some(Count::Macs),
+            Self::ModelBytes => Some(Count::ModelBytes),
+            Self::Accuracy | Self::LatencyP50 | Self::LatencyP90 | Self::PeakMemory | Self::Energy => None,
+        }
     }
 
     /// A quantity by its name.

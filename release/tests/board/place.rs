@@ -115,7 +115,7 @@ impl Place {
             files: vec![file(RUNNER, &runner, 0o755), file(MODEL, &model, 0o644)],
             models: vec![ReleaseModel {
                 file: MODEL.to_owned(),
-                golden_inputs: golden_inputs(&metadata),
+                golden_inputs: golden_inputs(&metadata).unwrap(),
                 metadata,
             }],
             records: vec![records],

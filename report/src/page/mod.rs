@@ -4,6 +4,7 @@
 mod across;
 mod bench_figures;
 mod chart;
+mod choices;
 mod element;
 mod look;
 mod network;
@@ -50,7 +51,7 @@ pub fn page(input: &Input<'_>, comparison: &Comparison) -> Result<String> {
     let cost_figures = vec![
         search_figures::accuracy_against_parameters(&view),
         search_figures::accuracy_against_macs(&view),
-        search_figures::kernels(&view),
+        search_figures::options(&view),
     ];
     Ok(fill(
         TEMPLATE,

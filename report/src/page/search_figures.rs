@@ -3,9 +3,11 @@
 use mfactor::Quantity;
 use mfactor::numbers::counted;
 use mfactor::objective::Term;
+use mfactor::space::Stage;
 use mfactor::{SearchSpace, TrialState};
 
 use super::chart::{Axis, Chart, Point, Shape};
+use super::choices;
 use super::element::Element;
 use super::look;
 use super::scale::Scale;
@@ -187,11 +189,16 @@ fn parameters_at(view: &View<'_>, m: f64, accuracy: f64) -> Option<f64> {
     (size > 0.0 && size <= 1.0).then(|| reference / size)
 }
 
+/// How often each option was taken among the best fifth of trials.
+pub(crate) fn options(view: &View<'_>) -> Element {
+    if view.input.space.names_kernels_alone() { kernels(view) } else { choices::heat_map(view) }
+}
+
 /// How often each kernel was chosen for each block among the best fifth of trials.
-pub(crate) fn kernels(view: &View<'_>) -> Element {
+fn kernels(view: &View<'_>) -> Element {
     let best = view.best_fifth();
     let space = view.input.space;
-    let columns = space.choices().count();
+    let columns = space.stages().iter().map(Stage::deepest).sum::<usize>();
     let kernels = all_kernels(space);
     let (cell, left, top) = ([320.0 / columns as f64, 34.0], 46.0, 40.0);
     let height = top + cell[1] * kernels.len() as f64 + 8.0;
@@ -206,8 +213,8 @@ pub(crate) fn kernels(view: &View<'_>) -> Element {
         drawing = drawing.child(
             label.place([("x", left - 6.0), ("y", y + cell[1] / 2.0 + 4.0)]).attr("text-anchor", "end"),
         );
-        for (column, choice) in space.choices().enumerate() {
-            if !choice.options.contains(kernel) {
+        for column in 0..columns {
+            if !options_of(space, column).contains(kernel) {
                 continue;
             }
             let chosen = best
@@ -215,7 +222,8 @@ pub(crate) fn kernels(view: &View<'_>) -> Element {
                 .filter(|(trial, _)| trial.architecture.kernels().nth(column) == Some(*kernel))
                 .count();
             let x = left + cell[0] * column as f64;
-            let title = format!("{}: {kernel}×{kernel} in {chosen} of {}", choice.name, best.len());
+            let title =
+                format!("{}: {kernel}×{kernel} in {chosen} of {}", name_of(space, column), best.len());
             drawing = drawing.child(heat_cell([x, y], cell, chosen, best.len(), &title));
         }
     }
@@ -224,7 +232,7 @@ pub(crate) fn kernels(view: &View<'_>) -> Element {
     figure("Kernel of each block", drawing, &caption)
 }
 
-fn heat_cell(at: [f64; 2], size: [f64; 2], chosen: usize, of: usize, title: &str) -> Element {
+pub(super) fn heat_cell(at: [f64; 2], size: [f64; 2], chosen: usize, of: usize, title: &str) -> Element {
     let share = chosen as f64 / of.max(1) as f64;
     let [x, y] = at;
     let square = Element::new("rect")
@@ -245,9 +253,9 @@ fn stage_labels(space: &SearchSpace, left: f64, width: f64) -> Vec<Element> {
     };
     let mut first = left;
     for (number, stage) in (1..).zip(space.stages()) {
-        let span = width * stage.blocks as f64;
+        let span = width * stage.deepest() as f64;
         labels.push(text("label", first + span / 2.0, 14.0, format!("stage {number}")));
-        for block in 0..stage.blocks {
+        for block in 0..stage.deepest() {
             let x = first + width * (block as f64 + 0.5);
             labels.push(text("tick", x, 32.0, format!("{}", block + 1)));
         }
@@ -257,8 +265,30 @@ fn stage_labels(space: &SearchSpace, left: f64, width: f64) -> Vec<Element> {
 }
 
 fn all_kernels(space: &SearchSpace) -> Vec<u8> {
-    let mut kernels: Vec<u8> = space.choices().flat_map(|choice| choice.options.iter().copied()).collect();
+    let mut kernels: Vec<u8> =
+        space.stages().iter().flat_map(|stage| stage.options.iter().map(|option| option.kernel)).collect();
     kernels.sort_unstable();
     kernels.dedup();
     kernels
+}
+
+/// The block in a column: its stage, and its place there from 1.
+fn block_of(space: &SearchSpace, mut column: usize) -> (usize, usize) {
+    for (number, stage) in (1..).zip(space.stages()) {
+        if column < stage.deepest() {
+            return (number, column + 1);
+        }
+        column -= stage.deepest();
+    }
+    unreachable!("there are as many columns as blocks")
+}
+
+fn options_of(space: &SearchSpace, column: usize) -> Vec<u8> {
+    let stage = &space.stages()[block_of(space, column).0 - 1];
+    stage.options.iter().map(|option| option.kernel).collect()
+}
+
+fn name_of(space: &SearchSpace, column: usize) -> String {
+    let (stage, block) = block_of(space, column);
+    format!("stage{stage}.block{block}.kernel")
 }

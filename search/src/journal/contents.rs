@@ -148,8 +148,10 @@ impl Reader<'_> {
     fn check_parameters(&self, record: &TrialRecord, architecture: &Architecture) -> Result<(), String> {
         let point = self.space.point(architecture).map_err(|error| error.to_string())?;
         let names = self.space.choices().map(|choice| choice.name);
+        let named = names.zip(point.options()).enumerate();
+        let active = named.filter(|(position, _)| self.space.is_active(&point, *position));
         let own: BTreeMap<String, f64> =
-            names.zip(point.options()).map(|(name, option)| (name, f64::from(*option))).collect();
+            active.map(|(_, (name, option))| (name, f64::from(*option))).collect();
         agrees("params", own == record.parameters, architecture)
     }
 

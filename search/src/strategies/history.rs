@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use mfactor::point::Condition;
 use mfactor::{Point, SearchSpace};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -16,7 +17,7 @@ pub(super) const ATTEMPTS: usize = 200;
 #[derive(Default)]
 pub(super) struct History {
     space: Option<SearchSpace>,
-    options: Vec<u8>,
+    shape: Shape,
     followed: Vec<Point>,
     tried: HashSet<Point>,
 }
@@ -28,8 +29,7 @@ impl History {
             && self.followed.len() <= observations.len()
             && self.followed.iter().zip(observations).all(|(followed, seen)| *followed == seen.point);
         if !continues {
-            let options = space.choices().map(|choice| choice.options.len() as u8).collect();
-            *self = Self { space: Some(space.clone()), options, ..Self::default() };
+            *self = Self { space: Some(space.clone()), shape: Shape::of(space), ..Self::default() };
         }
         for observation in &observations[self.followed.len()..] {
             self.tried.insert(observation.point.clone());
@@ -37,9 +37,9 @@ impl History {
         }
     }
 
-    /// Number of options of each choice.
-    pub fn options(&self) -> &[u8] {
-        &self.options
+    /// The choices.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
     }
 
     /// Whether this point was never tried.
@@ -49,10 +49,10 @@ impl History {
 
     /// Whether every point was tried.
     pub fn is_exhausted(&self) -> bool {
-        self.tried.len() as u64 >= self.size()
+        self.tried.len() as u128 >= self.size()
     }
 
-    /// The first new point in a bounded number of draws.
+    /// The first new point in a bounded number of draws of canonical points.
     pub fn first_new(&self, mut draw: impl FnMut() -> Point) -> Option<Point> {
         (0..ATTEMPTS).map(|_| draw()).find(|point| self.is_new(point))
     }
@@ -65,12 +65,13 @@ impl History {
         self.first_new(|| self.sample(rng)).or_else(|| self.walk_from(self.sample(rng)))
     }
 
-    /// A point drawn uniformly, new or not.
+    /// A point whose every choice is drawn uniformly, new or not.
     pub fn sample(&self, rng: &mut ChaCha8Rng) -> Point {
-        Point::new(self.options.iter().map(|options| rng.random_range(0..*options)).collect())
+        let draw = |options: &u8| rng.random_range(0..*options);
+        self.shape.canonical(Point::new(self.shape.options.iter().map(draw).collect()))
     }
 
-    fn size(&self) -> u64 {
+    fn size(&self) -> u128 {
         self.space.as_ref().expect("follow comes first").size()
     }
 
@@ -82,14 +83,71 @@ impl History {
             if self.is_new(&point) {
                 return Some(point);
             }
-            for (digit, options) in point.options_mut().iter_mut().zip(&self.options).rev() {
-                *digit = (*digit + 1) % options;
-                if *digit != 0 {
-                    break;
-                }
-            }
+            self.shape.count_up(&mut point);
         }
         None
+    }
+}
+
+/// The choices of a space as strategies need them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Shape {
+    /// Number of options of each choice.
+    pub options: Vec<u8>,
+    /// When a choice is active; always if `None`.
+    when: Vec<Option<Condition>>,
+}
+
+impl Shape {
+    fn of(space: &SearchSpace) -> Self {
+        let (options, when) = space.choices().map(|choice| (choice.options.len() as u8, choice.when)).unzip();
+        Self { options, when }
+    }
+
+    /// Choices that are always active, with so many options each.
+    #[cfg(test)]
+    pub fn flat(options: &[u8]) -> Self {
+        Self { options: options.to_vec(), when: vec![None; options.len()] }
+    }
+
+    /// Choices with so many options each, and when they are active.
+    #[cfg(test)]
+    pub fn conditional(options: &[u8], when: &[Option<Condition>]) -> Self {
+        Self { options: options.to_vec(), when: when.to_vec() }
+    }
+
+    /// Whether all choices are always active.
+    pub fn is_flat(&self) -> bool {
+        self.when.iter().all(Option::is_none)
+    }
+
+    /// Whether a choice is there to be made at a point.
+    pub fn is_active(&self, point: &Point, choice: usize) -> bool {
+        self.when[choice].is_none_or(|when| when.holds(point))
+    }
+
+    /// The point with 0 for every inactive choice.
+    pub fn canonical(&self, mut point: Point) -> Point {
+        for choice in 0..self.options.len() {
+            if !self.is_active(&point, choice) {
+                point.options_mut()[choice] = 0;
+            }
+        }
+        point
+    }
+
+    /// The next canonical point, as an odometer counts; the first after the last.
+    fn count_up(&self, point: &mut Point) {
+        for choice in (0..self.options.len()).rev() {
+            if !self.is_active(point, choice) {
+                continue;
+            }
+            let digit = &mut point.options_mut()[choice];
+            *digit = (*digit + 1) % self.options[choice];
+            if *digit != 0 {
+                break;
+            }
+        }
     }
 }
 
@@ -106,4 +164,38 @@ pub(super) fn scored(observations: &[Observation]) -> Vec<(&Point, f64)> {
 pub(super) fn running(observations: &[Observation]) -> impl Iterator<Item = &Point> {
     let is_running = |seen: &&Observation| seen.observed == Observed::Running;
     observations.iter().filter(is_running).map(|seen| &seen.point)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn counting_up_visits_every_canonical_point_once() {
+        let when = Some(Condition { choice: 0, least: 1 });
+        let later = Some(Condition { choice: 0, least: 2 });
+        let shape = Shape::conditional(&[3, 2, 3, 2], &[None, None, when, later]);
+        let mut point = Point::new(vec![0; 4]);
+        let mut seen = HashSet::new();
+        while seen.insert(point.clone()) {
+            assert_eq!(shape.canonical(point.clone()), point);
+            shape.count_up(&mut point);
+        }
+        assert_eq!(seen.len(), 2 * (1 + 3 + 3 * 2));
+    }
+
+    #[test]
+    fn shapes_say_what_the_space_says() {
+        let space = SearchSpace::load(Path::new("edge32")).unwrap();
+        let shape = Shape::of(&space);
+        let depth = space.choices().position(|choice| choice.name == "stage2.depth").unwrap();
+        let mut point = Point::new(vec![0; shape.options.len()]);
+        point.options_mut()[depth] = 1;
+        for choice in 0..shape.options.len() {
+            assert_eq!(shape.is_active(&point, choice), space.is_active(&point, choice));
+        }
+        assert!(!shape.is_flat());
+    }
 }

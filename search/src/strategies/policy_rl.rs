@@ -3,7 +3,8 @@
 //!
 //! An architecture is an episode of one step a choice, and its M-factor is known at the end alone. In studies
 //! of some fifty trials a recurrent network has nothing to learn from, so the policy is a softmax for each choice
-//! and the critic is additive over the options made so far: few enough numbers for so few trials.
+//! and the critic is additive over the options made so far: few enough numbers for so few trials. A choice that is
+//! inactive is no step of the episode: neither of the two learns from it.
 
 mod critic;
 mod policy;
@@ -65,9 +66,9 @@ impl PolicyRl {
     fn learn(&mut self, observations: &[Observation]) {
         let episodes: Vec<Episode> =
             scored(observations).into_iter().map(|(point, m_factor)| (point.clone(), m_factor)).collect();
-        let continues = self.policy.fits(self.history.options()) && episodes.starts_with(&self.learned);
+        let continues = self.policy.fits(self.history.shape()) && episodes.starts_with(&self.learned);
         if !continues {
-            self.policy = Policy::uniform(self.history.options());
+            self.policy = Policy::uniform(self.history.shape().clone());
             self.learned.clear();
         }
         loop {
@@ -82,10 +83,10 @@ impl PolicyRl {
 
     /// One update from `episodes`: the critic learns from all of them, the policy from the youngest.
     fn update(&mut self, episodes: &[Episode]) {
-        let critic = Critic::fit(self.history.options(), episodes);
+        let critic = Critic::fit(self.history.shape(), episodes);
         let youngest = episodes.len().saturating_sub(EPISODES);
         let probabilities = self.policy.probabilities(1.0);
-        let mut steps: Vec<Vec<f64>> = (youngest..episodes.len())
+        let mut steps: Vec<Vec<Option<f64>>> = (youngest..episodes.len())
             .map(|episode| critic.advantages(&probabilities, &episodes[episode].0, episode))
             .collect();
         if standardise(&mut steps) {
@@ -95,12 +96,12 @@ impl PolicyRl {
     }
 }
 
-/// Shifts and scales all values to mean 0 and deviation 1; `false` if they do not differ.
-fn standardise(values: &mut [Vec<f64>]) -> bool {
-    let count = values.iter().map(Vec::len).sum::<usize>() as f64;
-    let mean = values.iter().flatten().sum::<f64>() / count;
-    let square = values.iter().flatten().map(|value| (value - mean).powi(2)).sum::<f64>();
+/// Shifts and scales all values that there are to mean 0 and deviation 1; `false` if they do not differ.
+fn standardise(values: &mut [Vec<Option<f64>>]) -> bool {
+    let count = values.iter().flatten().flatten().count() as f64;
+    let mean = values.iter().flatten().flatten().sum::<f64>() / count;
+    let square = values.iter().flatten().flatten().map(|value| (value - mean).powi(2)).sum::<f64>();
     let deviation = (square / count).sqrt();
-    values.iter_mut().flatten().for_each(|value| *value = (*value - mean) / deviation);
+    values.iter_mut().flatten().flatten().for_each(|value| *value = (*value - mean) / deviation);
     deviation > 1e-12
 }

@@ -8,7 +8,7 @@ use mfactor::{Point, SearchSpace};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::history::{ATTEMPTS, History, running, scored};
+use super::history::{ATTEMPTS, History, Shape, running, scored};
 use super::{Observation, Strategy};
 
 /// Complete trials before the model is trusted; until then proposals are random. Optuna waits for 10, which
@@ -44,8 +44,8 @@ impl Strategy for Tpe {
             let (good, mut other) = split(&observed);
             // Optuna's constant liar: what runs counts as bad, lest its neighbourhood be proposed all over.
             other.extend(running(observations));
-            let good = Mixture::new(good, history.options());
-            let other = Mixture::new(other, history.options());
+            let good = Mixture::new(good, history.shape());
+            let other = Mixture::new(other, history.shape());
             best_candidate(history, &good, &other, rng)
         };
         candidate.or_else(|| history.sample_new(rng))
@@ -74,7 +74,7 @@ fn split<'a>(observed: &[(&'a Point, f64)]) -> (Vec<&'a Point>, Vec<&'a Point>) 
 fn best_candidate(history: &History, good: &Mixture, other: &Mixture, rng: &mut ChaCha8Rng) -> Option<Point> {
     let mut candidates: Vec<Point> = Vec::with_capacity(CANDIDATES);
     for _ in 0..ATTEMPTS {
-        let point = good.sample(history.options(), rng);
+        let point = good.sample(rng);
         if history.is_new(&point) && !candidates.contains(&point) {
             candidates.push(point);
         }
@@ -93,12 +93,18 @@ fn best_candidate(history: &History, good: &Mixture, other: &Mixture, rng: &mut 
 /// With n observations a kernel gives each option of a choice the weight `PRIOR_WEIGHT / (n + 1)`, and the
 /// observed one 1 more. The ratio of the two is the same for every choice, so the likelihood of a point under a
 /// kernel depends on the number of choices they share alone.
+///
+/// A choice that is inactive in an observation is no evidence: the kernel is uniform there. One that is inactive at the
+/// point adds nothing, for there is only one way to leave it.
 struct Mixture<'a> {
+    shape: &'a Shape,
     kernels: Vec<&'a Point>,
     /// Weights of the kernels, then that of the prior; they sum to 1.
     weights: Vec<f64>,
     /// For each choice, how often a draw from a kernel keeps the observed option; else it is uniform.
     keep: Vec<f64>,
+    /// Weight of every option in a kernel, beside the observed one's.
+    floor: f64,
     /// Logarithm of a kernel's probability for a point with which it shares nothing.
     log_apart: f64,
     /// What each shared choice adds to that logarithm.
@@ -108,7 +114,8 @@ struct Mixture<'a> {
 }
 
 impl<'a> Mixture<'a> {
-    fn new(kernels: Vec<&'a Point>, options: &[u8]) -> Self {
+    fn new(kernels: Vec<&'a Point>, shape: &'a Shape) -> Self {
+        let options = &shape.options;
         let mut weights = age_weights(kernels.len());
         weights.push(PRIOR_WEIGHT);
         let sum: f64 = weights.iter().sum();
@@ -117,16 +124,18 @@ impl<'a> Mixture<'a> {
         let keep: Vec<f64> =
             options.iter().map(|options| 1.0 / (1.0 + f64::from(*options) * floor)).collect();
         Self {
+            shape,
             kernels,
             weights,
             log_apart: keep.iter().map(|keep| (floor * keep).ln()).sum(),
             log_ratio: ((1.0 + floor) / floor).ln(),
+            floor,
             log_prior: options.iter().map(|options| -f64::from(*options).ln()).sum(),
             keep,
         }
     }
 
-    fn sample(&self, options: &[u8], rng: &mut ChaCha8Rng) -> Point {
+    fn sample(&self, rng: &mut ChaCha8Rng) -> Point {
         let mut quantile: f64 = rng.random();
         let kernel = self.weights.iter().position(|weight| {
             quantile -= weight;
@@ -134,13 +143,26 @@ impl<'a> Mixture<'a> {
         });
         let kernel = kernel.and_then(|index| self.kernels.get(index));
         let draw = |(choice, options): (usize, &u8)| match kernel {
-            Some(kernel) if rng.random_bool(self.keep[choice]) => kernel.options()[choice],
+            Some(kernel) if self.shape.is_active(kernel, choice) && rng.random_bool(self.keep[choice]) => {
+                kernel.options()[choice]
+            }
             _ => rng.random_range(0..*options),
         };
-        Point::new(options.iter().enumerate().map(draw).collect())
+        self.shape.canonical(Point::new(self.shape.options.iter().enumerate().map(draw).collect()))
     }
 
     fn log_likelihood(&self, point: &Point) -> f64 {
+        let terms = if self.shape.is_flat() { self.by_agreement(point) } else { self.one_by_one(point) };
+        // Scaled by the largest term that counts, or a space of many decisions would underflow.
+        let counts = terms.iter().filter(|(weight, _)| *weight > 0.0).map(|(_, log)| *log);
+        let largest = counts.fold(f64::NEG_INFINITY, f64::max);
+        let scaled = terms.iter().filter(|(weight, _)| *weight > 0.0);
+        largest + scaled.map(|(weight, log)| *weight * (log - largest).exp()).sum::<f64>().ln()
+    }
+
+    /// Weights and logarithms of the probabilities of a point, for each number of options that it may share with a
+    /// kernel, and under the prior. All choices are active.
+    fn by_agreement(&self, point: &Point) -> Vec<(f64, f64)> {
         // Weight of the kernels that share so many options with the point.
         let mut sharing = vec![0.0; self.keep.len() + 1];
         for (kernel, weight) in self.kernels.iter().zip(&self.weights) {
@@ -148,14 +170,31 @@ impl<'a> Mixture<'a> {
             sharing[shared] += weight;
         }
         let prior = self.weights[self.kernels.len()];
-        let terms = sharing.iter().enumerate();
+        let terms = sharing.into_iter().enumerate();
         let terms = terms.map(|(shared, weight)| (weight, self.log_apart + shared as f64 * self.log_ratio));
-        let terms: Vec<(&f64, f64)> = terms.chain([(&prior, self.log_prior)]).collect();
-        // Scaled by the largest term that counts, or a space of many decisions would underflow.
-        let counts = terms.iter().filter(|(weight, _)| **weight > 0.0).map(|(_, log)| *log);
-        let largest = counts.fold(f64::NEG_INFINITY, f64::max);
-        let scaled = terms.iter().filter(|(weight, _)| **weight > 0.0);
-        largest + scaled.map(|(weight, log)| *weight * (log - largest).exp()).sum::<f64>().ln()
+        terms.chain([(prior, self.log_prior)]).collect()
+    }
+
+    /// The same for each kernel, and for the prior, over the choices that are active at the point.
+    fn one_by_one(&self, point: &Point) -> Vec<(f64, f64)> {
+        let active: Vec<usize> =
+            (0..self.keep.len()).filter(|choice| self.shape.is_active(point, *choice)).collect();
+        let uniform = |choice: &usize| -f64::from(self.shape.options[*choice]).ln();
+        let log = |kernel: &Point| -> f64 {
+            let of_choice = |choice: &usize| {
+                let (keep, shared) =
+                    (self.keep[*choice], kernel.options()[*choice] == point.options()[*choice]);
+                match (self.shape.is_active(kernel, *choice), shared) {
+                    (false, _) => uniform(choice),
+                    (true, true) => (self.floor * keep).ln() + self.log_ratio,
+                    (true, false) => (self.floor * keep).ln(),
+                }
+            };
+            active.iter().map(of_choice).sum()
+        };
+        let kernels = self.kernels.iter().map(|kernel| log(kernel));
+        let prior = active.iter().map(uniform).sum();
+        self.weights.iter().copied().zip(kernels.chain([prior])).collect()
     }
 }
 
@@ -179,14 +218,14 @@ mod tests {
     /// Expected values are those of Optuna 5.0.0: `_ParzenEstimator(…).log_pdf(…)` with multivariate=True.
     #[test]
     fn likelihoods_are_optunas() {
-        let options = [3, 2, 4];
+        let shape = Shape::flat(&[3, 2, 4]);
         let point = |i: u32| Point::new([i % 3, i / 3 % 2, i * i % 4].map(|option| option as u8).to_vec());
         let points: Vec<Point> = (0..30).map(point).collect();
         let asked = [[0, 0, 0], [2, 1, 1], [1, 1, 3]].map(|options| Point::new(options.to_vec()));
         for (count, expected) in
             [(30, [-2.08967694, -1.88282564, -5.04727957]), (2, [-2.10516643, -3.824681, -3.824681])]
         {
-            let mixture = Mixture::new(points[..count].iter().collect(), &options);
+            let mixture = Mixture::new(points[..count].iter().collect(), &shape);
             for (point, expected) in asked.iter().zip(expected) {
                 let found = mixture.log_likelihood(point);
                 assert!(
@@ -201,17 +240,38 @@ mod tests {
     fn draws_follow_the_likelihood() {
         use rand_chacha::rand_core::SeedableRng;
         let points = [Point::new(vec![0, 1]), Point::new(vec![2, 0])];
-        let mixture = Mixture::new(points.iter().collect(), &[3, 2]);
+        let shape = Shape::flat(&[3, 2]);
+        let mixture = Mixture::new(points.iter().collect(), &shape);
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let mut counts = [0.0; 6];
         for _ in 0..60_000 {
-            let point = mixture.sample(&[3, 2], &mut rng);
+            let point = mixture.sample(&mut rng);
             counts[usize::from(point.options()[0] * 2 + point.options()[1])] += 1.0 / 60_000.0;
         }
         for (index, frequency) in counts.iter().enumerate() {
             let point = Point::new(vec![(index / 2) as u8, (index % 2) as u8]);
             let expected = mixture.log_likelihood(&point).exp();
             assert!((frequency - expected).abs() < 0.01, "{point:?}: {frequency} {expected}");
+        }
+    }
+
+    #[test]
+    fn likelihoods_of_canonical_points_sum_to_1_and_draws_follow_them() {
+        use mfactor::point::Condition;
+        use rand_chacha::rand_core::SeedableRng;
+        let shape = Shape::conditional(&[2, 3], &[None, Some(Condition { choice: 0, least: 1 })]);
+        let points = [vec![0, 0], vec![0, 0], vec![1, 2]].map(Point::new);
+        let mixture = Mixture::new(points.iter().collect(), &shape);
+        let canonical = [vec![0, 0], vec![1, 0], vec![1, 1], vec![1, 2]].map(Point::new);
+        let likelihoods = canonical.each_ref().map(|point| mixture.log_likelihood(point).exp());
+        assert!((likelihoods.iter().sum::<f64>() - 1.0).abs() < 1e-12, "{likelihoods:?}");
+        // The shallow observations say nothing of the deeper block, so its options differ by the deep one alone.
+        assert!((likelihoods[1] - likelihoods[2]).abs() < 1e-12 && likelihoods[3] > likelihoods[2]);
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let drawn: Vec<Point> = (0..40_000).map(|_| mixture.sample(&mut rng)).collect();
+        for (point, likelihood) in canonical.iter().zip(likelihoods) {
+            let frequency = drawn.iter().filter(|drawn| *drawn == point).count() as f64 / 40_000.0;
+            assert!((frequency - likelihood).abs() < 0.01, "{point:?}: {frequency} {likelihood}");
         }
     }
 

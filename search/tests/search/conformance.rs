@@ -60,8 +60,8 @@ fn proposals_are_new_and_in_the_space_until_it_is_exhausted() {
             let trials = run(kind, &space, 3, asked);
             check_proposals(kind, &space, &trials);
             assert_eq!(
-                trials.len() as u64,
-                asked.min(space.size()),
+                trials.len() as u128,
+                u128::from(asked).min(space.size()),
                 "{kind} in {} architectures",
                 space.size()
             );
@@ -136,7 +136,7 @@ fn failed_and_diverged_trials_are_survived_and_not_tried_again() {
             };
             let trials = simulate(kind, &space, 1.0, 4, asked, &mut answer).unwrap().trials;
             check_proposals(kind, &space, &trials);
-            assert_eq!(trials.len() as u64, asked.min(space.size()), "{kind}");
+            assert_eq!(trials.len() as u128, u128::from(asked).min(space.size()), "{kind}");
             for trial in &trials {
                 let complete = trial.number % 4 == 3;
                 assert_eq!(trial.state == TrialState::Complete, complete);

@@ -5,11 +5,13 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use mfactor::{SearchSpace, Trial, TrialState};
+use search::config::StudyConfig;
 use search::study::JOURNAL_FILE;
 use search::{Outcome, Study, StudyEvent, StudyRecord};
 use serde_json::{Value, json};
 
 use crate::pretend::Pretend;
+use crate::spaces;
 use crate::study::{config, finish};
 
 /// A Python that may have Optuna: `$MFACTOR_PYTHON`, or that of the project's own environment.
@@ -59,10 +61,16 @@ fn expected(trial: &Trial, space: &SearchSpace) -> Value {
     for (key, value) in found.into_iter().filter(|(_, value)| !value.is_null()) {
         attributes[key] = value;
     }
+    let point = space.point(&trial.architecture).unwrap();
     let params: Value = space
         .choices()
-        .zip(trial.architecture.kernels())
-        .map(|(choice, kernel)| (choice.name, json!({"value": kernel, "choices": choice.options})))
+        .zip(point.options())
+        .enumerate()
+        .filter(|(position, _)| space.is_active(&point, *position))
+        .map(|(_, (choice, option))| {
+            let value = &choice.options[usize::from(*option)];
+            (choice.name, json!({"value": value, "choices": choice.options}))
+        })
         .collect();
     let epochs: Value = (1..)
         .zip(&trial.epoch_accuracies)
@@ -116,6 +124,16 @@ fn optuna_finds_what_a_study_of_all_strategies_found() {
     let record = study.record();
     assert!(record.trials.iter().any(|trial| trial.state == TrialState::Failed));
     check(&optuna(folder.path()), &record, &ALL);
+}
+
+#[test]
+#[ignore = "needs Optuna: scripts/test"]
+fn optuna_finds_blocks_that_are_not_always_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = StudyConfig { space: spaces::shipped("edge32"), ..config("all", 7) };
+    let mut study = Study::create(folder.path(), config).unwrap();
+    finish(&mut study, &mut Pretend::default());
+    check(&optuna(folder.path()), &study.record(), &ALL);
 }
 
 #[test]

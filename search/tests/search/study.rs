@@ -12,7 +12,7 @@ use search::{Evaluator, Failure, Outcome, Report, StrategyKind, Study, StudyEven
 use serde_json::Value;
 
 use crate::pretend::Pretend;
-use crate::spaces::space;
+use crate::spaces::{conditional, space};
 
 /// A study that needs no data; tests pass it whichever evaluator they like.
 pub fn config(strategies: &str, trials: u64) -> StudyConfig {
@@ -82,6 +82,36 @@ fn a_study_of_all_strategies_is_written_as_it_is_remembered() {
     assert_eq!([strategies[0], strategies[1], strategies[24]], [BASELINE, "random", "rl"]);
     assert_eq!(record.trials[0].architecture, record.config.space.smallest());
     assert_eq!(record.of("tpe").iter().map(|trial| trial.number).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn a_study_in_a_space_of_conditions_is_written_as_it_is_remembered_and_resumed() {
+    let (folder, whole) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let config = StudyConfig { space: conditional(), ..config("all", 20) };
+    finish(&mut Study::create(whole.path(), config.clone()).unwrap(), &mut Pretend::default());
+    let stop = AtomicBool::new(false);
+    let mut observer = |event: &StudyEvent| {
+        let now = matches!(event, StudyEvent::Finished { place, .. } if place.id == 33);
+        stop.fetch_or(now, Ordering::Relaxed);
+    };
+    let mut study = Study::create(folder.path(), config).unwrap();
+    assert_eq!(study.run(&mut [Pretend::default()], &mut observer, &stop).unwrap(), Outcome::Stopped);
+    drop(study);
+    let mut study = Study::resume(folder.path()).unwrap();
+    finish(&mut study, &mut Pretend::default());
+    let record = study.record();
+    assert_eq!(record.trials, Study::read(whole.path()).unwrap().trials);
+    assert_eq!(record.trials[0].architecture, conditional().smallest());
+    let lines = journal(folder.path());
+    let created: Vec<&Value> = lines.iter().filter(|line| line["op_code"] == 4).collect();
+    assert_eq!(created.len(), record.trials.len());
+    for (line, trial) in created.iter().zip(&record.trials) {
+        let depth = trial.architecture.stages()[0].blocks.len();
+        for block in 1..=3 {
+            let is_there = line["params"].get(format!("stage1.block{block}")).is_some();
+            assert_eq!(is_there, block <= depth, "{line}");
+        }
+    }
 }
 
 #[test]

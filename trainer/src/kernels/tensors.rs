@@ -15,7 +15,9 @@ pub fn are_for(kind: Kind, device: Device) -> bool {
 
 /// The layer as a convolution that can be computed here, for images of this shape, if it is one.
 pub fn convolution(layer: &Layer, images: &Tensor) -> Option<Convolution> {
-    let Operation::Convolution { input_channels, output_channels, kernel, stride, padding } = layer.operation
+    // Groups are libtorch's business.
+    let Operation::Convolution { input_channels, output_channels, kernel, stride, padding, groups: 1 } =
+        layer.operation
     else {
         return None;
     };

@@ -2,6 +2,7 @@
 
 use mfactor::Point;
 
+use super::super::history::Shape;
 use super::Episode;
 
 /// Observations of nothing in particular that each option's value is shrunk by.
@@ -14,6 +15,7 @@ const LAMBDA: f64 = 0.3;
 
 /// M-factor ≈ mean + Σ value of each option, fitted by ridge regression.
 pub(super) struct Critic {
+    shape: Shape,
     /// Value of each option of each choice.
     values: Vec<Vec<f64>>,
     /// What the values leave unexplained, for each episode.
@@ -22,9 +24,11 @@ pub(super) struct Critic {
 
 impl Critic {
     /// Fits the values to episodes, of which there is at least one.
-    pub fn fit(options: &[u8], episodes: &[Episode]) -> Self {
+    pub fn fit(shape: &Shape, episodes: &[Episode]) -> Self {
+        let options = &shape.options;
         let mean = episodes.iter().map(|(_, score)| score).sum::<f64>() / episodes.len() as f64;
         let mut critic = Self {
+            shape: shape.clone(),
             values: options.iter().map(|options| vec![0.0; usize::from(*options)]).collect(),
             residuals: episodes.iter().map(|(_, score)| score - mean).collect(),
         };
@@ -38,16 +42,18 @@ impl Critic {
 
     /// The values of one choice that fit best while the others stay.
     fn fit_choice(&mut self, choice: usize, episodes: &[Episode]) {
-        let values = &mut self.values[choice];
+        let (shape, values) = (&self.shape, &mut self.values[choice]);
         let mut sums = vec![0.0; values.len()];
         let mut counts = vec![RIDGE; values.len()];
-        for ((point, _), residual) in episodes.iter().zip(&self.residuals) {
+        let residuals = episodes.iter().zip(&self.residuals);
+        for ((point, _), residual) in residuals.filter(|((point, _), _)| shape.is_active(point, choice)) {
             let option = usize::from(point.options()[choice]);
             sums[option] += residual + values[option];
             counts[option] += 1.0;
         }
         let fitted: Vec<f64> = sums.iter().zip(&counts).map(|(sum, count)| sum / count).collect();
-        for ((point, _), residual) in episodes.iter().zip(&mut self.residuals) {
+        let residuals = episodes.iter().zip(&mut self.residuals);
+        for ((point, _), residual) in residuals.filter(|((point, _), _)| shape.is_active(point, choice)) {
             let option = usize::from(point.options()[choice]);
             *residual += values[option] - fitted[option];
         }
@@ -56,15 +62,16 @@ impl Critic {
 
     /// Advantage of each step of an episode under a policy with these probabilities. A step changes the
     /// expected M-factor by the value of its option less the value expected of that choice; the last step
-    /// also brings what the values could not foresee. Steps count for earlier ones with weight λ^distance.
-    pub fn advantages(&self, probabilities: &[Vec<f64>], point: &Point, episode: usize) -> Vec<f64> {
+    /// also brings what the values could not foresee. Steps count for earlier ones with weight λ^distance. An inactive
+    /// choice is no step, and has none.
+    pub fn advantages(&self, probabilities: &[Vec<f64>], point: &Point, episode: usize) -> Vec<Option<f64>> {
         let mut later = self.residuals[episode] / LAMBDA;
-        let mut advantages = vec![0.0; self.values.len()];
-        for choice in (0..self.values.len()).rev() {
+        let mut advantages = vec![None; self.values.len()];
+        for choice in (0..self.values.len()).rev().filter(|choice| self.shape.is_active(point, *choice)) {
             let values = &self.values[choice];
             let expected: f64 = probabilities[choice].iter().zip(values).map(|(p, value)| p * value).sum();
             later = values[usize::from(point.options()[choice])] - expected + LAMBDA * later;
-            advantages[choice] = later;
+            advantages[choice] = Some(later);
         }
         advantages
     }
@@ -84,12 +91,30 @@ mod tests {
                 (Point::new(vec![first, second]), score)
             })
             .collect();
-        let critic = Critic::fit(&[2, 2], &episodes);
+        let critic = Critic::fit(&Shape::flat(&[2, 2]), &episodes);
         assert!(critic.residuals.iter().all(|residual| residual.abs() < 0.01));
         let uniform = vec![vec![0.5; 2]; 2];
         let best = critic.advantages(&uniform, &Point::new(vec![1, 0]), 1);
         let worst = critic.advantages(&uniform, &Point::new(vec![0, 1]), 2);
-        assert!(best.iter().all(|advantage| *advantage > 0.03), "{best:?}");
-        assert!(worst.iter().all(|advantage| *advantage < -0.03), "{worst:?}");
+        assert!(best.iter().all(|advantage| advantage.is_some_and(|value| value > 0.03)), "{best:?}");
+        assert!(worst.iter().all(|advantage| advantage.is_some_and(|value| value < -0.03)), "{worst:?}");
+    }
+
+    #[test]
+    fn an_inactive_choice_is_no_step_and_no_evidence() {
+        use mfactor::point::Condition;
+        let shape = Shape::conditional(&[2, 2], &[None, Some(Condition { choice: 0, least: 1 })]);
+        // Shallow ones, whose second option is 0 for want of a choice, are bad; of the deep ones option 0 is good.
+        let episodes: Vec<Episode> = [([0, 0], 0.1), ([1, 0], 0.9), ([1, 1], 0.5)]
+            .iter()
+            .cycle()
+            .take(60)
+            .map(|(options, score)| (Point::new(options.to_vec()), *score))
+            .collect();
+        let critic = Critic::fit(&shape, &episodes);
+        assert!(critic.values[1][0] > 0.15 && critic.values[1][1] < -0.15, "{:?}", critic.values);
+        let uniform = vec![vec![0.5; 2]; 2];
+        let shallow = critic.advantages(&uniform, &Point::new(vec![0, 0]), 0);
+        assert!(shallow[0].is_some_and(|value| value < 0.0) && shallow[1].is_none(), "{shallow:?}");
     }
 }

@@ -4,6 +4,8 @@ use mfactor::Point;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
+use super::super::history::Shape;
+
 /// Gradient steps of one update, each over all of its episodes.
 const STEPS: usize = 10;
 /// Adam's step size. Logits are few and start at 0, so it may be large.
@@ -18,6 +20,7 @@ const ENTROPY_WEIGHT: f64 = 0.2;
 /// Logits of every option of every choice, with Adam's state.
 #[derive(Default)]
 pub(super) struct Policy {
+    shape: Shape,
     logits: Vec<Vec<f64>>,
     mean: Vec<Vec<f64>>,
     square: Vec<Vec<f64>>,
@@ -26,14 +29,15 @@ pub(super) struct Policy {
 
 impl Policy {
     /// The policy that prefers nothing.
-    pub fn uniform(options: &[u8]) -> Self {
-        let zeros: Vec<Vec<f64>> = options.iter().map(|options| vec![0.0; usize::from(*options)]).collect();
-        Self { logits: zeros.clone(), mean: zeros.clone(), square: zeros, steps: 0 }
+    pub fn uniform(shape: Shape) -> Self {
+        let zeros: Vec<Vec<f64>> =
+            shape.options.iter().map(|options| vec![0.0; usize::from(*options)]).collect();
+        Self { shape, logits: zeros.clone(), mean: zeros.clone(), square: zeros, steps: 0 }
     }
 
-    /// Whether it has these numbers of options.
-    pub fn fits(&self, options: &[u8]) -> bool {
-        self.logits.iter().map(Vec::len).eq(options.iter().map(|options| usize::from(*options)))
+    /// Whether it is for these choices.
+    pub fn fits(&self, shape: &Shape) -> bool {
+        self.shape == *shape
     }
 
     /// Probabilities of every option of every choice; the higher the temperature, the more alike.
@@ -52,20 +56,25 @@ impl Policy {
             // Rounding may leave the quantile a hair above the sum of all probabilities.
             option.unwrap_or(logits.len() - 1) as u8
         };
-        Point::new(self.logits.iter().map(draw).collect())
+        self.shape.canonical(Point::new(self.logits.iter().map(draw).collect()))
     }
 
     /// Makes the options of `points` more probable where their advantage is positive and less where it is
-    /// negative, but not by much.
-    pub fn improve(&mut self, points: &[&Point], advantages: &[Vec<f64>]) {
+    /// negative, but not by much; a choice without advantage in any point stays as it is.
+    pub fn improve(&mut self, points: &[&Point], advantages: &[Vec<Option<f64>>]) {
         let before = self.probabilities(1.0);
         for _ in 0..STEPS {
             self.steps += 1;
             for (choice, before) in before.iter().enumerate() {
-                let taken = points.iter().zip(advantages);
-                let taken = taken
-                    .map(|(point, advantages)| (usize::from(point.options()[choice]), advantages[choice]));
-                let gradient = gradient(&softmax(&self.logits[choice], 1.0), before, taken);
+                let steps = points.iter().zip(advantages);
+                let step = |(point, advantages): (&&Point, &Vec<Option<f64>>)| {
+                    Some((usize::from(point.options()[choice]), advantages[choice]?))
+                };
+                let taken: Vec<(usize, f64)> = steps.filter_map(step).collect();
+                if taken.is_empty() {
+                    continue;
+                }
+                let gradient = gradient(&softmax(&self.logits[choice], 1.0), before, taken.into_iter());
                 self.climb(choice, &gradient);
             }
         }
@@ -149,9 +158,12 @@ mod tests {
 
     #[test]
     fn an_update_goes_towards_the_advantage_and_the_clip_holds_it_back() {
-        let mut policy = Policy::uniform(&[3, 1]);
+        let mut policy = Policy::uniform(Shape::flat(&[3, 1]));
         let points = [[0, 0], [1, 0], [2, 0]].map(|options| Point::new(options.to_vec()));
-        policy.improve(&points.each_ref(), &[vec![2.0, 0.0], vec![-1.0, 0.0], vec![-1.0, 0.0]]);
+        policy.improve(
+            &points.each_ref(),
+            &[vec![Some(2.0), Some(0.0)], vec![Some(-1.0), Some(0.0)], vec![Some(-1.0), Some(0.0)]],
+        );
         let probabilities = policy.probabilities(1.0);
         // Ten free steps would end near 0.79. Adam's momentum carries some way past the clip, at 0.4.
         assert!(probabilities[0][0] > 0.4 && probabilities[0][0] < 0.7, "{probabilities:?}");
