@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
+use engines::engine::{self, EngineOptions};
+use engines::model_file::ModelFile;
 use mfactor::dataset::Records;
 use mfactor::{Error, Result};
 use serde::Serialize;
 
-use crate::engine::{self, EngineOptions};
-use crate::model_file::ModelFile;
 use crate::picture;
 
 /// One class, and how probable the network takes it to be.

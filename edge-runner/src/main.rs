@@ -32,7 +32,7 @@ enum Command {
     Info(commands::info::Arguments),
     Board(commands::board::Arguments),
     Check(commands::check::Arguments),
-    #[command(name = mfactor::release::AGENT_COMMAND, hide = true)]
+    #[command(name = release::AGENT_COMMAND, hide = true)]
     ReleaseAgent(commands::release_agent::Arguments),
     #[command(name = edge_runner::child::COMMAND, hide = true)]
     MeasureAlone,
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
     edge_runner::heap::keep_freed_blocks();
     let cli = Cli::parse();
     let output = Output::new(&cli.output);
-    edge_runner::panics::end_in_words(output::talk_of_panic);
+    engines::panics::end_in_words(output::talk_of_panic);
     ExitCode::from(run(&cli.command, &output).unwrap_or_else(|error| {
         output.error(&error);
         error.exit_code()

@@ -7,18 +7,19 @@ use std::hint::black_box;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use engines::engine::{Engine, EngineOptions, Session};
+use engines::model_file::ModelFile;
+use engines::{accuracy, engine, golden};
+use mfactor::Result;
 use mfactor::measurement::{Board, Conditions, EngineFacts, MeasuredAccuracy, MeasuredModel, Preset, Round};
-use mfactor::{Result, golden};
 use serde::{Deserialize, Serialize};
 
 use crate::affinity::Pinned;
 use crate::energy::{self, Meter, Power, Sensor};
-use crate::engine::{Engine, EngineOptions, Session};
 use crate::memory::Phases;
-use crate::model_file::ModelFile;
 use crate::system::SystemTree;
 use crate::timing::{Clock, Monotonic, Plan, ProcessorTime};
-use crate::{accuracy, affinity, board, engine, timing, verdict};
+use crate::{affinity, board, timing, verdict};
 
 /// What to measure, and with what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,23 +122,6 @@ pub fn measure(
     }
 }
 
-/// Golden inputs of a model.
-pub fn golden_inputs(model: &ModelFile) -> Vec<Vec<u8>> {
-    (0..golden::INPUTS).map(|number| golden::input(model.signature().image, number)).collect()
-}
-
-/// Largest difference from the golden logits of the model's metadata; infinite where one is not a number.
-///
-/// # Errors
-/// If the session fails.
-pub fn golden_difference(session: &mut dyn Session, inputs: &[Vec<u8>], model: &ModelFile) -> Result<f64> {
-    let mut largest = 0.0f64;
-    for (input, golden) in inputs.iter().zip(&model.metadata.golden_logits) {
-        largest = largest.max(golden::difference(golden, &session.run(input)?));
-    }
-    Ok(largest)
-}
-
 /// A model that an engine has loaded, and that has answered its golden inputs.
 struct Loaded<'a> {
     model: ModelFile,
@@ -167,11 +151,11 @@ impl<'a> Loaded<'a> {
         let mut session = engine.load(&model.bytes, model.signature(), &model.path.display().to_string())?;
         let load_ms = elapsed_ms(0, &mut clock);
         memory.loaded();
-        let inputs = golden_inputs(&model);
+        let inputs = golden::inputs(&model);
         let start = clock.now_ns();
         black_box(session.run(&inputs[0])?);
         let first_inference_ms = elapsed_ms(start, &mut clock);
-        let golden_difference = golden_difference(session.as_mut(), &inputs, &model)?;
+        let golden_difference = golden::difference(session.as_mut(), &inputs, &model)?;
         let counts_memory = engine.allocates_here();
         Ok(Self {
             model,

@@ -7,12 +7,12 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use engines::engine::EngineOptions;
 use mfactor::measurement::{MeasuredAccuracy, Measurement, Preset, Verdict};
 use mfactor::{Error, Result};
 
 use crate::board;
 use crate::child::measure_in_child;
-use crate::engine::EngineOptions;
 use crate::measure::{Answer, Part, Progress, Request, RoundAnswer};
 use crate::record;
 use crate::system::SystemTree;

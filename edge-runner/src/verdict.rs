@@ -1,9 +1,8 @@
 //! Whether a measurement may be believed.
 
+use engines::model_file::ModelFile;
 use mfactor::golden;
 use mfactor::measurement::{Conditions, Verdict};
-
-use crate::model_file::ModelFile;
 
 /// A frequency that falls below this share of what it was has dropped. Steps of real boards are larger
 /// (1,400 to 1,200 kHz on a Raspberry Pi 3B+), wandering of a turbo clock is smaller.

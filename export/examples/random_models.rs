@@ -8,7 +8,7 @@ mod trial;
 
 use std::path::PathBuf;
 
-use edge_runner::EngineKind;
+use engines::EngineKind;
 use export::Precision;
 use mfactor::SearchSpace;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use edge_runner::onnx_runtime::{Observer, OnnxRuntime};
+use engines::onnx_runtime::{Observer, OnnxRuntime};
 use mfactor::dataset::{DataSet, Records};
 use mfactor::onnx::Model;
 use mfactor::{Error, Result};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use edge_runner::{Engine, ModelFile, Session, Signature, accuracy, measure};
+use engines::{Engine, ModelFile, Session, Signature, accuracy};
 use mfactor::dataset::Records;
 use mfactor::measurement::EngineFacts;
 use mfactor::space::ImageShape;
@@ -125,11 +125,11 @@ pub fn finished(file: &ModelFile, metadata: &ModelMetadata, engines: [&dyn Engin
             "the model has {counted:?} parameters and MACs, or metadata that changed"
         )));
     }
-    let inputs = measure::golden_inputs(file);
+    let inputs = engines::golden::inputs(file);
     let tolerance = golden::tolerance(&metadata.precision);
     for engine in engines {
         let mut session = engine.load(&file.bytes, file.signature(), &file.name())?;
-        let difference = measure::golden_difference(session.as_mut(), &inputs, file)?;
+        let difference = engines::golden::difference(session.as_mut(), &inputs, file)?;
         if difference > tolerance {
             let name = engine.facts().name;
             return Err(Error::Defect(format!("{name} differs by {difference:.3e} on the golden inputs")));

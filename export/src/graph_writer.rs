@@ -13,7 +13,7 @@ pub const OPSET: i64 = 17;
 /// Version of the file format that belongs to [`OPSET`] (ONNX 1.12).
 pub const IR_VERSION: i64 = 8;
 /// The input: u8 \[batch, channels, height, width\].
-pub const INPUT: &str = edge_runner::graph::INPUT;
+pub const INPUT: &str = engines::graph::INPUT;
 /// The output: f32 \[batch, classes\].
 pub const OUTPUT: &str = "logits";
 /// Name of the dimension that is left open.

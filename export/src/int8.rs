@@ -1,6 +1,6 @@
 //! A quantized model, chosen by validation accuracy and compared with the f32 one on the test records.
 
-use edge_runner::{EngineKind, Session, Signature, accuracy};
+use engines::{EngineKind, Session, Signature, accuracy};
 use mfactor::dataset::Records;
 use mfactor::onnx::Model;
 use mfactor::{Error, Result};

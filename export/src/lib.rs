@@ -25,8 +25,8 @@ pub mod weights;
 
 use std::path::PathBuf;
 
-use edge_runner::onnx_runtime::OnnxRuntime;
-use edge_runner::{Engine, EngineKind, ModelFile, accuracy, engine, tract_engine};
+use engines::onnx_runtime::OnnxRuntime;
+use engines::{Engine, EngineKind, ModelFile, accuracy, engine, tract_engine};
 use mfactor::dataset::{DataSet, Records};
 use mfactor::metadata::{self, ModelMetadata};
 use mfactor::onnx::Model;

@@ -4,7 +4,7 @@
 
 mod trial;
 
-use edge_runner::ModelFile;
+use engines::ModelFile;
 use mfactor::protocol::{CHECK_FILE, DEVIATION_TENSOR, WEIGHTS_FILE};
 use mfactor::{SearchSpace, exit};
 use trial::{Trial, onnx_runtime_is_here};
@@ -212,7 +212,7 @@ fn a_missing_onnx_runtime_names_the_command() {
     assert_no_file(&trial);
 }
 
-fn int8(space: &SearchSpace, architecture: &str, engine: edge_runner::EngineKind) -> export::ExportedModel {
+fn int8(space: &SearchSpace, architecture: &str, engine: engines::EngineKind) -> export::ExportedModel {
     let mut trial = Trial::new(space, architecture, 30);
     trial.request.precision = export::Precision::Int8 { engine };
     let exported = export(&trial).unwrap();
@@ -229,7 +229,7 @@ fn int8_in_the_forms_of_both_engines() {
     if !onnx_runtime_is_here() {
         return;
     }
-    for engine in [edge_runner::EngineKind::Tract, edge_runner::EngineKind::Ort] {
+    for engine in [engines::EngineKind::Tract, engines::EngineKind::Ort] {
         let exported = int8(&SearchSpace::paper(), "333-333-333", engine);
         let facts = exported.int8.unwrap();
         assert_eq!(facts.calibration_images, 2, "that is how many there are to train on");
@@ -244,7 +244,7 @@ fn int8_of_odd_images_and_strides() {
     if !onnx_runtime_is_here() {
         return;
     }
-    for engine in [edge_runner::EngineKind::Tract, edge_runner::EngineKind::Ort] {
+    for engine in [engines::EngineKind::Tract, engines::EngineKind::Ort] {
         int8(&odd_space(), "93-5", engine);
     }
 }

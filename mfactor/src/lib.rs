@@ -4,47 +4,30 @@
 //! Every other crate of the workspace imports this one and this one imports none of them. It does no
 //! training, no inference, no printing.
 //!
-//! | module | holds |
+//! | folder | holds |
 //! |---|---|
-//! | [`space`] | the search space as data: stages, blocks, widths, kernel choices |
-//! | [`architecture`] | one point of a space, and its id such as `357-333-377` |
-//! | [`layers`] | an architecture as a list of named, shaped layers |
-//! | [`cost`] | parameters, multiply-accumulates, bytes |
-//! | [`objective`] | the M-factor and the metrics it is compared with |
-//! | [`paper`] | the printed Table 1, for recomputation |
-//! | [`trial`] | what a study knows about one architecture it tried |
-//! | [`dataset`] | image records in CIFAR-10's binary layout, and their split |
-//! | [`recipe`] | what decides the result of one training |
-//! | [`protocol`] | the lines the search and the trainer exchange |
-//! | [`metadata`] | what a model file says about itself |
-//! | [`onnx`] | the part of the ONNX format that is written and read here |
-//! | [`golden`] | inputs on which host and board compare answers |
-//! | [`measurement`], [`latency`] | what a board reported about a model |
-//! | [`limits`] | what a model must keep to on a board |
-//! | [`release`] | what is flashed to a board, and the words host and board exchange about it |
-//! | [`error`], [`exit`] | what can go wrong, and the exit code it ends in |
-//! | [`files`] | writing without ever leaving half a file |
+//! | [`space`] | the search space as data; [`architecture`]s, their [`layers`] and [`cost`] |
+//! | `study/` | [`trial`], [`objective`] and the metrics it is compared with, [`recipe`], the trainer's [`protocol`], [`paper`] |
+//! | `model/` | the part of the ONNX format ([`onnx`]), what a model file says of itself ([`metadata`]), [`golden`] inputs |
+//! | `board/` | what a board reported ([`measurement`], [`latency`]), and what a model must keep to ([`limits`]) |
+//! | `data/` | image records in CIFAR-10's binary layout, and their split ([`dataset`]) |
+//! | `io/` | [`files`] read within limits and written whole, [`lines`] of pipes, other programs asked with a deadline ([`process`]), [`text`] made fit to be shown, [`error`]s and [`exit`] codes |
+//!
+//! Folders sort the files; every module is known by its own name.
 
-pub mod architecture;
-pub mod cost;
-pub mod dataset;
-pub mod error;
-pub mod exit;
-pub mod files;
-pub mod golden;
-pub mod latency;
-pub mod layers;
-pub mod limits;
-pub mod measurement;
-pub mod metadata;
-pub mod objective;
-pub mod onnx;
-pub mod paper;
-pub mod protocol;
-pub mod recipe;
-pub mod release;
+mod board;
+mod data;
+mod io;
+mod model;
 pub mod space;
-pub mod trial;
+mod study;
+
+pub use board::{latency, limits, measurement};
+pub use data::dataset;
+pub use io::{error, exit, files, lines, process, text};
+pub use model::{golden, metadata, onnx};
+pub use space::{architecture, cost, layers};
+pub use study::{objective, paper, protocol, recipe, trial};
 
 pub use architecture::Architecture;
 pub use cost::Cost;

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use mfactor::measurement::Preset;
 use mfactor::metadata::ModelMetadata;
 use mfactor::onnx::Model;
-use mfactor::release::manifest::{SCHEMA, golden_inputs};
-use mfactor::release::{Manifest, RUNNER, RecordsFile, ReleaseFile, ReleaseModel, id};
 use mfactor::{Error, Result, files};
+use release::manifest::{SCHEMA, golden_inputs};
+use release::{Manifest, RUNNER, RecordsFile, ReleaseFile, ReleaseModel, id};
 
 use crate::elf;
 use crate::keys::Signer;

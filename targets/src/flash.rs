@@ -14,8 +14,8 @@ pub mod bootstrap;
 
 use std::time::Instant;
 
-use mfactor::release::{BoardStatus, Collected, MeasureRequest, ModelHealth, Reply, Request, Wanted};
 use mfactor::{Error, Measurement, Result};
+use release::{BoardStatus, Collected, MeasureRequest, ModelHealth, Reply, Request, Wanted};
 use serde::Serialize;
 
 use crate::bundle::{Bundle, MeasureOptions};

@@ -1,8 +1,8 @@
 //! What a board is and holds, asked with the tools that every Linux has, before anything is sent. Nothing on the
 //! board is changed by asking.
 
-use mfactor::release::{Manifest, is_id};
 use mfactor::{Error, Result};
+use release::{Manifest, is_id};
 use serde::Serialize;
 
 use crate::glibc::Glibc;
@@ -182,10 +182,7 @@ impl Probe {
         if !self.is_writable {
             return Err("does not let this user write to the folder; choose another with --folder".to_owned());
         }
-        let id = manifest
-            .to_bytes()
-            .map(|bytes| mfactor::release::id(&bytes))
-            .map_err(|error| error.to_string())?;
+        let id = manifest.to_bytes().map(|bytes| release::id(&bytes)).map_err(|error| error.to_string())?;
         if self.releases.contains(&id) {
             return Ok(());
         }

@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use mfactor::release::manifest::SCHEMA;
-use mfactor::release::{RUNNER, ReleaseFile};
+use release::manifest::SCHEMA;
+use release::{RUNNER, ReleaseFile};
 
 use super::*;
 use crate::boards;

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use mfactor::release::{CURRENT, MANIFEST, Manifest, SIGNATURE, id};
+use release::{CURRENT, MANIFEST, Manifest, SIGNATURE, id};
 use tempfile::TempDir;
 
 /// The name under which ssh knows the board.

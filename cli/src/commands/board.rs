@@ -1,7 +1,7 @@
 //! `mfactor board`: what a board is and holds; going back; making room.
 
 use clap::{Args, Subcommand};
-use mfactor::release::{BoardStatus, Collected};
+use release::{BoardStatus, Collected};
 use serde::Serialize;
 use targets::{Board as Place, Host, Probe, SshOptions, flash};
 

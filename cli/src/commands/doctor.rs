@@ -91,9 +91,9 @@ fn said(program: &Program, arguments: &[&str]) -> Result<String> {
 }
 
 fn onnx_runtime() -> Result<String> {
-    let options = edge_runner::EngineOptions::new(edge_runner::EngineKind::Ort);
-    let facts = edge_runner::engine::open(&options)?.facts();
-    Ok(format!("{} in {}", facts.version, edge_runner::library::find(None)?.display()))
+    let options = engines::EngineOptions::new(engines::EngineKind::Ort);
+    let facts = engines::engine::open(&options)?.facts();
+    Ok(format!("{} in {}", facts.version, engines::library::find(None)?.display()))
 }
 
 fn data_set(name: &str) -> Result<String> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use edge_runner::EngineKind;
+use engines::EngineKind;
 use export::{ExportedModel, Precision, Progress, Request};
 use mfactor::trial::ranked;
 use mfactor::{Architecture, Error, Trial};

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use edge_runner::advice;
 use edge_runner::measure::Progress;
 use edge_runner::record::{file_name, partial_name};
 use edge_runner::rounds::{self, Event, LiveMachine, Order, Subject};
-use edge_runner::{EngineChoice, EngineKind, EngineOptions, advice};
+use engines::{EngineChoice, EngineKind, EngineOptions};
 use mfactor::measurement::{Preset, Verdict};
 use mfactor::{Error, Measurement, files};
 use search::Study;

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use edge_runner::release::health::check_model;
-use mfactor::release::ModelHealth;
+use edge_runner::health::check_model;
 use mfactor::{Result, exit};
+use release::ModelHealth;
 
 use crate::commands::EngineArguments;
 use crate::output::Output;

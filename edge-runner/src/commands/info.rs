@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use edge_runner::ModelFile;
-use edge_runner::graph::GraphFacts;
+use engines::ModelFile;
+use engines::graph::GraphFacts;
 use mfactor::{ModelMetadata, Result, exit};
 use serde::Serialize;
 

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use edge_runner::measure::Progress;
 use edge_runner::rounds::{self, Event, LiveMachine, Order, Subject};
-use edge_runner::{EngineChoice, EngineOptions, advice, record};
+use edge_runner::{advice, record};
+use engines::{EngineChoice, EngineOptions};
 use mfactor::measurement::{Measurement, Preset, Verdict};
 use mfactor::{Error, Result, exit, files};
 
@@ -42,7 +43,7 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value = "tract")]
     engine: EngineChoice,
     /// Threads of one inference
-    #[arg(long, default_value_t = edge_runner::engine::DEFAULT_THREADS)]
+    #[arg(long, default_value_t = engines::engine::DEFAULT_THREADS)]
     threads: usize,
     /// ONNX Runtime's library (else $ORT_DYLIB_PATH, $VIRTUAL_ENV, or a .venv folder)
     #[arg(long, value_name = "FILE")]
@@ -82,7 +83,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<u8> {
 
 /// Every model with every engine.
 fn order(arguments: &Arguments) -> Order {
-    let engine = |kind: &edge_runner::EngineKind| EngineOptions {
+    let engine = |kind: &engines::EngineKind| EngineOptions {
         threads: arguments.threads,
         library: arguments.ort_library.clone(),
         ..EngineOptions::new(*kind)

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use edge_runner::{EngineKind, EngineOptions};
+use engines::{EngineKind, EngineOptions};
 
 pub mod board;
 pub mod check;
@@ -19,7 +19,7 @@ pub struct EngineArguments {
     #[arg(long, value_enum, default_value = "tract")]
     engine: EngineKind,
     /// Threads of one inference
-    #[arg(long, default_value_t = edge_runner::engine::DEFAULT_THREADS)]
+    #[arg(long, default_value_t = engines::engine::DEFAULT_THREADS)]
     threads: usize,
     /// ONNX Runtime's library (else $ORT_DYLIB_PATH, $VIRTUAL_ENV, or a .venv folder)
     #[arg(long, value_name = "FILE")]

@@ -4,8 +4,9 @@ use std::fs::File;
 use std::path::PathBuf;
 
 use clap::Args;
-use edge_runner::release::agent::{Leased, serve};
+use edge_runner::release_measurer::RoundsOfRelease;
 use mfactor::{Error, Result, exit};
+use release::board::agent::{Leased, serve};
 use rustix::fd::AsFd;
 
 /// Serve one flash from the host
@@ -23,6 +24,6 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<u8> {
     let input = std::io::stdin().as_fd().try_clone_to_owned().map(File::from);
     let input = Leased::new(input.map_err(Error::io("read", "standard input".as_ref()))?);
-    serve(&arguments.folder, &arguments.owner, input, &mut std::io::stdout())?;
+    serve(&arguments.folder, &arguments.owner, &RoundsOfRelease, input, &mut std::io::stdout())?;
     Ok(exit::DONE)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use edge_runner::advice::{advise, text};
 use edge_runner::measure::{Answer, Progress, Request};
 use edge_runner::rounds::{Machine, Order, Subject, measure};
-use edge_runner::{EngineKind, EngineOptions};
+use engines::{EngineKind, EngineOptions};
 use mfactor::Result;
 use mfactor::measurement::{Measurement, Preset, Verdict};
 

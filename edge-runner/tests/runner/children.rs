@@ -6,7 +6,7 @@ use std::path::Path;
 
 use edge_runner::child::{measure_in_child, serve};
 use edge_runner::measure::{Part, Request};
-use edge_runner::{EngineKind, EngineOptions};
+use engines::{EngineKind, EngineOptions};
 use mfactor::measurement::Preset;
 use mfactor::{Error, exit};
 

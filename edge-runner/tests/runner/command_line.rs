@@ -38,7 +38,7 @@ fn text(path: PathBuf) -> String {
 fn a_measurement_is_printed_and_filed() {
     let folder = tempfile::tempdir().unwrap();
     let model = write(&folder, "tiny.onnx", &model::metadata());
-    let records = text(model::write_records(folder.path()));
+    let records = text(write_records(folder.path()));
     let filed = text(folder.path().join("records"));
     let arguments =
         ["measure", &model, "--data", &records, "--preset", "quick", "--json", "-q", "--output", &filed];
@@ -185,7 +185,7 @@ fn a_picture_and_a_record_are_classified() {
     assert_eq!((&answer["classes"][0]["class"], &answer["label"]), (&"blue".into(), &Value::Null));
     let probability = answer["classes"][0]["probability"].as_f64().unwrap();
     assert!((probability - 1.0f64.exp() / total).abs() < 1e-6, "{answer}");
-    let records = text(model::write_records(folder.path()));
+    let records = text(write_records(folder.path()));
     let output = edge_runner(&["classify", &model, &records, "--record", "1", "--top", "1"]);
     assert_eq!(String::from_utf8_lossy(&output.stdout), " 50.65 %  blue\nlabel     green\n");
     let output = edge_runner(&["classify", &model, &records, "--record", "5"]);
@@ -206,4 +206,12 @@ fn a_model_and_a_board_are_shown() {
     let output = edge_runner(&["board", "--json"]);
     assert_eq!(code(&output), exit::DONE);
     assert_eq!(json(&output)["board"]["architecture"], std::env::consts::ARCH);
+}
+
+/// Writes five records labelled 0, 1, 2, 2, 2: the model is right on three.
+fn write_records(folder: &Path) -> PathBuf {
+    let path = folder.join("records.bin");
+    let record = |label: u8| std::iter::once(label).chain(vec![100; model::space().image().bytes()]);
+    std::fs::write(&path, [0, 1, 2, 2, 2].into_iter().flat_map(record).collect::<Vec<u8>>()).unwrap();
+    path
 }

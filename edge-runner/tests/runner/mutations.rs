@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use edge_runner::{EngineKind, EngineOptions, ModelFile, engine};
+use engines::{EngineKind, EngineOptions, ModelFile, engine};
 use mfactor::dataset::Records;
 use mfactor::onnx::{DimensionValue, Graph, Model};
 use mfactor::{Measurement, exit};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use edge_runner::measure::{Answer, Part, Progress, Request, RoundAnswer};
 use edge_runner::rounds::{Event, Machine, Order, Subject, measure};
-use edge_runner::{EngineKind, EngineOptions};
+use engines::{EngineKind, EngineOptions};
 use mfactor::measurement::{
     Board, Conditions, EngineFacts, MeasuredAccuracy, MeasuredModel, Measurement, MemoryUse, Preset, Round,
     Verdict,

@@ -3,8 +3,8 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout};
 
-use mfactor::release::{AGENT_COMMAND, Reply, Request, dialogue};
 use mfactor::{Error, Result};
+use release::{AGENT_COMMAND, Reply, Request, dialogue};
 
 use crate::host::Folder;
 use crate::ssh::{Complaints, Connection, spawn};
@@ -137,7 +137,7 @@ pub(crate) fn unexpected(reply: &Reply) -> Error {
 }
 
 /// Another one is at work.
-pub(crate) fn busy(connection: &Connection, owner: &mfactor::release::LockOwner) -> Error {
+pub(crate) fn busy(connection: &Connection, owner: &release::LockOwner) -> Error {
     let (name, seconds, process) = (&owner.owner, owner.seconds, owner.process);
     connection.error(format!(
         "is being flashed by {name}, for {seconds} s (process {process} there); try again when that is done"

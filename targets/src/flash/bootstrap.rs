@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::io::Write;
 
 use mfactor::Result;
-use mfactor::release::{LockOwner, MANIFEST, Manifest, RELEASES, RUNNER, id};
+use release::{LockOwner, MANIFEST, Manifest, RELEASES, RUNNER, id};
 
 use crate::bundle::Bundle;
 use crate::flash::agent::{busy, owner};
@@ -215,10 +215,10 @@ mod tests {
 
     #[test]
     fn scripts_and_words_agree() {
-        use mfactor::release::INCOMING;
+        use release::INCOMING;
         assert!(RECEIVE.contains(INCOMING) && FIND.contains(INCOMING) && FIND.contains(RUNNER));
         assert!(READ_MANIFEST.contains(RELEASES) && READ_MANIFEST.contains(MANIFEST));
-        assert!(RECEIVE.contains(mfactor::release::LOCK) && WHO.contains(mfactor::release::LOCK));
+        assert!(RECEIVE.contains(release::LOCK) && WHO.contains(release::LOCK));
         for code in [BUSY, BROKE_OFF, DAMAGED] {
             assert!(RECEIVE.contains(&format!("exit {code}")));
         }

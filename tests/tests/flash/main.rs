@@ -5,7 +5,7 @@ mod aarch64;
 mod at_rest;
 mod fleets;
 mod interrupted;
-#[path = "../../../edge-runner/tests/runner/model.rs"]
+#[path = "../../../engines/tests/engines/model.rs"]
 #[expect(dead_code, clippy::unwrap_used, reason = "made for the runner's tests, which need more of it")]
 mod model;
 mod place;

@@ -119,7 +119,7 @@ impl Place {
     pub fn study_on_board(&self) -> String {
         let id = self.board.whole();
         let text = fs::read(self.board.held("releases").join(id).join("manifest.json")).expect("a manifest");
-        mfactor::release::Manifest::parse(&text, "manifest").expect("a manifest").study
+        release::Manifest::parse(&text, "manifest").expect("a manifest").study
     }
 
     /// What every fault must leave: one whole release, old or new; and the next flash brings the new one, with nothing

@@ -1,0 +1,8 @@
+//! Files, pipes, other programs, errors and exit codes: everything between this program and the system.
+
+pub mod error;
+pub mod exit;
+pub mod files;
+pub mod lines;
+pub mod process;
+pub mod text;
