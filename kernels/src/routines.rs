@@ -19,11 +19,16 @@ pub(crate) struct Routines {
     pub lanes: usize,
     /// Tiles that the minimal filtering algorithm works on at once: a multiple of the rows of all panels.
     pub tiles: usize,
-    pub transforms: [Transforms; 3],
+    pub transforms: [Transforms; 6],
+    /// What it costs to fetch a vector of weights, in multiplications of a vector. A whole network's weights in the domain of the
+    /// minimal filtering algorithm are more than most second caches hold, and images of 8 × 8 pixels use each but four times.
+    /// Found by trying on x86-64; for NEON 0 until a board has been asked: there it keeps the instructions fewest.
+    pub fetch: f64,
     pub panels: &'static [Panel],
     pub depthwise: [DepthwiseOf; 6],
     pub copy: unsafe fn(&Pointwise),
     pub hard_swish: unsafe fn(&Pointwise),
+    pub grid: unsafe fn(&Pointwise),
     pub mean: unsafe fn(&Pointwise),
 }
 
@@ -34,8 +39,10 @@ impl Routines {
     }
 }
 
-/// The minimal filtering algorithm's ways to its domain and back, for one size of kernels.
+/// The minimal filtering algorithm's ways to its domain and back, for one size of kernels and of tiles.
 pub(crate) struct Transforms {
+    /// Outputs of a tile in one dimension.
+    pub outputs: usize,
     pub kernel: usize,
     pub points: usize,
     pub weigh: unsafe fn(&mut Weigh<'_>),
@@ -87,8 +94,9 @@ macro_rules! function {
 }
 
 macro_rules! transforms {
-    ($features:tt $vector:ty, $points:path, $pairs:literal, $count:literal, $kernel:literal) => {
+    ($features:tt $vector:ty, $points:path, $pairs:literal, $count:literal, $outputs:literal, $kernel:literal) => {
         Transforms {
+            outputs: $outputs,
             kernel: $kernel,
             points: $count,
             weigh: function!($features &mut Weigh<'_>, |task| {
@@ -98,7 +106,7 @@ macro_rules! transforms {
                 winograd::spread::<$vector, $pairs, $count>(&$points, task)
             }),
             collect: function!($features &Collect, |task| {
-                winograd::collect::<$vector, $pairs, $count>(&$points, task)
+                winograd::collect::<$vector, $pairs, $count, $outputs>(&$points, task)
             }),
         }
     };
@@ -128,19 +136,30 @@ macro_rules! depthwise {
 }
 
 macro_rules! routines {
-    ($name:ident, $vector:ty, $features:tt, $tiles:literal, $panels:tt) => {
+    ($name:ident, $vector:ty, $features:tt, $tiles:literal, $fetch:literal, $panels:tt) => {
         static $name: Routines = Routines {
             lanes: <$vector as Vector>::LANES,
             tiles: $tiles,
+            fetch: $fetch,
             transforms: [
-        transforms!($features $vector, Points::SIX, 2, 6, 3),
-        transforms!($features $vector, Points::EIGHT, 3, 8, 5),
-        transforms!($features $vector, Points::TEN, 4, 10, 7),
+        transforms!($features $vector, Points::SIX, 2, 6, 4, 3),
+        transforms!($features $vector, Points::EIGHT, 3, 8, 4, 5),
+        transforms!($features $vector, Points::TEN, 4, 10, 4, 7),
+        transforms!($features $vector, Points::FOUR, 1, 4, 2, 3),
+        transforms!($features $vector, Points::SIX, 2, 6, 2, 5),
+        transforms!($features $vector, Points::EIGHT, 3, 8, 2, 7),
             ],
     panels: panels!($features $vector, $panels),
     depthwise: depthwise!($features $vector, [(3, 1), (3, 2), (5, 1), (5, 2), (7, 1), (7, 2)]),
-            copy: function!($features & Pointwise, |task| pointwise::copy::<$vector, false>(task)),
-            hard_swish: function!($features & Pointwise, |task| pointwise::copy::<$vector, true>(task)),
+            copy: function!($features & Pointwise, |task| {
+                pointwise::copy::<$vector, { pointwise::NOTHING }>(task)
+            }),
+            hard_swish: function!($features & Pointwise, |task| {
+                pointwise::copy::<$vector, { pointwise::HARD_SWISH }>(task)
+            }),
+            grid: function!($features & Pointwise, |task| {
+                pointwise::copy::<$vector, { pointwise::GRID }>(task)
+            }),
             mean: function!($features & Pointwise, |task| pointwise::mean::<$vector>(task)),
         };
     };
@@ -148,10 +167,10 @@ macro_rules! routines {
 
 // Panels of a set are ordered by how quick they are where they fit: many sums at once hide how long a multiplication takes, and
 // of rows and vectors that make equally many, those that load least for each.
-routines!(PLAIN, Plain, [], 8, [(4, 2), (8, 1), (4, 1), (1, 1)]);
+routines!(PLAIN, Plain, [], 8, 8.0, [(4, 2), (8, 1), (4, 1), (1, 1)]);
 #[cfg(target_arch = "x86_64")]
-routines!(AVX2, Avx2, ["avx2,fma"], 16, [(4, 2), (8, 1), (4, 1), (1, 1)]);
+routines!(AVX2, Avx2, ["avx2,fma"], 16, 5.0, [(4, 2), (8, 1), (4, 1), (1, 1)]);
 #[cfg(target_arch = "x86_64")]
-routines!(AVX512, Avx512, ["avx512f"], 16, [(4, 4), (8, 2), (16, 1), (4, 2), (8, 1), (4, 1), (1, 1)]);
+routines!(AVX512, Avx512, ["avx512f"], 16, 12.0, [(4, 4), (8, 2), (16, 1), (4, 2), (8, 1), (4, 1), (1, 1)]);
 #[cfg(target_arch = "aarch64")]
-routines!(NEON, Neon, ["neon"], 8, [(8, 2), (4, 4), (8, 1), (4, 2), (4, 1), (1, 1)]);
+routines!(NEON, Neon, ["neon"], 8, 0.0, [(8, 2), (4, 4), (8, 1), (4, 2), (4, 1), (1, 1)]);

@@ -11,9 +11,6 @@ use crate::points::Points;
 use crate::routines::Routines;
 use crate::vector::Vector;
 
-/// Outputs of a tile in one dimension.
-pub(crate) const OUTPUTS: usize = 4;
-
 /// Numbers between the values of a tile and the next, beyond the values: tiles at distances of a power of two would compete for
 /// the same lines of a cache.
 const APART: usize = 16;
@@ -28,7 +25,7 @@ pub(crate) struct Winograd {
     /// Rows and columns of the output.
     pub rows: usize,
     pub columns: usize,
-    /// The place of the kernel's size in [`Routines::transforms`], and of the products in [`Routines::panels`].
+    /// The place of the kernel's size and the tiles' in [`Routines::transforms`], and of the products in [`Routines::panels`].
     pub transforms: usize,
     pub panel: usize,
     /// Point × block of output channels × input channel × output channel of the block.
@@ -66,12 +63,13 @@ pub(crate) unsafe fn run(routines: &Routines, task: &Winograd) {
     let (input_tile, output_tile) = (tile_length(points, input), tile_length(points, task.output_channels));
     let values = task.scratch;
     let sums = values.add(task.tiles * input_tile);
-    let across = task.columns.div_ceil(OUTPUTS);
-    let total = across * task.rows.div_ceil(OUTPUTS);
+    let outputs = transforms.outputs;
+    let across = task.columns.div_ceil(outputs);
+    let total = across * task.rows.div_ceil(outputs);
     for first in (0..total).step_by(task.tiles) {
         let tiles = first..total.min(first + task.tiles);
         for tile in tiles.clone() {
-            let (row, column) = (tile / across * OUTPUTS, tile % across * OUTPUTS);
+            let (row, column) = (tile / across * outputs, tile % across * outputs);
             let source = task.source;
             (transforms.spread)(&Spread {
                 source: Source { at: source.at.add(row * source.row + column * source.pixel), ..source },
@@ -91,7 +89,7 @@ pub(crate) unsafe fn run(routines: &Routines, task: &Winograd) {
             output_tile,
         });
         for tile in tiles {
-            let (row, column) = (tile / across * OUTPUTS, tile % across * OUTPUTS);
+            let (row, column) = (tile / across * outputs, tile % across * outputs);
             (transforms.collect)(&Collect {
                 sums: sums.add((tile - first) * output_tile),
                 channels: task.output_channels,
@@ -99,8 +97,8 @@ pub(crate) unsafe fn run(routines: &Routines, task: &Winograd) {
                 target: task.target,
                 row,
                 column,
-                rows: OUTPUTS.min(task.rows - row),
-                columns: OUTPUTS.min(task.columns - column),
+                rows: outputs.min(task.rows - row),
+                columns: outputs.min(task.columns - column),
             });
         }
     }
@@ -205,7 +203,7 @@ pub(crate) struct Collect {
 }
 
 #[inline(always)]
-pub(crate) unsafe fn collect<T: Vector, const PAIRS: usize, const POINTS: usize>(
+pub(crate) unsafe fn collect<T: Vector, const PAIRS: usize, const POINTS: usize, const OUTPUTS: usize>(
     points: &Points<PAIRS>,
     task: &Collect,
 ) {

@@ -37,6 +37,9 @@ fn of_layer(layer: &Layer<'_>, shapes: &[Shape], routines: &Routines) -> Result<
         Operation::Mean => Shape { rows: 1, columns: 1, ..*source },
         Operation::Copy => *source,
     };
+    if !layer.activation.is_sound() {
+        return refused("its activation has bounds that are none");
+    }
     match layer.sum_with {
         Some(other) if shapes.get(other) != Some(&shape) => refused("it adds a value of another shape"),
         _ => Ok(shape),

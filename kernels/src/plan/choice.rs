@@ -5,7 +5,6 @@
 
 use super::network::{Convolution, Groups, Shape};
 use crate::routines::{Panel, Routines};
-use crate::winograd::OUTPUTS;
 
 /// A kernel, by its place in the tables of [`Routines`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,19 +54,23 @@ pub(super) fn choose(
     let outputs = (output.rows * output.columns) as f64;
     let area = (of.kernel * of.kernel) as f64;
     let products = (source.channels * vectors) as f64;
-    let direct = direct * outputs * area * products;
-    let transforms = routines.transforms.iter().position(|transforms| transforms.kernel == of.kernel);
-    if let (Some(transforms), 1, false) = (transforms, of.stride, is_first) {
-        let points = routines.transforms[transforms].points;
-        let tiles = output.rows.div_ceil(OUTPUTS) * output.columns.div_ceil(OUTPUTS);
+    let direct = area * products * (direct * outputs + routines.fetch);
+    let mut best = (Choice::Direct { panel }, direct);
+    let fitting =
+        routines.transforms.iter().enumerate().filter(|(_, transforms)| transforms.kernel == of.kernel);
+    for (place, transforms) in fitting.filter(|_| of.stride == 1 && !is_first) {
+        let (points, outputs) = (transforms.points, transforms.outputs);
+        let tiles = output.rows.div_ceil(outputs) * output.columns.div_ceil(outputs);
         let (panel, winograd) =
             cheapest(routines, vectors, |rows| tiles.next_multiple_of(rows) as f64 / tiles as f64);
-        let values = (tiles * points * points) as f64;
+        let area = (points * points) as f64;
         // A transform takes about as many instructions a value as there are points in a line.
         let moved = points as f64 * (source.channels.div_ceil(lanes) + vectors) as f64;
-        if values * (winograd * products + moved) < direct {
-            return Choice::Winograd { transforms, panel };
+        let fetched = products * routines.fetch;
+        let cost = area * (tiles as f64 * (winograd * products + moved) + fetched);
+        if cost < best.1 {
+            best = (Choice::Winograd { transforms: place, panel }, cost);
         }
     }
-    Choice::Direct { panel }
+    best.0
 }

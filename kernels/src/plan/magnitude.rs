@@ -45,7 +45,7 @@ impl Bounds {
         if let Some(other) = layer.sum_with {
             bound += self.0[other];
         }
-        let most = layer.activation.bounds()[1];
+        let most = layer.activation.largest();
         let looked_at = is_beyond(bound.min(most), MOST);
         self.0.push(bound.min(most).min(MOST));
         Ok(looked_at)

@@ -116,10 +116,10 @@ impl Plan {
     }
 
     /// How many layers are computed by the minimal filtering algorithm, by direct and by depthwise kernels, as
-    /// `12 winograd 4x4, 3 direct`; kinds that are not there are left out.
+    /// `12 winograd 4x4, 3 direct`, with the size of tiles; kinds that are not there are left out.
     pub fn kernels(&self) -> String {
-        let kinds = ["winograd 4x4", "direct", "depthwise"].map(|kind| {
-            let count = self.steps.iter().filter(|step| step.kind() == Some(kind)).count();
+        let kinds = ["winograd 4x4", "winograd 2x2", "direct", "depthwise"].map(|kind| {
+            let count = self.steps.iter().filter(|step| step.kind(self.routines) == Some(kind)).count();
             (count > 0).then(|| format!("{count} {kind}"))
         });
         kinds.into_iter().flatten().collect::<Vec<_>>().join(", ")

@@ -101,15 +101,44 @@ pub enum Activation {
     Relu6,
     /// x · min(max(x / 6 + 1/2, 0), 1)
     HardSwish,
+    /// What is left of a number that is stored in 8 bits: x / step rounded to the nearest integer, halves to the even one, held
+    /// between two integers, and times step.
+    Grid {
+        /// From a value to the next; more than 0.
+        step: f32,
+        /// Smallest integer; 0 or less.
+        least: f32,
+        /// Largest integer; 0 or more.
+        most: f32,
+    },
 }
 
 impl Activation {
-    /// Smallest and largest value, where it is but a pair of bounds.
+    /// Smallest and largest value that a kernel lets through, before what is done on top of that.
     pub(crate) fn bounds(self) -> [f32; 2] {
         match self {
-            Self::None | Self::HardSwish => [f32::NEG_INFINITY, f32::INFINITY],
+            Self::None | Self::HardSwish | Self::Grid { .. } => [f32::NEG_INFINITY, f32::INFINITY],
             Self::Relu => [0.0, f32::INFINITY],
             Self::Relu6 => [0.0, 6.0],
+        }
+    }
+
+    /// The largest magnitude that comes out of it, whatever goes in.
+    pub(crate) fn largest(self) -> f32 {
+        match self {
+            Self::None | Self::Relu | Self::HardSwish => f32::INFINITY,
+            Self::Relu6 => 6.0,
+            Self::Grid { step, least, most } => step * most.max(-least),
+        }
+    }
+
+    /// Whether its numbers are what they must be.
+    pub(crate) fn is_sound(self) -> bool {
+        match self {
+            Self::Grid { step, least, most } => {
+                step.is_normal() && step > 0.0 && (least..=most).contains(&0.0) && step.recip().is_finite()
+            }
+            _ => true,
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::direct::Direct;
 use crate::memory::{Lines, Source, Target};
 use crate::pointwise::Pointwise;
 use crate::routines::Routines;
-use crate::winograd::{self, OUTPUTS, Winograd};
+use crate::winograd::{self, Winograd};
 
 /// A layer's work.
 pub(super) struct Step {
@@ -69,12 +69,13 @@ impl Step {
         let [above, left] = of.padding;
         let beyond = |outputs: usize, before: usize, values: usize| {
             let outputs = match of.choice {
-                Choice::Winograd { .. } => outputs.next_multiple_of(OUTPUTS),
+                Choice::Winograd { transforms, .. } => {
+                    outputs.next_multiple_of(routines.transforms[transforms].outputs)
+                }
                 _ => outputs,
             };
             ((outputs - 1) * of.stride + of.kernel).saturating_sub(before + values)
         };
-        debug_assert!(to.pixel.is_multiple_of(routines.lanes), "outputs are written in whole vectors");
         let below = beyond(to.shape.rows, above, from.shape.rows);
         [above, left, below, beyond(to.shape.columns, left, from.shape.columns)]
     }
@@ -88,9 +89,12 @@ impl Step {
     }
 
     /// What kind of kernel computes it; `None` if there is nothing to choose.
-    pub(super) fn kind(&self) -> Option<&'static str> {
+    pub(super) fn kind(&self, routines: &Routines) -> Option<&'static str> {
         let Work::Convolution(of) = &self.work else { return None };
         Some(match of.choice {
+            Choice::Winograd { transforms, .. } if routines.transforms[transforms].outputs == 2 => {
+                "winograd 2x2"
+            }
             Choice::Winograd { .. } => "winograd 4x4",
             Choice::Direct { .. } => "direct",
             Choice::Depthwise { .. } => "depthwise",
@@ -119,6 +123,10 @@ impl Step {
             columns: from.shape.columns,
             channels: to.pixel,
             target,
+            grid: match self.activation {
+                Activation::Grid { step, least, most } => [step, least, most],
+                _ => [1.0; 3],
+            },
         };
         // SAFETY: the plan has checked all sizes, made borders as wide as `reach` says, and is made only for instructions that the
         // processor has. A value's place is not used again before its last reader has run.
@@ -128,12 +136,14 @@ impl Step {
                 Work::Mean => (routines.mean)(&pixels),
                 Work::Copy => (routines.copy)(&pixels),
             }
-            if self.activation == Activation::HardSwish {
-                let source = to.source(memory, 0, 0);
-                let target = Target { sum_with: nothing, ..target };
-                let (rows, columns) = (to.shape.rows, to.shape.columns);
-                (routines.hard_swish)(&Pointwise { source, rows, columns, target, ..pixels });
-            }
+            let function = match self.activation {
+                Activation::HardSwish => routines.hard_swish,
+                Activation::Grid { .. } => routines.grid,
+                Activation::None | Activation::Relu | Activation::Relu6 => return,
+            };
+            let (source, target) = (to.source(memory, 0, 0), Target { sum_with: nothing, ..target });
+            let (rows, columns) = (to.shape.rows, to.shape.columns);
+            function(&Pointwise { source, rows, columns, target, ..pixels });
         }
     }
 }

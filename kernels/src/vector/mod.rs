@@ -40,6 +40,8 @@ pub(crate) trait Vector: Copy {
     unsafe fn at_least(self, bound: Self) -> Self;
     /// The smaller of both; what is not a number stays so.
     unsafe fn at_most(self, bound: Self) -> Self;
+    /// To the nearest integer, halves to the even one.
+    unsafe fn round(self) -> Self;
 
     /// sums\[m\]\[n\] += values\[m · stride + k\] · weights\[k\]\[n\], for each k below `count` in order: a product of matrices
     /// whose sums stay in registers.

@@ -51,6 +51,10 @@ impl Vector for Neon {
     unsafe fn at_most(self, bound: Self) -> Self {
         Self(vminq_f32(self.0, bound.0))
     }
+    #[inline(always)]
+    unsafe fn round(self) -> Self {
+        Self(vrndnq_f32(self.0))
+    }
 
     /// Four values of a row are loaded at once and multiplied by lane: an eighth fewer instructions.
     #[inline(always)]

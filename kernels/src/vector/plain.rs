@@ -44,4 +44,7 @@ impl Vector for Plain {
     unsafe fn at_most(self, bound: Self) -> Self {
         self.with(bound, |value, bound| if value > bound { bound } else { value })
     }
+    unsafe fn round(self) -> Self {
+        Self(self.0.map(f32::round_ties_even))
+    }
 }

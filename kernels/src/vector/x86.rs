@@ -52,6 +52,10 @@ impl Vector for Avx2 {
     unsafe fn at_most(self, bound: Self) -> Self {
         Self(_mm256_min_ps(bound.0, self.0))
     }
+    #[inline(always)]
+    unsafe fn round(self) -> Self {
+        Self(_mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0))
+    }
 }
 
 /// Sixteen numbers.
@@ -101,5 +105,9 @@ impl Vector for Avx512 {
     #[inline(always)]
     unsafe fn at_most(self, bound: Self) -> Self {
         Self(_mm512_min_ps(bound.0, self.0))
+    }
+    #[inline(always)]
+    unsafe fn round(self) -> Self {
+        Self(_mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0))
     }
 }

@@ -90,8 +90,10 @@ fn the_rule_takes_the_minimal_filtering_algorithm_where_it_pays() {
     };
     for kernel in [3, 5, 7] {
         all(kernels(32, kernel, 1), "1 winograd 4x4, 1 direct");
-        all(kernels(8, kernel, 1), "1 winograd 4x4, 1 direct");
         all(kernels(32, kernel, 2), "2 direct");
+        // Larger tiles take fewer multiplications, smaller ones fewer weights: which, depends on the instruction set.
+        let small = kernels(8, kernel, 1);
+        assert!(small.iter().all(|kernels| kernels.starts_with("1 winograd ")), "{small:?}");
     }
     all(kernels(32, 1, 1), "2 direct");
     all(kernels(1, 3, 1), "2 direct");

@@ -74,6 +74,22 @@ proptest! {
     }
 }
 
+/// Weights are integers and so are sums: what is rounded lies far from the middle between two steps.
+#[test]
+fn values_are_rounded_to_a_grid() {
+    let mut numbers = Numbers::new(6);
+    let mut of = Owned::random(&mut numbers, 3, 5, 3, 1, Groups::One);
+    of.weights.iter_mut().for_each(|weight| *weight = (*weight * 40.0).round());
+    of.bias.fill(0.125);
+    let grid = |step, least, most| Activation::Grid { step, least, most };
+    let mut layers =
+        vec![layer(0, of.operation(), grid(2.0, -9.0, 11.0)), layer(1, Operation::Copy, grid(8.0, 0.0, 3.0))];
+    layers[1].sum_with = Some(1);
+    let mut image = image(3, 6, 9);
+    (image.scale, image.shift) = (vec![1.0; 3], vec![-128.0; 3]);
+    check(&Network { image, layers }, &numbers.bytes(162), 1e-6);
+}
+
 #[test]
 fn an_image_may_be_read_by_anything() {
     let mut numbers = Numbers::new(3);

@@ -159,6 +159,10 @@ fn activated(activation: Activation, x: f64) -> f64 {
         Activation::Relu => x.max(0.0),
         Activation::Relu6 => x.clamp(0.0, 6.0),
         Activation::HardSwish => x * (x / 6.0 + 0.5).clamp(0.0, 1.0),
+        Activation::Grid { step, least, most } => {
+            let integer = (x / f64::from(step)).round_ties_even();
+            integer.clamp(f64::from(least), f64::from(most)) * f64::from(step)
+        }
     }
 }
 

@@ -58,6 +58,18 @@ fn values_that_are_not_there() {
 }
 
 #[test]
+fn activations_without_sense() {
+    for (step, least, most) in
+        [(0.0, 0.0, 255.0), (f32::NAN, 0.0, 1.0), (1.0, 1.0, 2.0), (1.0, 0.0, f32::NAN)]
+    {
+        let of = convolution();
+        let mut network = one(&of);
+        network.layers[0].activation = Activation::Grid { step, least, most };
+        assert!(refusal(&network).contains("bounds that are none"));
+    }
+}
+
+#[test]
 fn weights_that_are_not_numbers_or_far_too_large() {
     for weight in [f32::NAN, f32::INFINITY, -1e12] {
         let mut of = convolution();
