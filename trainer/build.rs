@@ -22,7 +22,8 @@ fn main() {
         }
         None => println!(
             "cargo::error=libtorch was not found; to mend it, run: scripts/setup (it makes a private Python \
-             environment with libtorch in .venv and builds with it), or set LIBTORCH to a folder with libtorch 2.13"
+             environment with libtorch in .venv and builds with it), or before a build of your own: . scripts/environment; \
+             or set LIBTORCH to a folder with libtorch 2.13"
         ),
     }
 }

@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use mfactor::text::visible;
 use targets::FlashEvent;
 
 use crate::output::{Output, thousands};
@@ -47,7 +48,7 @@ impl<'a> FlashProgress<'a> {
                 bar.set_style(bytes());
                 bar.set_length(*of);
                 bar.set_position(*done);
-                bar.set_message(name.clone());
+                bar.set_message(visible(name).into_owned());
             }
             FlashEvent::Measuring { model, step } => self.step(place, format!("{model}: {step}"), false),
             FlashEvent::Measured(measurement) => {
@@ -85,7 +86,8 @@ impl<'a> FlashProgress<'a> {
             return;
         }
         self.bars[place].set_style(steps());
-        self.bars[place].set_message(text);
+        // Boards say parts of it.
+        self.bars[place].set_message(visible(&text).into_owned());
     }
 
     /// Removes the moving lines.

@@ -8,6 +8,8 @@ mod flash_progress;
 mod output;
 mod programs;
 mod progress;
+mod signals;
+mod studies;
 mod summary;
 mod trial_table;
 mod workers;
@@ -38,13 +40,20 @@ Exit codes:
   3  bad input: the message names the file and the place in it
   4  something is missing on this machine: the message names the command that installs it
   5  the board or the network failed
-  6  measured, but the measurement is not valid
-  130  stopped by Ctrl-C; what was known is written";
+  6  done, but without a valid result: the measurement does not count, or every trial failed
+  130  stopped by Ctrl-C, SIGTERM or SIGHUP; what was known is written";
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(stopped) => return ExitCode::from(output::parsing_stopped(&stopped)),
+    };
     let output = Output::new(&cli.output);
-    match cli.command.run(&output) {
+    let run = || {
+        signals::listen()?;
+        cli.command.run(&output)
+    };
+    match run() {
         Ok(()) => ExitCode::from(exit::DONE),
         Err(error) => {
             output.error(&error);

@@ -1,9 +1,11 @@
 //! Talking to the user: results go to stdout, everything else to stderr.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 
 use clap::Args;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
+use mfactor::console;
+use mfactor::text::{visible, visible_json, visible_lines};
 use serde::Serialize;
 
 pub use report::numbers::thousands;
@@ -17,16 +19,16 @@ pub struct OutputOptions {
     /// Say nothing but results and errors
     #[arg(short, long, global = true)]
     quiet: bool,
-    /// Say more; twice for everything
-    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
-    verbose: u8,
+    /// Say more: all that the build of a runner prints
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    verbose: bool,
 }
 
 /// Where results and talk go.
 pub struct Output {
     json: bool,
     quiet: bool,
-    verbose: u8,
+    verbose: bool,
 }
 
 impl Output {
@@ -52,13 +54,19 @@ impl Output {
 
     /// Whether a result may have colours: on a terminal, unless NO_COLOR is set.
     pub fn colour(&self) -> bool {
-        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        self.is_terminal() && !refused
+        self.is_terminal() && console::may_colour()
     }
 
-    /// Prints the result: `value` as JSON if that was asked for, else what `text` makes of it.
+    /// Prints the result: `value` as JSON if that was asked for, else what `text` makes of it. Whatever control characters
+    /// are in it, they are shown and not obeyed.
     pub fn result<T: Serialize>(&self, value: &T, text: impl FnOnce() -> String) -> anyhow::Result<()> {
-        let mut text = if self.json { serde_json::to_string_pretty(value)? } else { text() };
+        self.drawn_result(value, || visible_lines(&text()))
+    }
+
+    /// [`Output::result`] for a text that has colours, and in which everything from elsewhere is escaped already.
+    pub fn drawn_result<T: Serialize>(&self, value: &T, text: impl FnOnce() -> String) -> anyhow::Result<()> {
+        let mut text =
+            if self.json { visible_json(&serde_json::to_string_pretty(value)?).into_owned() } else { text() };
         if !text.ends_with('\n') {
             text.push('\n');
         }
@@ -67,30 +75,26 @@ impl Output {
 
     /// Prints a result that is a file of its own.
     pub fn bytes(&self, bytes: &[u8]) -> anyhow::Result<()> {
-        match io::stdout().lock().write_all(bytes) {
-            // The reader, `head` say, has seen enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            written => Ok(written?),
-        }
+        Ok(console::print(bytes)?)
     }
 
     /// Says something about the work on stderr.
     pub fn say(&self, text: impl AsRef<str>) {
         if !self.quiet {
-            talk(text.as_ref());
+            console::talk(text.as_ref());
         }
     }
 
     /// Says something that only those want to know who asked for it with `-v`.
     pub fn detail(&self, text: impl AsRef<str>) {
-        if self.verbose > 0 {
-            talk(text.as_ref());
+        if self.verbose {
+            console::talk(text.as_ref());
         }
     }
 
     /// Prints an error with its causes in one line.
     pub fn error(&self, error: &anyhow::Error) {
-        talk(&format!("error: {}", chain(error)));
+        console::talk(&format!("error: {}", chain(error)));
     }
 }
 
@@ -103,9 +107,10 @@ fn chain(error: &anyhow::Error) -> String {
     })
 }
 
-/// Where stderr is closed there is nobody to tell.
-fn talk(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+/// Prints the help, the version, or what is wrong with the command line; the exit code.
+pub fn parsing_stopped(stopped: &clap::Error) -> u8 {
+    let rendered = stopped.render();
+    console::parsing_stopped(&rendered.to_string(), rendered.ansi().to_string(), stopped.use_stderr())
 }
 
 /// Columns that text for people keeps to.
@@ -114,7 +119,7 @@ pub const WIDTH: usize = 80;
 /// Text after a head that stays as it is, broken at blanks so that no line is longer than [`WIDTH`]; lines after the
 /// first are indented. A longer word stands alone, whole: it may be a path that somebody copies.
 pub fn wrapped(head: &str, text: &str, indent: usize) -> String {
-    let mut lines = vec![head.to_owned()];
+    let mut lines = vec![visible(head).into_owned()];
     let mut begun = false;
     for word in text.split_whitespace() {
         let line = lines.last_mut().expect("there is always a line");
@@ -137,7 +142,7 @@ pub fn table<R: IntoIterator<Item = String>>(headers: &[&str], rows: impl IntoIt
     table.set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH as u16);
     table.set_header(headers.iter().map(|header| header.trim_start_matches('>')));
     for row in rows {
-        table.add_row(row);
+        table.add_row(row.into_iter().map(|cell| visible(&cell).into_owned()));
     }
     for (column, header) in table.column_iter_mut().zip(headers) {
         column.set_padding((0, 2));
@@ -186,6 +191,15 @@ mod tests {
         assert_eq!(wrapped("a:  ", &format!("in {path}"), 2), format!("a:  in\n  {path}\n"));
         let wide = table(&["name", "note"], [["a".to_owned(), "word ".repeat(40)]]);
         assert!(wide.lines().all(|line| line.len() <= WIDTH) && wide.lines().count() > 2, "{wide}");
+    }
+
+    #[test]
+    fn a_cell_stays_in_its_row() {
+        let text =
+            table(&["name", ">count"], [["a\nb\u{1b}[2J\u{9b}1m\u{202e}".to_owned(), "10".to_owned()]]);
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert!(text.contains("a\\nb\\u{1b}[2J\\u{9b}1m\\u{202e}  "), "{text}");
+        assert_eq!(wrapped("a\u{7}: ", "b", 2), "a\\u{7}: b\n");
     }
 
     #[test]

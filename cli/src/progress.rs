@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mfactor::protocol::{Epoch, TrainerFacts};
+use mfactor::text::visible;
 use mfactor::{Objective, SearchSpace, Trial};
 use search::{Place, StudyConfig, StudyEvent};
 
@@ -42,7 +43,7 @@ impl Line {
 
     /// Shows what is being done.
     pub fn show(&self, text: &str) {
-        self.bar.set_message(text.to_owned());
+        self.bar.set_message(visible(text).into_owned());
     }
 
     /// Removes the line.
@@ -129,7 +130,7 @@ impl<'a> SearchProgress<'a> {
             line
         };
         let line = self.running.entry(place.id).or_insert_with(new);
-        line.set_message(format!("{}{text}", now(place)));
+        line.set_message(visible(&format!("{}{text}", now(place))).into_owned());
         self.total(place);
     }
 

@@ -3,14 +3,21 @@
 use std::path::Path;
 use std::process::Command;
 use std::str::FromStr;
+use std::time::Duration;
 
 use mfactor::protocol::CORES_VARIABLE;
-use mfactor::{Error, Result};
+use mfactor::{Error, Result, process, text};
 use search::evaluators::TrainerCommand;
 
 /// More workers than this are never chosen by themselves: a strategy that proposes so many trials without knowing how
 /// they end learns little in a study of fifty.
 const MOST_BY_ITSELF: usize = 4;
+
+/// How long a trainer may take to count GPUs, and how much it may say: loading libtorch from a cold disk takes a while.
+const LONGEST_START: Duration = Duration::from_secs(180);
+const MOST_SAID: usize = 1 << 20;
+/// More than any machine has.
+const MOST_GPUS: usize = 1024;
 
 /// How many trials run at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,13 +52,8 @@ pub struct Machine {
 impl Machine {
     /// Asks the trainer for its GPUs and the system for the cores.
     pub fn ask(trainer: &Path) -> Result<Self> {
-        let output =
-            Command::new(trainer).arg("--count-gpus").output().map_err(Error::io("start", trainer))?;
-        let gpus = String::from_utf8_lossy(&output.stdout).trim().parse().ok();
-        let gpus = gpus.filter(|_| output.status.success()).ok_or_else(|| {
-            let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            Error::missing(format!("{} does not start: {said}", trainer.display()), "scripts/setup")
-        })?;
+        let gpus = count_gpus(Command::new(trainer).arg("--count-gpus"))
+            .map_err(|problem| Error::missing(format!("{} {problem}", trainer.display()), "scripts/setup"))?;
         Ok(Self { gpus, cores: cores() })
     }
 
@@ -91,6 +93,18 @@ impl Machine {
     fn group(&self, workers: u64) -> usize {
         (self.cores.len() / workers as usize).max(1)
     }
+}
+
+/// The number that a program prints. The error goes after the program's name.
+fn count_gpus(command: &mut Command) -> Result<usize, String> {
+    let answer = process::run(command, LONGEST_START, MOST_SAID).map_err(|trouble| trouble.to_string())?;
+    let said = |bytes: &[u8]| text::quoted(String::from_utf8_lossy(bytes).trim(), 300);
+    if !answer.status.success() {
+        return Err(format!("does not start: {}", said(&answer.stderr)));
+    }
+    let count = said(&answer.stdout);
+    let gpus = count.parse().ok().filter(|gpus| *gpus <= MOST_GPUS);
+    gpus.ok_or_else(|| format!("does not say how many GPUs there are, but \"{count}\""))
 }
 
 /// The cores that the system lets this process use.
@@ -135,6 +149,24 @@ mod tests {
         assert_eq!(placed(0, 1, 2), ["CORES=0 --threads 1", "--threads 1"]);
         let gpus = ["CUDA_VISIBLE_DEVICES=0", "CUDA_VISIBLE_DEVICES=1", "CUDA_VISIBLE_DEVICES=0"];
         assert_eq!(placed(2, 4, 3), gpus);
+    }
+
+    #[test]
+    fn a_trainer_counts_gpus_or_is_not_usable() {
+        let answer = |script: &str| count_gpus(Command::new("sh").arg("-c").arg(script));
+        assert_eq!(answer("echo 2"), Ok(2));
+        for (script, problem) in [
+            ("echo 99999999", "but \"99999999\""),
+            ("printf '\\033[2J'", "\\u{1b}[2J"),
+            ("echo 'no libtorch' >&2; exit 4", "does not start: no libtorch"),
+            ("yes", "said more than"),
+        ] {
+            let found = answer(script).unwrap_err();
+            assert!(found.contains(problem), "{script}: {found}");
+        }
+        let error = Machine::ask(Path::new("/no/trainer")).unwrap_err();
+        assert_eq!(error.exit_code(), mfactor::exit::MISSING);
+        assert!(error.to_string().contains("/no/trainer is not there"), "{error}");
     }
 
     #[test]

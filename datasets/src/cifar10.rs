@@ -9,13 +9,13 @@ use std::time::Duration;
 use flate2::read::GzDecoder;
 use md5::{Digest, Md5};
 use mfactor::dataset::{CIFAR10_FOLDER, DataSet, Manifest, RecordFile};
-use mfactor::{Error, Result};
+use mfactor::{Error, Result, files};
 use tempfile::NamedTempFile;
 
-use crate::{FetchOptions, Progress};
+use crate::{FetchOptions, Named, Progress};
 
-/// Name of the set.
-pub const NAME: &str = "cifar10";
+/// The set, as others know it.
+pub const SET: Named = Named { name: "cifar10", is_embedded: false, fetch };
 
 const URL: &str = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz";
 /// Published beside the archive on <https://www.cs.toronto.edu/~kriz/cifar.html>.
@@ -23,32 +23,22 @@ const MD5: &str = "c32a1d4ab5d03f1284b67883e8d87530";
 /// How long a server may take to answer, and then to deliver everything.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 const BODY_TIMEOUT: Duration = Duration::from_secs(3 * 3600);
+/// Most bytes that are taken from a server; the published archive has 170 million.
+const LARGEST_ARCHIVE: u64 = 256 << 20;
 const REPORT_EVERY: u64 = 1 << 20;
 /// A label and three planes of 32×32 bytes.
 const RECORD_BYTES: usize = 1 + 3 * 32 * 32;
 
-/// Whether `folder` holds none of the set's files.
-pub fn is_absent(folder: &Path) -> bool {
-    let holds = |folder: &Path| files().any(|file| folder.join(&file.file).exists());
-    !holds(folder) && !holds(&folder.join(CIFAR10_FOLDER))
-}
-
 /// Downloads, checks and unpacks the set into `folder`, unless it is there.
-pub fn fetch(
-    folder: &Path,
-    options: &FetchOptions,
-    on_progress: &mut dyn FnMut(Progress),
-) -> Result<DataSet> {
+fn fetch(folder: &Path, options: &FetchOptions, on_progress: &mut dyn FnMut(Progress)) -> Result<DataSet> {
     if let Ok(set) = DataSet::open(folder) {
         return Ok(set);
     }
+    mfactor::files::check_room(folder, LARGEST_ARCHIVE + RECORD_BYTES as u64 * 60_000)?;
     fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
     let url = options.url.as_deref().unwrap_or(URL);
-    let mut archive = tempfile::Builder::new()
-        .prefix(".mfactor-")
-        .suffix(".tmp")
-        .tempfile_in(folder)
-        .map_err(Error::io("write", folder))?;
+    files::collect(folder);
+    let mut archive = files::draft(folder).map_err(Error::io("write", folder))?;
     let md5 = download(url, &mut archive, on_progress)?;
     let expected = options.md5.as_deref().unwrap_or(MD5);
     if !md5.eq_ignore_ascii_case(expected) {
@@ -74,7 +64,7 @@ fn download(url: &str, archive: &mut NamedTempFile, on_progress: &mut dyn FnMut(
     let mut response = agent.get(url).call().map_err(|error| failed(error.to_string()))?;
     let total = response.body().content_length();
     let mut body = response.body_mut().as_reader();
-    let (mut hash, mut bytes, mut reported) = (Md5::new(), 0, 0);
+    let (mut hash, mut bytes, mut reported) = (Md5::new(), 0u64, 0);
     let mut buffer = vec![0; 1 << 16];
     loop {
         let length = body.read(&mut buffer).map_err(|error| {
@@ -83,6 +73,12 @@ fn download(url: &str, archive: &mut NamedTempFile, on_progress: &mut dyn FnMut(
         })?;
         if length == 0 {
             break;
+        }
+        if bytes + length as u64 > LARGEST_ARCHIVE {
+            return Err(Error::input(
+                url,
+                format!("sends more than {LARGEST_ARCHIVE} bytes; it is not the archive"),
+            ));
         }
         archive.write_all(&buffer[..length]).map_err(Error::io("write", archive.path()))?;
         hash.update(&buffer[..length]);
@@ -93,7 +89,7 @@ fn download(url: &str, archive: &mut NamedTempFile, on_progress: &mut dyn FnMut(
         }
     }
     on_progress(Progress::Downloading { bytes, total });
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(mfactor::files::hex(&hash.finalize()))
 }
 
 fn files() -> impl Iterator<Item = RecordFile> {

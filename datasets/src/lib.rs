@@ -3,7 +3,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `digits` | 1,797 handwritten digits that are embedded in the program |
+//! | `digits` | 1,797 handwritten digits that are embedded in the program, from `digits/` |
 //! | `cifar10` | CIFAR-10, downloaded and checked against its published MD5 sum |
 //! | `places` | where a named set is kept on this machine |
 //! | `summary` | what a set holds |
@@ -22,8 +22,33 @@ use mfactor::{Error, Result};
 pub use places::{folder, resolve};
 pub use summary::{Summary, check};
 
+/// The sets that are known by name, a module each: whoever adds one writes the module, and a line here.
+const SETS: [Named; 2] = [digits::SET, cifar10::SET];
+
+/// A data set that is known by its name.
+struct Named {
+    name: &'static str,
+    /// Whether it comes with this program, so that whoever names it has it.
+    is_embedded: bool,
+    /// Puts it into a folder and opens it; returns at once where it is there already, whole.
+    fetch: Fetch,
+}
+
+type Fetch = fn(&Path, &FetchOptions, &mut dyn FnMut(Progress)) -> Result<DataSet>;
+
 /// The names that [`fetch`] and [`resolve`] know.
-pub const NAMES: [&str; 2] = [digits::NAME, cifar10::NAME];
+pub fn names() -> Vec<&'static str> {
+    SETS.iter().map(|set| set.name).collect()
+}
+
+/// Those of them that somebody has to fetch before a study can use them.
+pub fn names_to_fetch() -> Vec<&'static str> {
+    SETS.iter().filter(|set| !set.is_embedded).map(|set| set.name).collect()
+}
+
+fn named(name: &str) -> Option<&'static Named> {
+    SETS.iter().find(|set| set.name == name)
+}
 
 /// Where a download comes from, if not from its publisher.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -63,25 +88,20 @@ pub fn fetch(
     options: &FetchOptions,
     on_progress: &mut dyn FnMut(Progress),
 ) -> Result<DataSet> {
-    match name {
-        digits::NAME => digits::fetch(folder),
-        cifar10::NAME => {
-            let existed = folder.is_dir();
-            let fetched = cifar10::fetch(folder, options, on_progress);
-            if fetched.is_err() && !existed {
-                // Succeeds only for an empty folder, which is the only one that may go.
-                let _ = fs::remove_dir(folder);
-            }
-            fetched
-        }
-        _ => Err(unknown(name)),
+    let set = named(name).ok_or_else(|| unknown(name))?;
+    let missing: Vec<&Path> = folder.ancestors().take_while(|place| !place.exists()).collect();
+    let fetched = (set.fetch)(folder, options, on_progress);
+    if fetched.is_err() {
+        // Succeeds only for empty folders, which are the only ones that may go.
+        missing.into_iter().take_while(|place| fs::remove_dir(place).is_ok()).for_each(drop);
     }
+    fetched
 }
 
 fn unknown(name: &str) -> Error {
-    let names = NAMES.join(", ");
+    let names = names().join(", ");
     Error::input(
-        format!("data set {name:?}"),
+        format!("data set {}", mfactor::text::name(name)),
         format!("is neither a folder nor a set that mfactor can fetch ({names})"),
     )
 }

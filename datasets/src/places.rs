@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use mfactor::dataset::DataSet;
 use mfactor::{Error, Result};
 
-use crate::{NAMES, cifar10, digits, unknown};
+use crate::{FetchOptions, Named, named, unknown};
 
 /// The folder in which this machine keeps the data set `name`: `$MFACTOR_DATA/<name>`, or else
 /// `mfactor/<name>` in `$XDG_CACHE_HOME` or `~/.cache`.
@@ -30,7 +30,7 @@ pub fn resolve(data: &str) -> Result<PathBuf> {
 type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 fn folder_in(name: &str, environment: Environment<'_>) -> Result<PathBuf> {
-    if !NAMES.contains(&name) {
+    if named(name).is_none() {
         return Err(unknown(name));
     }
     let place = |variable: &str| environment(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -49,28 +49,34 @@ fn folder_in(name: &str, environment: Environment<'_>) -> Result<PathBuf> {
 }
 
 fn resolve_in(data: &str, environment: Environment<'_>) -> Result<PathBuf> {
-    if !NAMES.contains(&data) {
+    let Some(set) = named(data) else {
         let folder = PathBuf::from(data);
         if !folder.is_dir() {
             return Err(unknown(data));
         }
         return DataSet::open(&folder).map(|_| folder);
-    }
+    };
     let folder = folder_in(data, environment)?;
-    if data == digits::NAME {
-        digits::fetch(&folder)?;
+    if set.is_embedded {
+        (set.fetch)(&folder, &FetchOptions::default(), &mut |_| ())?;
     } else {
-        present(&folder)?;
+        present(set, &folder)?;
     }
     Ok(folder)
 }
 
-fn present(folder: &Path) -> Result<()> {
-    if cifar10::is_absent(folder) {
-        let what = format!("data set {} is not in {}", cifar10::NAME, folder.display());
-        return Err(Error::missing(what, format!("mfactor data fetch {}", cifar10::NAME)));
+fn present(set: &Named, folder: &Path) -> Result<()> {
+    if is_empty(folder) {
+        let what = format!("data set {} is not in {}", set.name, folder.display());
+        return Err(Error::missing(what, format!("mfactor data fetch {}", set.name)));
     }
     DataSet::open(folder).map(|_| ())
+}
+
+/// Whether a folder is not there, or holds nothing but hidden files, which a download that was cut off leaves.
+fn is_empty(folder: &Path) -> bool {
+    let is_hidden = |entry: std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with('.');
+    std::fs::read_dir(folder).map_or(true, |mut entries| entries.all(|entry| entry.is_ok_and(is_hidden)))
 }
 
 #[cfg(test)]
@@ -115,7 +121,7 @@ mod tests {
         let error = resolve(empty.path().to_str().unwrap()).unwrap_err();
         assert!(error.to_string().contains("data_batch_1.bin"), "{error}");
         let folder = tempfile::tempdir().unwrap();
-        digits::fetch(folder.path()).unwrap();
+        crate::fetch("digits", folder.path(), &FetchOptions::default(), &mut |_| ()).unwrap();
         assert_eq!(resolve(folder.path().to_str().unwrap()).unwrap(), folder.path());
     }
 }

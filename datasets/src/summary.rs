@@ -55,13 +55,12 @@ pub fn check(data: &str) -> Result<Summary> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digits;
 
     #[test]
     fn a_good_set_is_summed_up_and_a_wrong_label_found() {
         let folder = tempfile::tempdir().unwrap();
         let name = folder.path().to_str().unwrap();
-        digits::fetch(folder.path()).unwrap();
+        crate::fetch("digits", folder.path(), &crate::FetchOptions::default(), &mut |_| ()).unwrap();
         let summary = check(name).unwrap();
         assert_eq!((summary.train, summary.validation, summary.test), (1_197, 300, 300));
         assert_eq!((summary.classes.len(), summary.fingerprint.len()), (10, 64));

@@ -46,7 +46,7 @@ fn archive(files: &[(&str, usize)]) -> Vec<u8> {
 }
 
 fn md5(bytes: &[u8]) -> String {
-    Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    mfactor::files::hex(&Md5::digest(bytes))
 }
 
 /// Fetches `body` into a folder below `place` and returns what came of it, and what was reported.

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use mfactor::Measurement;
+use mfactor::text::visible;
 use serde::Serialize;
 
 /// A latency that is not lower than another by this share is no reason to choose it.
@@ -36,8 +37,8 @@ pub fn advise(measurements: &[Measurement]) -> Vec<Advice> {
 }
 
 fn on_one(architecture: String, ways: &[&Measurement]) -> Advice {
-    let fastest = ways.iter().map(|way| way.latency.p50_ms).fold(f64::INFINITY, f64::min);
-    let is_fast = |way: &&&Measurement| way.latency.p50_ms <= fastest * (1.0 + CLEARLY);
+    let fastest = ways.iter().min_by(|a, b| a.latency.p50_ms.total_cmp(&b.latency.p50_ms));
+    let is_fast = |way: &&&Measurement| fastest.is_none_or(|fastest| is_as_fast(way, fastest));
     let simpler = |a: &&&Measurement, b: &&&Measurement| {
         let key = |way: &Measurement| (way.engine.name != "tract", way.model.model_bytes);
         key(a).cmp(&key(b)).then(a.latency.p50_ms.partial_cmp(&b.latency.p50_ms).unwrap_or(Ordering::Equal))
@@ -52,15 +53,21 @@ fn on_one(architecture: String, ways: &[&Measurement]) -> Advice {
     Advice { architecture, ship: ship.model.file.clone(), engine: ship.engine.name.clone(), sentences }
 }
 
+/// Whether one way is not clearly slower than another: by [`CLEARLY`], and by more than both scatter.
+fn is_as_fast(way: &Measurement, other: &Measurement) -> bool {
+    let more = way.latency.p50_ms - other.latency.p50_ms;
+    more < other.latency.p50_ms * CLEARLY || more <= way.latency.mad_ms + other.latency.mad_ms
+}
+
 /// What another choice would give instead of the one to ship.
 fn against(other: &Measurement, ship: &Measurement) -> String {
     let ratio = other.latency.p50_ms / ship.latency.p50_ms;
-    let time = if ratio >= 1.0 + CLEARLY {
-        format!("takes {ratio:.2} times as long")
-    } else if ratio <= 1.0 - CLEARLY {
-        format!("takes {ratio:.2} of the time")
-    } else {
+    let time = if is_as_fast(other, ship) && is_as_fast(ship, other) {
         "is as fast".to_owned()
+    } else if ratio > 1.0 {
+        format!("takes {ratio:.2} times as long")
+    } else {
+        format!("takes {ratio:.2} of the time")
     };
     let mut differences = vec![];
     let file = other.model.model_bytes as f64 / ship.model.model_bytes as f64;
@@ -88,8 +95,13 @@ fn against(other: &Measurement, ship: &Measurement) -> String {
 /// The advice as lines for people.
 pub fn text(advice: &[Advice]) -> String {
     let of_one = |advice: &Advice| {
-        let head = format!("{}: ship {} with {}\n", advice.architecture, advice.ship, advice.engine);
-        let lines = advice.sentences.iter().map(|sentence| format!("  {sentence}\n"));
+        let head = format!(
+            "{}: ship {} with {}\n",
+            advice.architecture,
+            visible(&advice.ship),
+            visible(&advice.engine)
+        );
+        let lines = advice.sentences.iter().map(|sentence| format!("  {}\n", visible(sentence)));
         std::iter::once(head).chain(lines).collect::<String>()
     };
     advice.iter().map(of_one).collect()

@@ -2,6 +2,7 @@
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
+use crate::board::is_frequency;
 use crate::system::SystemTree;
 
 /// A thread's core, and the cores it was allowed before.
@@ -36,9 +37,11 @@ pub fn pin_to_one_core(tree: &SystemTree) -> Option<Pinned> {
     Some(Pinned { core, others })
 }
 
-/// What the core can do at most, in kHz; 0 where it does not say. Cores of one chip differ (big.LITTLE).
+/// What the core can do at most, in kHz; 0 where it does not say, or says what cannot be. Cores of one chip differ
+/// (big.LITTLE).
 fn maximum_frequency(tree: &SystemTree, core: usize) -> u64 {
-    tree.read_number(&format!("/sys/devices/system/cpu/cpu{core}/cpufreq/cpuinfo_max_freq")).unwrap_or(0)
+    let told = tree.read_number(&format!("/sys/devices/system/cpu/cpu{core}/cpufreq/cpuinfo_max_freq"));
+    told.filter(is_frequency).unwrap_or(0)
 }
 
 #[cfg(test)]

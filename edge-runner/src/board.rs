@@ -2,8 +2,11 @@
 
 use mfactor::measurement::{Board, Conditions};
 
+use mfactor::text;
+
 use crate::memory;
-use crate::system::SystemTree;
+use crate::sensors::Sensors;
+use crate::system::{LONGEST_NAME, SystemTree};
 
 /// Set to any text, this says that the processor is emulated where nothing else gives it away.
 pub const EMULATED_VARIABLE: &str = "MFACTOR_EMULATED";
@@ -12,7 +15,7 @@ pub const EMULATED_VARIABLE: &str = "MFACTOR_EMULATED";
 pub fn facts(tree: &SystemTree) -> Board {
     let cpuinfo = CpuInfo::read(tree);
     let name = tree
-        .read("/proc/device-tree/model")
+        .read_name("/proc/device-tree/model")
         .or_else(|| cpuinfo.field("Model"))
         .or_else(|| cpuinfo.field("model name"))
         .unwrap_or_else(|| "unknown".to_owned());
@@ -22,7 +25,7 @@ pub fn facts(tree: &SystemTree) -> Board {
         name,
         architecture: architecture.to_owned(),
         processor: cpuinfo.processor(),
-        kernel: tree.read("/proc/sys/kernel/osrelease"),
+        kernel: tree.read_name("/proc/sys/kernel/osrelease"),
         cores: cpuinfo.processors(),
         memory_bytes: meminfo_total(tree),
         emulated: is_declared || is_emulated(tree, &cpuinfo, architecture),
@@ -30,26 +33,22 @@ pub fn facts(tree: &SystemTree) -> Board {
 }
 
 /// State at this moment; frequencies are those of `core`, or of core 0.
-pub fn conditions(tree: &SystemTree, core: Option<usize>) -> Conditions {
+pub fn conditions(tree: &SystemTree, sensors: &Sensors, core: Option<usize>) -> Conditions {
     let folder = format!("/sys/devices/system/cpu/cpu{}/cpufreq", core.unwrap_or(0));
-    let zones = tree.list("/sys/class/thermal", "thermal_zone");
-    let temperatures = zones.iter().filter_map(|zone| tree.read_number::<f64>(&format!("{zone}/temp")));
+    let frequency = |name: &str| tree.read_number(&format!("{folder}/{name}")).filter(is_frequency);
     Conditions {
-        governor: tree.read(&format!("{folder}/scaling_governor")),
-        frequency_khz: tree.read_number(&format!("{folder}/scaling_cur_freq")),
-        maximum_frequency_khz: tree.read_number(&format!("{folder}/scaling_max_freq")),
-        temperature_celsius: temperatures.map(|milli| milli / 1000.0).max_by(f64::total_cmp),
-        throttle_bits: throttle_bits(tree),
+        governor: tree.read_name(&format!("{folder}/scaling_governor")),
+        frequency_khz: frequency("scaling_cur_freq"),
+        maximum_frequency_khz: frequency("scaling_max_freq"),
+        temperature_celsius: sensors.thermometer.as_ref().and_then(|thermometer| thermometer.celsius(tree)),
+        temperature_sensor: sensors.thermometer.as_ref().map(|thermometer| thermometer.name.clone()),
+        throttle_bits: sensors.throttle_bits(tree),
     }
 }
 
-/// Raspberry Pi's throttle bits: from the kernel, else by `vcgencmd` (`throttled=0x50000`).
-fn throttle_bits(tree: &SystemTree) -> Option<u32> {
-    let text = tree
-        .read("/sys/devices/platform/soc/soc:firmware/get_throttled")
-        .or_else(|| tree.command("vcgencmd", &["get_throttled"]))?;
-    let digits = text.trim_start_matches("throttled=").trim_start_matches("0x");
-    u32::from_str_radix(digits, 16).ok()
+/// Whether a processor can run at so many kHz: files of virtual machines and of old drivers tell 0, or anything.
+pub(crate) fn is_frequency(khz: &u64) -> bool {
+    (10_000..=10_000_000).contains(khz)
 }
 
 fn meminfo_total(tree: &SystemTree) -> Option<u64> {
@@ -91,7 +90,10 @@ impl CpuInfo {
     /// The first value of a field.
     fn field(&self, name: &str) -> Option<String> {
         let fields = self.0.lines().filter_map(|line| line.split_once(':'));
-        fields.filter(|(key, _)| key.trim() == name).map(|(_, value)| value.trim().to_owned()).next()
+        fields
+            .filter(|(key, _)| key.trim() == name)
+            .map(|(_, value)| text::quoted(value.trim(), LONGEST_NAME))
+            .next()
     }
 
     fn processors(&self) -> usize {

@@ -8,8 +8,6 @@ use mfactor::dataset::Records;
 use mfactor::{Error, Result};
 use serde::Serialize;
 
-use crate::picture;
-
 /// One class, and how probable the network takes it to be.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ClassProbability {
@@ -45,7 +43,7 @@ pub fn classify(
     let signature = model.signature();
     let subject = model.path.display().to_string();
     let (pixels, label) = match record {
-        None => (picture::load(image, signature.image)?, None),
+        None => (pictures::load(image, signature.image)?, None),
         Some(number) => {
             let records = Records::read_file(image, signature.image, signature.classes)?;
             if number >= records.len() {
@@ -57,8 +55,9 @@ pub fn classify(
         }
     };
     let logits = engine::open(options)?.load(&model.bytes, signature, &subject)?.run(&pixels)?;
-    let probabilities = softmax(&logits)
-        .ok_or_else(|| Error::input(subject, format!("answers {logits:?}, which are not all numbers")))?;
+    let probabilities = softmax(&logits).ok_or_else(|| {
+        Error::input(subject, format!("answers {}, which are not all numbers", mfactor::text::list(&logits)))
+    })?;
     let named = probabilities.into_iter().zip(model.metadata.classes).enumerate();
     let mut classes: Vec<ClassProbability> =
         named.map(|(index, (probability, class))| ClassProbability { index, class, probability }).collect();

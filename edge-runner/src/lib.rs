@@ -7,12 +7,14 @@
 //! | [`rounds`], [`record`], [`advice`] | models measured in turn, the record of each, and which to ship |
 //! | [`child`], [`measure`] | a part of a measurement, in a process of its own |
 //! | [`timing`], [`verdict`] | its windows, and whether it may be believed |
+//! | [`stop`] | signals that end it, with what is measured by then |
 //! | [`release_measurer`] | what a flash has measured |
 //! | [`health`] | the golden inputs through a model, on this machine |
 //! | [`memory`], [`allocator`], [`energy`] | what it took |
+//! | [`sensors`], [`thermal`] | which sensors of the board are read, and what of them is possible |
 //! | [`heap`] | how freed memory is kept |
 //! | [`board`], [`system`], [`affinity`] | facts about the machine, through one seam |
-//! | [`classify`], [`picture`] | classes and probabilities of one image |
+//! | [`classify`] | classes and probabilities of one image |
 
 pub mod advice;
 pub mod affinity;
@@ -25,10 +27,12 @@ pub mod health;
 pub mod heap;
 pub mod measure;
 pub mod memory;
-pub mod picture;
 pub mod record;
 pub mod release_measurer;
 pub mod rounds;
+pub mod sensors;
+pub mod stop;
 pub mod system;
+pub mod thermal;
 pub mod timing;
 pub mod verdict;

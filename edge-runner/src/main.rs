@@ -40,7 +40,10 @@ enum Command {
 
 fn main() -> ExitCode {
     edge_runner::heap::keep_freed_blocks();
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(stopped) => return ExitCode::from(output::parsing_stopped(&stopped)),
+    };
     let output = Output::new(&cli.output);
     engines::panics::end_in_words(output::talk_of_panic);
     ExitCode::from(run(&cli.command, &output).unwrap_or_else(|error| {

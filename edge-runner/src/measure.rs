@@ -8,15 +8,16 @@ use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use engines::engine::{Engine, EngineOptions, Session};
-use engines::model_file::ModelFile;
+use engines::model_file::{self, ModelFile};
 use engines::{accuracy, engine, golden};
-use mfactor::Result;
 use mfactor::measurement::{Board, Conditions, EngineFacts, MeasuredAccuracy, MeasuredModel, Preset, Round};
+use mfactor::{Result, files};
 use serde::{Deserialize, Serialize};
 
 use crate::affinity::Pinned;
 use crate::energy::{self, Meter, Power, Sensor};
 use crate::memory::Phases;
+use crate::sensors::Sensors;
 use crate::system::SystemTree;
 use crate::timing::{Clock, Monotonic, Plan, ProcessorTime};
 use crate::{affinity, board, timing, verdict};
@@ -26,8 +27,14 @@ use crate::{affinity, board, timing, verdict};
 pub struct Request {
     /// The model file.
     pub model: PathBuf,
+    /// Where its bytes are read, if not there: a descriptor of what was verified before.
+    #[serde(default)]
+    pub contents: Option<PathBuf>,
     /// The engine.
     pub engine: EngineOptions,
+    /// What is read while it measures.
+    #[serde(default)]
+    pub sensors: Sensors,
     /// Which part.
     pub part: Part,
 }
@@ -49,11 +56,16 @@ pub enum Part {
 }
 
 /// How far a part is. They come in this order; records repeat.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Progress {
     /// The model is being loaded.
     Loading,
+    /// It is loaded, and an inference takes so long.
+    Loaded {
+        /// Milliseconds of one inference.
+        inference_ms: f64,
+    },
     /// The engine is being warmed up.
     WarmingUp,
     /// The timed window begins.
@@ -111,11 +123,13 @@ pub fn measure(
     let engine = engine::open(&request.engine)?;
     let pinned = if request.engine.threads == 1 { affinity::pin_to_one_core(tree) } else { None };
     on_progress(Progress::Loading);
-    let mut loaded = Loaded::load(&request.model, engine.as_ref(), tree)?;
+    let mut loaded = Loaded::load(request, engine.as_ref(), tree)?;
+    on_progress(Progress::Loaded { inference_ms: loaded.slowest_ms });
     match &request.part {
         Part::Accuracy { data } => loaded.accuracy(data, on_progress).map(Answer::Accuracy),
         Part::Round { preset } => {
-            let timed = loaded.time(Plan::of(*preset), tree, pinned.as_ref(), on_progress)?;
+            let timed =
+                loaded.time(Plan::of(*preset), &request.sensors, tree, pinned.as_ref(), on_progress)?;
             let answer = loaded.answer(timed, engine.as_ref(), board::facts(tree), pinned)?;
             Ok(Answer::Round(Box::new(answer)))
         }
@@ -130,6 +144,8 @@ struct Loaded<'a> {
     golden_difference: f64,
     load_ms: f64,
     first_inference_ms: f64,
+    /// The slowest inference so far.
+    slowest_ms: f64,
     memory: Phases<'a>,
     counts_memory: bool,
 }
@@ -144,10 +160,12 @@ struct Timed {
 }
 
 impl<'a> Loaded<'a> {
-    fn load(path: &std::path::Path, engine: &dyn Engine, tree: &'a SystemTree) -> Result<Self> {
+    fn load(request: &Request, engine: &dyn Engine, tree: &'a SystemTree) -> Result<Self> {
         let mut memory = Phases::start(tree);
         let mut clock = Monotonic::start();
-        let model = ModelFile::read(path)?;
+        let contents = request.contents.as_ref().unwrap_or(&request.model);
+        let bytes = files::read_at_most(contents, model_file::LARGEST_FILE)?;
+        let model = ModelFile::inspect(&request.model, bytes)?;
         let mut session = engine.load(&model.bytes, model.signature(), &model.path.display().to_string())?;
         let load_ms = elapsed_ms(0, &mut clock);
         memory.loaded();
@@ -155,7 +173,9 @@ impl<'a> Loaded<'a> {
         let start = clock.now_ns();
         black_box(session.run(&inputs[0])?);
         let first_inference_ms = elapsed_ms(start, &mut clock);
+        let start = clock.now_ns();
         let golden_difference = golden::difference(session.as_mut(), &inputs, &model)?;
+        let slowest_ms = first_inference_ms.max(elapsed_ms(start, &mut clock) / inputs.len() as f64);
         let counts_memory = engine.allocates_here();
         Ok(Self {
             model,
@@ -164,6 +184,7 @@ impl<'a> Loaded<'a> {
             golden_difference,
             load_ms,
             first_inference_ms,
+            slowest_ms,
             memory,
             counts_memory,
         })
@@ -184,13 +205,14 @@ impl<'a> Loaded<'a> {
     fn time(
         &mut self,
         plan: Plan,
+        sensors: &Sensors,
         tree: &SystemTree,
         pinned: Option<&Pinned>,
         on_progress: &mut dyn FnMut(Progress),
     ) -> Result<Timed> {
         let core = pinned.map(|pinned| pinned.core);
-        let sensor = Sensor::find(tree).and_then(|sensor| {
-            let rest = rest(&sensor, tree, pinned, plan.rest)?;
+        let sensor = sensors.energy.as_ref().and_then(|sensor| {
+            let rest = rest(sensor, tree, pinned, plan.rest)?;
             Some((sensor, rest))
         });
         let mut clock = Monotonic::start();
@@ -203,18 +225,18 @@ impl<'a> Loaded<'a> {
         on_progress(Progress::WarmingUp);
         let warm_up_inferences = timing::warm_up(&plan, &mut clock, &mut run)?;
         self.memory.warm(self.counts_memory);
-        let before = board::conditions(tree, core);
+        let before = board::conditions(tree, sensors, core);
         on_progress(Progress::Timing);
         let meter = sensor.as_ref().map(|(sensor, _)| Meter::start(sensor, tree, pinned));
         let start = (ProcessorTime.now_ns(), clock.now_ns());
         let samples_ns = timing::window(&plan, &mut clock, &mut run)?;
         let (processor_ns, wall_ns) = (ProcessorTime.now_ns() - start.0, clock.now_ns() - start.1);
         let power = meter.and_then(Meter::stop);
-        let energy = sensor.zip(power).map(|((sensor, rest), power)| {
-            energy::of_inferences(&sensor, rest, power, wall_ns as f64 / 1e9, samples_ns.len())
+        let energy = sensor.zip(power).and_then(|((sensor, rest), power)| {
+            energy::of_inferences(sensor, rest, power, wall_ns as f64 / 1e9, samples_ns.len())
         });
         let processor_share = processor_ns as f64 / wall_ns as f64;
-        let conditions = [before, board::conditions(tree, core)];
+        let conditions = [before, board::conditions(tree, sensors, core)];
         Ok(Timed { warm_up_inferences, samples_ns, processor_share, conditions, energy })
     }
 

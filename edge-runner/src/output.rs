@@ -1,9 +1,8 @@
 //! Talking to the user: results go to stdout, everything else to stderr.
 
-use std::io::{self, Write};
-
 use clap::Args;
-use mfactor::{Error, Result};
+use mfactor::text::{visible, visible_json, visible_lines};
+use mfactor::{Error, Result, console};
 use serde::Serialize;
 
 /// Options that every command takes.
@@ -29,43 +28,47 @@ impl Output {
         Self { json: options.json, quiet: options.quiet }
     }
 
-    /// Prints the result: `value` as JSON if that was asked for, else what `text` makes of it.
+    /// Prints the result: `value` as JSON if that was asked for, else what `text` makes of it. Whatever control characters
+    /// are in it, they are shown and not obeyed.
     pub fn result<T: Serialize>(&self, value: &T, text: impl FnOnce() -> String) -> Result<()> {
         let mut text = if self.json {
-            serde_json::to_string_pretty(value)
-                .map_err(|error| Error::Defect(format!("the result has no JSON form: {error}")))?
+            let json = serde_json::to_string_pretty(value)
+                .map_err(|error| Error::Defect(format!("the result has no JSON form: {error}")))?;
+            visible_json(&json).into_owned()
         } else {
-            text()
+            visible_lines(&text())
         };
         if !text.ends_with('\n') {
             text.push('\n');
         }
-        match io::stdout().lock().write_all(text.as_bytes()) {
-            // The reader, `head` say, has seen enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            written => written.map_err(Error::io("write", "standard output".as_ref())),
-        }
+        console::print(text.as_bytes())
     }
 
     /// Says something about the work on stderr.
     pub fn say(&self, text: impl AsRef<str>) {
         if !self.quiet {
-            talk(text.as_ref());
+            console::talk(text.as_ref());
         }
     }
 
     /// Prints an error.
     pub fn error(&self, error: &Error) {
-        talk(&format!("error: {error}"));
+        console::talk(&format!("error: {error}"));
     }
 }
 
 /// Prints what a panic says.
 pub fn talk_of_panic(text: &str) {
-    talk(&format!("error: {text}"));
+    console::talk(&format!("error: {text}"));
 }
 
-/// Where stderr is closed there is nobody to tell.
-fn talk(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+/// Prints the help, the version, or what is wrong with the command line; the exit code.
+pub fn parsing_stopped(stopped: &clap::Error) -> u8 {
+    let rendered = stopped.render();
+    console::parsing_stopped(&rendered.to_string(), rendered.ansi().to_string(), stopped.use_stderr())
+}
+
+/// Names and values, a line each.
+pub fn lines<'a>(rows: impl IntoIterator<Item = (&'a str, String)>) -> String {
+    rows.into_iter().map(|(name, value)| format!("{name:<14}{}\n", visible(&value))).collect()
 }

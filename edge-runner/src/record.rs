@@ -1,11 +1,16 @@
 //! The record of a measurement, from the attempts at its rounds; and where it is filed.
 
+use std::path::Path;
+
+use mfactor::dataset::DataSet;
 use mfactor::latency::Latency;
 use mfactor::measurement::{
     Energy, MeasuredAccuracy, Measurement, MemoryUse, Preset, Round, SCHEMA, Verdict,
 };
 
-use crate::rounds::Attempt;
+use mfactor::{Result, files};
+
+use crate::rounds::{Attempt, Order};
 use crate::timing::Plan;
 use crate::verdict;
 
@@ -49,8 +54,33 @@ pub(crate) fn assemble(
 
 /// The file name under which a measurement is filed: one for each model and engine.
 pub fn file_name(measurement: &Measurement) -> String {
-    let model = measurement.model.file.trim_end_matches(".onnx");
-    format!("{model}.{}.json", measurement.engine.name)
+    name_of(&measurement.model.file, &measurement.engine.name)
+}
+
+fn name_of(model: &str, engine: &str) -> String {
+    format!("{}.{engine}.json", model.trim_end_matches(".onnx"))
+}
+
+/// About what a record takes, in bytes: most of it are samples.
+const RECORD_BYTES: u64 = 1 << 20;
+
+/// Sees to it, before anything is measured, that the test records are there and that the records of these measurements can
+/// be written to `folder`.
+///
+/// # Errors
+/// If the folder or the place of a record is something else, may not be written, or has not the space; and what
+/// [`DataSet::open`] says of the data.
+pub fn check_places(order: &Order, folder: Option<&Path>) -> Result<()> {
+    for data in &order.data {
+        if data.is_dir() { DataSet::open(data).map(drop) } else { files::open(data).map(drop) }?;
+    }
+    let Some(folder) = folder else { return Ok(()) };
+    files::check_room(folder, RECORD_BYTES * order.subjects.len() as u64)?;
+    for subject in &order.subjects {
+        let model = subject.model.file_name().unwrap_or_default().to_string_lossy();
+        files::check_target(&folder.join(name_of(&model, subject.engine.kind.name())), 0)?;
+    }
+    Ok(())
 }
 
 /// The file name of a record that is not complete: no reader of records takes it for one.

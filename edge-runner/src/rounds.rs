@@ -11,10 +11,12 @@ use engines::engine::EngineOptions;
 use mfactor::measurement::{MeasuredAccuracy, Measurement, Preset, Verdict};
 use mfactor::{Error, Result};
 
-use crate::board;
+use release::SensorChoice;
+
 use crate::child::measure_in_child;
 use crate::measure::{Answer, Part, Progress, Request, RoundAnswer};
 use crate::record;
+use crate::sensors::Sensors;
 use crate::system::SystemTree;
 use crate::timing::Plan;
 
@@ -28,6 +30,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub struct Subject {
     /// The model file.
     pub model: PathBuf,
+    /// Where its bytes are read, if not there: see [`Request`].
+    pub contents: Option<PathBuf>,
     /// The engine.
     pub engine: EngineOptions,
 }
@@ -83,25 +87,44 @@ pub trait Machine {
 
     /// Waits.
     fn pause(&mut self, time: Duration);
+
+    /// Whether the work is to end now, with what is measured by then.
+    fn is_stopped(&self) -> bool;
 }
 
 /// This machine.
 pub struct LiveMachine<'a> {
-    /// The program that measures in children: see [`measure_in_child`].
-    pub program: &'a Path,
+    program: &'a Path,
+    tree: SystemTree,
+    sensors: Sensors,
+    is_stopped: &'a dyn Fn() -> bool,
+}
+
+impl<'a> LiveMachine<'a> {
+    /// Measures with children of `program`, see [`measure_in_child`], until `is_stopped`.
+    pub fn new(program: &'a Path, choice: &SensorChoice, is_stopped: &'a dyn Fn() -> bool) -> Self {
+        let tree = SystemTree::live();
+        let sensors = Sensors::find(&tree, choice);
+        Self { program, tree, sensors, is_stopped }
+    }
 }
 
 impl Machine for LiveMachine<'_> {
     fn part(&mut self, request: &Request, on_progress: &mut dyn FnMut(Progress)) -> Result<Answer> {
-        measure_in_child(self.program, request, on_progress)
+        let request = Request { sensors: self.sensors.clone(), ..request.clone() };
+        measure_in_child(self.program, &request, self.is_stopped, on_progress)
     }
 
     fn temperature(&mut self) -> Option<f64> {
-        board::conditions(&SystemTree::live(), None).temperature_celsius
+        self.sensors.thermometer.as_ref()?.celsius(&self.tree)
     }
 
     fn pause(&mut self, time: Duration) {
         std::thread::sleep(time);
+    }
+
+    fn is_stopped(&self) -> bool {
+        (self.is_stopped)()
     }
 }
 
@@ -117,7 +140,7 @@ struct State {
 }
 
 /// Measures all subjects. A subject that fails costs no other; what is measured of it before is told as
-/// [`Event::Partial`].
+/// [`Event::Partial`]. Stopped, it returns what is measured by then: a record of fewer rounds, which says so.
 pub fn measure(
     order: &Order,
     machine: &mut dyn Machine,
@@ -161,19 +184,26 @@ impl Rounds<'_> {
         state: &mut State,
         work: impl FnOnce(&mut Self, &mut State) -> Result<()>,
     ) {
-        if state.error.is_none()
-            && let Err(error) = work(self, state)
-        {
-            (self.on_event)(number, Event::Failed(&error));
-            state.error = Some(error);
+        if state.error.is_some() || self.machine.is_stopped() {
+            return;
+        }
+        match work(self, state) {
+            Ok(()) => {}
+            // What was measured before is its result.
+            Err(_) if self.machine.is_stopped() => {}
+            Err(error) => {
+                (self.on_event)(number, Event::Failed(&error));
+                state.error = Some(error);
+            }
         }
     }
 
     fn part(&mut self, number: usize, round: usize, part: Part) -> Result<Answer> {
-        let Subject { model, engine } = self.order.subjects[number].clone();
+        let Subject { model, contents, engine } = self.order.subjects[number].clone();
         let of = self.plan.rounds;
         let mut on_progress = |progress| (self.on_event)(number, Event::Progress { round, of, progress });
-        self.machine.part(&Request { model, engine, part }, &mut on_progress)
+        let request = Request { model, contents, engine, sensors: Sensors::default(), part };
+        self.machine.part(&request, &mut on_progress)
     }
 
     fn accuracy(&mut self, number: usize, state: &mut State) -> Result<()> {
@@ -220,7 +250,7 @@ impl Rounds<'_> {
     fn cool_down(&mut self) -> f64 {
         let longest = if self.start.is_some() { self.plan.cool_down } else { self.plan.cool_down / 10 };
         let mut waited = Duration::ZERO;
-        while waited < longest {
+        while waited < longest && !self.machine.is_stopped() {
             let begun = Instant::now();
             self.machine.pause(LOOK_EVERY);
             // A machine that does not really wait is one of a test.
@@ -241,10 +271,16 @@ impl Rounds<'_> {
         if let Some(error) = state.error.take() {
             return Err(error);
         }
-        let record = self
-            .record(&state)
-            .ok_or_else(|| Error::Defect("a measurement ended without a sample".to_owned()))?;
-        (self.on_event)(number, Event::Complete(&record));
+        let is_stopped = self.machine.is_stopped();
+        let Some(record) = self.record(&state) else {
+            return Err(match is_stopped {
+                true => Error::Interrupted("stopped before anything was measured".to_owned()),
+                false => Error::Defect("a measurement ended without a sample".to_owned()),
+            });
+        };
+        if state.attempts.iter().map(|attempt| attempt.round.number).max() == Some(self.plan.rounds) {
+            (self.on_event)(number, Event::Complete(&record));
+        }
         Ok(record)
     }
 }

@@ -63,6 +63,16 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// About how long a round takes where an inference takes this many seconds, in seconds.
+    pub fn longest(&self, inference: f64) -> f64 {
+        let part = |inferences: f64, least_ns: u64| (inferences * inference).max(least_ns as f64 / 1e9);
+        self.rest.as_secs_f64()
+            + part(self.warm_up_inferences as f64, self.warm_up_ns)
+            + part(self.window_samples as f64, self.window_ns)
+    }
+}
+
 /// A clock: nanoseconds since some moment.
 pub trait Clock {
     /// Now.

@@ -1,12 +1,12 @@
 //! Accuracy over labelled records, one image at a time: the very path whose time is measured. (With larger batches
 //! engines choose other kernels.)
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use mfactor::dataset::{DataSet, Records};
+use mfactor::dataset::{self, DataSet, Records};
 use mfactor::measurement::MeasuredAccuracy;
 use mfactor::space::ImageShape;
-use mfactor::{Error, Result};
+use mfactor::{Error, Result, files};
 
 use crate::engine::Session;
 use crate::model_file::ModelFile;
@@ -55,25 +55,29 @@ pub fn answer(logits: &[f32]) -> Option<usize> {
 /// # Errors
 /// [`Error::Input`] naming the file or folder that does not fit the model.
 pub fn record_files(named: &[PathBuf], model: &ModelFile) -> Result<Vec<PathBuf>> {
-    let mut files = vec![];
+    let mut found = vec![];
     for path in named {
         if path.is_dir() {
             let set = DataSet::open(path)?;
             set.check_fits(&model.metadata.space)?;
-            files.extend(set.test_files());
+            found.extend(set.test_files());
         } else {
             check_size(path, model.signature().image)?;
-            files.push(path.clone());
+            found.push(path.clone());
         }
     }
-    Ok(files)
+    Ok(found)
 }
 
-fn check_size(path: &PathBuf, image: ImageShape) -> Result<()> {
-    let bytes = std::fs::metadata(path).map_err(Error::io("read", path))?.len();
+fn check_size(path: &Path, image: ImageShape) -> Result<()> {
+    let file = files::open(path)?;
+    let bytes = file.metadata().map_err(Error::io("read", path))?.len();
     let size = 1 + image.bytes() as u64;
     if bytes > 0 && bytes.is_multiple_of(size) {
         return Ok(());
+    }
+    if let Some(words) = dataset::mistaken(&files::head(file, path)?) {
+        return Err(Error::file(path, words));
     }
     Err(Error::file(path, format!("has {bytes} bytes, which is not a whole number of {size}-byte records")))
 }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use mfactor::onnx::{DataType, DimensionValue, Graph, Model, Node, Tensor, ValueInfo};
+use mfactor::onnx::{self, DataType, DimensionValue, Graph, Model, Node, Tensor, ValueInfo};
 use mfactor::space::ImageShape;
-use mfactor::{Error, Result};
+use mfactor::{Error, Result, text};
 use serde::Serialize;
 
 use crate::engine::Signature;
 use crate::shapes::{self, Shape};
+use crate::stored;
 
 /// Name of the only input.
 pub const INPUT: &str = "image";
@@ -20,6 +21,12 @@ pub const MOST_MACS: u64 = 100_000_000_000;
 pub const MOST_NODES: usize = 2_000;
 /// Smallest version of ONNX's standard operators that is read.
 pub const SMALLEST_OPSET: i64 = 13;
+/// Largest one: what a later one changes in an operator is not known here.
+pub const LARGEST_OPSET: i64 = 26;
+/// Largest version of ONNX's file format that is read.
+pub const LARGEST_IR: i64 = 14;
+/// How to store again what is stored in a way that is not read.
+const STORE_AGAIN: &str = "`mfactor export` writes models that are";
 
 /// What was counted.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -69,7 +76,7 @@ pub fn inspect(model: &Model, subject: &str) -> Result<GraphFacts> {
         values: 0,
     };
     walk.shapes.insert(INPUT, vec![1, image.channels, image.height, image.width]);
-    graph.initializer.iter().try_for_each(|tensor| walk.weights(tensor))?;
+    graph.initializer.iter().try_for_each(|tensor| walk.weights(&tensor.name, tensor))?;
     graph.node.iter().try_for_each(|node| walk.node(node))?;
     let classes = walk.output(&graph.output)?;
     let mut operators = BTreeMap::new();
@@ -80,14 +87,22 @@ pub fn inspect(model: &Model, subject: &str) -> Result<GraphFacts> {
 
 fn standard_opset(model: &Model) -> Result<i64, String> {
     match model.opset_import.as_slice() {
-        [set] if is_standard(&set.domain) && set.version >= SMALLEST_OPSET => Ok(set.version),
-        [set] if is_standard(&set.domain) => {
-            Err(format!("has opset {}; at least {SMALLEST_OPSET} is read", set.version))
+        _ if model.ir_version > LARGEST_IR => Err(format!(
+            "is written in version {} of ONNX's format (IR), newer than the {LARGEST_IR} that is read; update mfactor, \
+             or save it with an older onnx",
+            model.ir_version
+        )),
+        [set] if is_standard(&set.domain) && (SMALLEST_OPSET..=LARGEST_OPSET).contains(&set.version) => {
+            Ok(set.version)
         }
-        sets => {
-            let domains: Vec<&str> = sets.iter().map(|set| set.domain.as_str()).collect();
-            Err(format!("uses operator sets {domains:?}; only ONNX's standard operators are run"))
-        }
+        [set] if is_standard(&set.domain) => Err(format!(
+            "has opset {}; {SMALLEST_OPSET} to {LARGEST_OPSET} are read; onnx's version_converter changes it",
+            set.version
+        )),
+        sets => Err(format!(
+            "uses operator sets {}; only ONNX's standard operators are run",
+            text::names(sets.iter().map(|set| set.domain.as_str()))
+        )),
     }
 }
 
@@ -96,30 +111,38 @@ fn is_standard(domain: &str) -> bool {
 }
 
 fn image_shape(graph: &Graph) -> Result<ImageShape, String> {
-    let names: Vec<&str> = graph.input.iter().map(|input| input.name.as_str()).collect();
     let [input] = graph.input.as_slice() else {
-        return Err(format!("has inputs {names:?}; it must have one, {INPUT:?}"));
+        let names = text::names(graph.input.iter().map(|input| input.name.as_str()));
+        let stored =
+            graph.input.iter().any(|input| graph.initializer.iter().any(|own| own.name == input.name));
+        let why = if stored { "; its stored weights are listed as inputs, as old exporters do" } else { "" };
+        return Err(format!("has inputs {names}; it must have one, \"{INPUT}\"{why}"));
     };
     let (element, dims) =
-        type_of(input).ok_or_else(|| format!("says no shape of its input {:?}", input.name))?;
+        type_of(input).ok_or_else(|| format!("says no shape of its input {}", text::name(&input.name)))?;
     if input.name != INPUT || element != DataType::Uint8 as i32 {
+        let (name, element) = (text::name(&input.name), onnx::type_name(element));
         return Err(format!(
-            "has input {:?} of type {element}; it must be {INPUT:?} of type uint8",
-            input.name
+            "has input {name} of type {element}; it must be \"{INPUT}\" of type uint8, the pixels as they are; \
+             {STORE_AGAIN}"
         ));
     }
     let size = |dim: &Option<i64>| {
         dim.and_then(|size| usize::try_from(size).ok()).filter(|size| (1..=4096).contains(size))
     };
+    let shown = || text::list(dims.iter().map(|dim| dim.map_or("?".to_owned(), |size| size.to_string())));
     match dims.as_slice() {
-        [None | Some(1), channels, height, width] => size(channels)
-            .zip(size(height))
-            .zip(size(width))
-            .map(|((channels, height), width)| ImageShape { channels, height, width })
-            .ok_or_else(|| {
-                format!("has an input of {dims:?}; channels, height and width must be from 1 to 4096")
-            }),
-        _ => Err(format!("has an input of {dims:?}; it must be [batch, channels, height, width]")),
+        [None | Some(1), channels, height, width] => {
+            let sizes = size(channels).zip(size(height)).zip(size(width));
+            sizes.map(|((channels, height), width)| ImageShape { channels, height, width }).ok_or_else(|| {
+                format!("has an input of {}; channels, height and width must be from 1 to 4096", shown())
+            })
+        }
+        [Some(batch), _, _, _] => Err(format!(
+            "has a batch of {batch} ({}); one image at a time is run: export it with a batch of 1 or a free one",
+            shown()
+        )),
+        _ => Err(format!("has an input of {}; it must be [batch, channels, height, width]", shown())),
     }
 }
 
@@ -148,20 +171,38 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn refuse(&self, place: &str, name: &str, problem: &str) -> Error {
-        Error::input(format!("{}, {place} {name:?}", self.subject), problem)
+        Error::input(format!("{}, {place} {}", self.subject, text::name(name)), problem)
     }
 
-    fn weights(&mut self, tensor: &'a Tensor) -> Result<()> {
-        let shape = tensor_shape(tensor).map_err(|problem| self.refuse("tensor", &tensor.name, &problem))?;
-        self.weights.insert(&tensor.name, &tensor.name);
-        self.write(&tensor.name, shape)
+    /// A stored tensor that is read as `name`.
+    fn weights(&mut self, name: &'a str, tensor: &Tensor) -> Result<()> {
+        let shape = stored::shape(tensor).map_err(|problem| self.refuse("tensor", name, &problem))?;
+        self.weights.insert(name, name);
+        self.write(name, shape)
+    }
+
+    /// A stored tensor in a node of its own.
+    fn constant(&mut self, node: &'a Node) -> Result<()> {
+        let name = node.output.first().map_or("", String::as_str);
+        match node.attribute.as_slice() {
+            [value] if value.name == "value" && node.output.len() == 1 && node.input.is_empty() => {
+                match &value.t {
+                    Some(tensor) => self.weights(name, tensor),
+                    None => Err(self.refuse("node", name, "is a Constant without a value")),
+                }
+            }
+            _ => Err(self.refuse("node", name, "is a Constant of another form than one stored tensor")),
+        }
     }
 
     fn node(&mut self, node: &'a Node) -> Result<()> {
         let name = node.output.first().map_or("", String::as_str);
         let refuse = |walk: &Self, problem: &str| Err(walk.refuse("node", name, problem));
         if !is_standard(&node.domain) {
-            return refuse(self, &format!("comes from operator set {:?}", node.domain));
+            return refuse(self, &format!("comes from operator set {}", text::name(&node.domain)));
+        }
+        if node.op_type == "Constant" {
+            return self.constant(node);
         }
         if node.output.len() != 1 || node.input.is_empty() {
             return refuse(
@@ -170,7 +211,7 @@ impl<'a> Walk<'a> {
             );
         }
         if let Some(unknown) = node.input.iter().find(|input| !self.shapes.contains_key(input.as_str())) {
-            return refuse(self, &format!("reads {unknown:?}, which nothing before it writes"));
+            return refuse(self, &format!("reads {}, which nothing before it writes", text::name(unknown)));
         }
         let inputs: Vec<&Shape> = node.input.iter().map(|input| &self.shapes[input.as_str()]).collect();
         let (shape, macs) = match shapes::of_node(node, &inputs) {
@@ -232,39 +273,24 @@ impl<'a> Walk<'a> {
             ));
         };
         match self.shapes.get(output.name.as_str()).map(Vec::as_slice) {
-            Some([1, classes]) => Ok(*classes),
+            Some([1, classes]) => {
+                let told = type_of(output).unwrap_or((DataType::Float as i32, vec![]));
+                let told_classes = told.1.last().copied().flatten();
+                if told.0 != DataType::Float as i32
+                    || told_classes.is_some_and(|told| told != *classes as i64)
+                {
+                    let (kind, told) = (onnx::type_name(told.0), told_classes.unwrap_or(*classes as i64));
+                    let problem =
+                        format!("is said to be {kind} for {told} classes; it is float32 for {classes}");
+                    return Err(self.refuse("output", &output.name, &problem));
+                }
+                Ok(*classes)
+            }
             Some(shape) => {
-                Err(self.refuse("output", &output.name, &format!("is {shape:?}; it must be [1, classes]")))
+                let problem = format!("is {}; it must be [1, classes]", text::list(shape));
+                Err(self.refuse("output", &output.name, &problem))
             }
             None => Err(self.refuse("output", &output.name, "is written by no node")),
         }
-    }
-}
-
-/// The shape of a stored tensor, whose data must be in this file, whole.
-fn tensor_shape(tensor: &Tensor) -> Result<Shape, String> {
-    if !tensor.external_data.is_empty() || tensor.data_location != 0 {
-        return Err("keeps its data in another file; models are one file".to_owned());
-    }
-    let Some(size) = element_size(tensor.data_type) else {
-        let problem =
-            format!("has element type {}; weights are float32, int8, uint8 or int32", tensor.data_type);
-        return Err(problem);
-    };
-    let shape: Option<Shape> = tensor.dims.iter().map(|dim| usize::try_from(*dim).ok()).collect();
-    let shape = shape.ok_or_else(|| format!("has shape {:?}", tensor.dims))?;
-    let (bytes, expected) = (tensor.raw_data.len(), shapes::product(&shape)?.checked_mul(size));
-    if bytes == 0 || Some(bytes) != expected {
-        return Err(format!("has {bytes} bytes of data, which do not fit its shape {shape:?}"));
-    }
-    Ok(shape)
-}
-
-/// Bytes of an element of a stored tensor; `None` for a type that mfactor does not export.
-fn element_size(data_type: i32) -> Option<usize> {
-    match DataType::try_from(data_type).ok()? {
-        DataType::Float | DataType::Int32 => Some(4),
-        DataType::Int8 | DataType::Uint8 => Some(1),
-        DataType::Undefined | DataType::Int64 => None,
     }
 }

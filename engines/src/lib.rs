@@ -23,6 +23,7 @@ pub mod model_file;
 pub mod onnx_runtime;
 pub mod panics;
 pub mod shapes;
+mod stored;
 pub mod tract_engine;
 
 pub use engine::{Engine, EngineChoice, EngineKind, EngineOptions, Session, Signature};

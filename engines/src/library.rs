@@ -1,4 +1,5 @@
-//! Where ONNX Runtime's library lies. Whether it is there is settled before anything tries to load it.
+//! Where ONNX Runtime's library lies, and the Python environments in which it is looked for. Whether it is there is settled
+//! before anything tries to load it.
 
 use std::env;
 use std::ffi::OsString;
@@ -16,11 +17,26 @@ const FILE_NAME: &str = "libonnxruntime.so";
 /// # Errors
 /// [`Error::Missing`] if it is not there; a path that was asked for is never replaced by another.
 pub fn find(explicit: Option<&Path>) -> Result<PathBuf> {
+    find_in(explicit, |variable| env::var_os(variable), &folders())
+}
+
+/// The Python environments that what the set-up installs may be in, there or not, first the likeliest: `$VIRTUAL_ENV`, then
+/// the `.venv` of the current folder and of each folder above this program.
+pub fn environments() -> Vec<PathBuf> {
+    environments_in(|variable| env::var_os(variable), &folders())
+}
+
+fn folders() -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = env::current_dir().into_iter().collect();
     if let Ok(program) = env::current_exe() {
         folders.extend(program.ancestors().skip(1).map(Path::to_owned));
     }
-    find_in(explicit, |variable| env::var_os(variable), &folders)
+    folders
+}
+
+fn environments_in(variable: impl Fn(&str) -> Option<OsString>, folders: &[PathBuf]) -> Vec<PathBuf> {
+    let active = variable("VIRTUAL_ENV").filter(|value| !value.is_empty()).map(PathBuf::from);
+    active.into_iter().chain(folders.iter().map(|folder| folder.join(".venv"))).collect()
 }
 
 fn find_in(
@@ -28,16 +44,14 @@ fn find_in(
     variable: impl Fn(&str) -> Option<OsString>,
     folders: &[PathBuf],
 ) -> Result<PathBuf> {
-    let set = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(path) = explicit {
         return existing(path, "asked for");
     }
-    if let Some(path) = set(VARIABLE) {
-        return existing(&path, "named by ORT_DYLIB_PATH");
+    if let Some(path) = variable(VARIABLE).filter(|path| !path.is_empty()) {
+        return existing(Path::new(&path), "named by ORT_DYLIB_PATH");
     }
-    let environments =
-        set("VIRTUAL_ENV").into_iter().chain(folders.iter().map(|folder| folder.join(".venv")));
-    let found = environments.filter_map(|environment| in_environment(&environment)).next();
+    let environments = environments_in(variable, folders);
+    let found = environments.iter().find_map(|environment| in_environment(environment));
     found.ok_or_else(|| {
         missing("ONNX Runtime (no libonnxruntime.so in $VIRTUAL_ENV or a .venv folder, and ORT_DYLIB_PATH is not set)")
     })

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use mfactor::metadata::ModelMetadata;
 use mfactor::onnx::Model;
+use mfactor::space::ImageShape;
+use mfactor::text::list;
 use mfactor::{Error, Result, golden};
 
 use crate::engine::Signature;
@@ -67,7 +69,9 @@ impl ModelFile {
 fn check_metadata(metadata: &ModelMetadata, signature: Signature) -> Result<(), String> {
     let space = &metadata.space;
     if signature.image != space.image() {
-        return Err(format!("takes images of {:?}; its metadata says {:?}", signature.image, space.image()));
+        let shape = |image: ImageShape| list([image.channels, image.height, image.width]);
+        let (takes, says) = (shape(signature.image), shape(space.image()));
+        return Err(format!("takes images of {takes}; its metadata says {says}"));
     }
     let (classes, names) = (signature.classes, metadata.classes.len());
     if classes != space.classes() || classes != names {

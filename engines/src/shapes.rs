@@ -4,6 +4,7 @@
 //! need rather than after the machine has run out of it.
 
 use mfactor::onnx::{Attribute, Node};
+use mfactor::text::{self, list};
 
 /// Largest number of values in one tensor.
 pub const LARGEST_TENSOR: usize = 1 << 26;
@@ -72,11 +73,15 @@ pub fn of_node(node: &Node, inputs: &[&Shape]) -> Result<(Shape, u64), String> {
             linear(node, inputs)?
         }
         other => {
-            return Err(format!("is a {other:?}, which is not among the operators that mfactor exports"));
+            let name = text::name(other);
+            return Err(format!("is a {name}, which is not among the operators that mfactor exports"));
         }
     };
     if product(&shape)? > LARGEST_TENSOR {
-        return Err(format!("makes a tensor of {shape:?}; at most {LARGEST_TENSOR} values are allowed"));
+        return Err(format!(
+            "makes a tensor of {}; at most {LARGEST_TENSOR} values are allowed",
+            list(&shape)
+        ));
     }
     Ok((shape, macs))
 }
@@ -84,20 +89,24 @@ pub fn of_node(node: &Node, inputs: &[&Shape]) -> Result<(Shape, u64), String> {
 /// Number of values of a shape.
 pub fn product(shape: &[usize]) -> Result<usize, String> {
     let values = shape.iter().try_fold(1usize, |product, dim| product.checked_mul(*dim));
-    values.ok_or_else(|| format!("the shape {shape:?} is too large for any machine"))
+    values.ok_or_else(|| format!("the shape {} is too large for any machine", list(shape)))
 }
 
 /// Refuses a list of scales or zero points that is not as long as what it is for.
 fn of_elements(shape: &Shape, expected: usize) -> Result<(), String> {
     let fits = shape.len() <= 1 && product(shape)? == expected;
-    if fits { Ok(()) } else { Err(format!("has scales or zero points of {shape:?} for {expected} channels")) }
+    if fits {
+        Ok(())
+    } else {
+        Err(format!("has scales or zero points of {} for {expected} channels", list(shape)))
+    }
 }
 
 fn rank4(shape: &Shape) -> Result<[usize; 4], String> {
     shape
         .as_slice()
         .try_into()
-        .map_err(|_| format!("reads a tensor of {shape:?}, which has not 4 dimensions"))
+        .map_err(|_| format!("reads a tensor of {}, which has not 4 dimensions", list(shape)))
 }
 
 fn broadcast(one: &Shape, other: &Shape) -> Result<Shape, String> {
@@ -108,7 +117,7 @@ fn broadcast(one: &Shape, other: &Shape) -> Result<Shape, String> {
         .map(|axis| match (dim(one, axis), dim(other, axis)) {
             (a, b) if a == b || b == 1 => Ok(a),
             (1, b) => Ok(b),
-            _ => Err(format!("combines tensors of {one:?} and {other:?}")),
+            _ => Err(format!("combines tensors of {} and {}", list(one), list(other))),
         })
         .collect()
 }
@@ -126,7 +135,8 @@ fn convolution(node: &Node, inputs: &[&Shape]) -> Result<(Shape, u64), String> {
     let kernel = integers(node, "kernel_shape", [kernel_height, kernel_width], 1..=i64::MAX)?;
     let bias_fits = inputs.get(2).is_none_or(|bias| bias.as_slice() == [outputs]);
     if weight_channels != channels || kernel != [kernel_height, kernel_width] || !bias_fits {
-        return Err(format!("applies weights of {weights:?} to {:?}, which do not fit", inputs[0]));
+        let (weights, input) = (list(weights), list(inputs[0]));
+        return Err(format!("applies weights of {weights} to {input}, which do not fit"));
     }
     let size = |input: usize, padding: usize, kernel: usize, stride: usize| {
         let room = (input + padding).checked_sub(kernel);
@@ -153,11 +163,12 @@ fn linear(node: &Node, inputs: &[&Shape]) -> Result<(Shape, u64), String> {
         }
     }
     let ([batch, features], [outputs, weight_features]) = (inputs[0].as_slice(), inputs[1].as_slice()) else {
-        return Err(format!("multiplies tensors of {:?} and {:?}", inputs[0], inputs[1]));
+        return Err(format!("multiplies tensors of {} and {}", list(inputs[0]), list(inputs[1])));
     };
     let bias_fits = inputs.get(2).is_none_or(|bias| bias.as_slice() == [*outputs]);
     if features != weight_features || !bias_fits {
-        return Err(format!("applies weights of {:?} to {:?}, which do not fit", inputs[1], inputs[0]));
+        let (weights, input) = (list(inputs[1]), list(inputs[0]));
+        return Err(format!("applies weights of {weights} to {input}, which do not fit"));
     }
     Ok((vec![*batch, *outputs], product(&[*batch, *features, *outputs])? as u64))
 }
@@ -184,5 +195,5 @@ fn integers<const N: usize>(
     values
         .filter(|values| values.iter().all(|value| allowed.contains(value)))
         .map(|values| values.map(|value| value as usize))
-        .ok_or_else(|| format!("has {name} = {:?}, which is not allowed", attribute.ints))
+        .ok_or_else(|| format!("has {name} = {}, which is not allowed", list(&attribute.ints)))
 }

@@ -13,7 +13,6 @@ use export::Precision;
 use mfactor::SearchSpace;
 
 fn main() {
-    assert!(trial::onnx_runtime_is_here(), "models are checked in ONNX Runtime before they are written");
     let folder = PathBuf::from(std::env::args().nth(1).expect("a folder to write to"));
     let int8 = |engine: EngineKind| (format!("int8-{}.", engine.name()), Precision::Int8 { engine });
     let precisions = [(String::new(), Precision::F32), int8(EngineKind::Tract), int8(EngineKind::Ort)];

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use mfactor::ModelMetadata;
+use mfactor::{ModelMetadata, markdown};
 
 use crate::ExportedModel;
 
@@ -32,16 +32,16 @@ fn head(model: &ExportedModel) -> String {
         "---\nlibrary_name: onnx\npipeline_tag: image-classification\ndatasets: [{data}]\n---\n\n\
          # {architecture}, {precision}\n\n\
          A small residual network that tells {classes} classes of images apart, found by a search for networks that \
-         are both accurate and small: study `{study}`, trial {trial}, strategy {strategy}. Written by \
+         are both accurate and small: study {study}, trial {trial}, strategy {strategy}. Written by \
          `mfactor export` {version}.\n",
-        data = metadata.data,
+        data = markdown::yaml(&metadata.data),
         architecture = metadata.architecture,
-        precision = metadata.precision,
+        precision = markdown::text(&metadata.precision),
         classes = metadata.classes.len(),
-        study = metadata.study,
+        study = markdown::code(&metadata.study),
         trial = metadata.trial,
-        strategy = metadata.strategy,
-        version = metadata.tool_version,
+        strategy = markdown::text(&metadata.strategy),
+        version = markdown::text(&metadata.tool_version),
     )
 }
 
@@ -50,7 +50,7 @@ fn interface(model: &ExportedModel) -> String {
     let image = metadata.space.image();
     let file = model.path.file_name().unwrap_or_default().to_string_lossy();
     let rows = [
-        ("file", format!("`{file}`, {} bytes", model.model_bytes)),
+        ("file", format!("{}, {} bytes", markdown::code(&file), model.model_bytes)),
         ("SHA-256", format!("`{}`", model.sha256)),
         (
             "input",
@@ -66,13 +66,13 @@ fn interface(model: &ExportedModel) -> String {
             "output",
             format!("`{}`: one logit for each class, in the order below", crate::graph_writer::OUTPUT),
         ),
-        ("classes", metadata.classes.join(", ")),
-        ("weights", metadata.precision.clone()),
+        ("classes", metadata.classes.iter().map(|name| markdown::text(name)).collect::<Vec<_>>().join(", ")),
+        ("weights", markdown::text(&metadata.precision)),
         ("parameters", format!("{}, before batch norm was folded", metadata.parameters)),
         ("multiply-accumulates", format!("{} an image", metadata.macs)),
         ("kernels", format!("{} (`conv1` of each block, stage by stage)", metadata.architecture)),
     ];
-    section("The file", &table(["", ""], rows.map(|(name, value)| [name.to_owned(), value])))
+    section("The file", &markdown::table(["", ""], rows.map(|(name, value)| [name.to_owned(), value])))
 }
 
 fn accuracy(model: &ExportedModel) -> String {
@@ -95,7 +95,10 @@ fn accuracy(model: &ExportedModel) -> String {
             "from the validation accuracy and the number of parameters",
         ),
     ];
-    let body = table(["", "", ""], rows.map(|(name, value, note)| [name.to_owned(), value, note.to_owned()]));
+    let body = markdown::table(
+        ["", "", ""],
+        rows.map(|(name, value, note)| [name.to_owned(), value, note.to_owned()]),
+    );
     let rest = format!(
         "\nThe interval is Wilson's, 95 %, over {} test images. α of M is {}, its P_min {}.\n",
         model.test_images, metadata.alpha, metadata.minimum_parameters
@@ -138,12 +141,12 @@ fn training(metadata: &ModelMetadata) -> String {
 fn checks(model: &ExportedModel) -> String {
     let rows = model.checks.iter().map(|check| {
         [
-            format!("{} {}", check.engine.name, check.engine.version),
+            markdown::text(&format!("{} {}", check.engine.name, check.engine.version)),
             check.images.to_string(),
             format!("{:.1e}", check.largest_difference),
         ]
     });
-    let body = table(["engine", "images", "largest difference of a logit"], rows)
+    let body = markdown::table(["engine", "images", "largest difference of a logit"], rows)
         + &format!(
             "\nCompared with the trainer's own answers, before the file was handed out. The logits of {} fixed images are in \
              the file (`mfactor.golden_logits`); the runner compares its own with them before it measures.\n\n\
@@ -167,7 +170,7 @@ fn limits(metadata: &ModelMetadata) -> String {
              network is likely to be better; another seed gives other weights and another accuracy.\n\
              - The accuracy is an average over the test images; single classes may be much worse.\n\
              - Not for decisions about people.\n",
-            data = metadata.data,
+            data = markdown::text(&metadata.data),
             word = if epochs == 1 { "epoch" } else { "epochs" },
         ),
     )
@@ -194,16 +197,6 @@ fn data(metadata: &ModelMetadata) -> String {
 
 fn section(name: &str, body: &str) -> String {
     format!("## {name}\n\n{body}")
-}
-
-fn table<const N: usize>(headings: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
-    let line = |cells: &[String]| {
-        let escaped: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
-        format!("| {} |\n", escaped.join(" | "))
-    };
-    let mut text = line(&headings.map(str::to_owned)) + &format!("|{}\n", "---|".repeat(N));
-    rows.into_iter().for_each(|row| text += &line(&row));
-    text
 }
 
 /// Wilson's interval (1927) of a share, 95 %.
@@ -291,6 +284,22 @@ mod tests {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }
         assert_eq!(path(Path::new("m/333-333-333.int8.onnx")), Path::new("m/333-333-333.int8.md"));
+    }
+
+    #[test]
+    fn what_metadata_says_stays_text() {
+        let mut hostile = model("x]\n---\n# owned");
+        hostile.metadata.study = "`<img src=x onerror=alert(1)>`".to_owned();
+        hostile.metadata.classes = vec!["a|b".to_owned(), "[c](javascript:alert(1))\n\n<script>".to_owned()];
+        hostile.metadata.strategy = "**x** https://evil.example \u{1b}[2J".to_owned();
+        let text = text(&hostile);
+        assert!(text.starts_with(
+            "---\nlibrary_name: onnx\npipeline_tag: image-classification\ndatasets: [\"x]\\\\n"
+        ));
+        assert!(text.contains("study `` `<img src=x onerror=alert(1)>` ``,"), "{text}");
+        assert!(text.contains("| a\\|b, \\[c\\](javascript:alert(1))\\\\n\\\\n\\<script\\> |"), "{text}");
+        assert!(text.contains("\\*\\*x\\*\\* https\\://evil.example \\\\u{1b}\\[2J"), "{text}");
+        assert!(!text.lines().any(|line| line == "# owned") && !text.contains('\u{1b}'));
     }
 
     #[test]

@@ -95,10 +95,10 @@ fn compare(
         }
         let [ours, theirs] = [&answer, logits].map(|logits| accuracy::answer(logits));
         if ours != theirs {
-            let problem = format!(
-                "{} answers class {ours:?}, the trainer {theirs:?}; no model is written",
-                engine.name
-            );
+            let class = |answer: Option<usize>| answer.map_or("none".to_owned(), |class| class.to_string());
+            let (ours, theirs) = (class(ours), class(theirs));
+            let problem =
+                format!("{} answers class {ours}, the trainer {theirs}; no model is written", engine.name);
             return refuse(*record, problem);
         }
         largest = largest.max(difference);
@@ -121,8 +121,9 @@ pub fn golden_logits(session: &mut dyn Session, image: ImageShape) -> Result<Vec
 pub fn finished(file: &ModelFile, metadata: &ModelMetadata, engines: [&dyn Engine; 2]) -> Result<()> {
     let counted = (file.graph.parameters, file.graph.macs);
     if counted != (metadata.parameters, metadata.macs) || file.metadata != *metadata {
+        let (parameters, macs) = counted;
         return Err(Error::Defect(format!(
-            "the model has {counted:?} parameters and MACs, or metadata that changed"
+            "the model has {parameters} parameters and {macs} MACs, or metadata that changed"
         )));
     }
     let inputs = engines::golden::inputs(file);

@@ -1,7 +1,6 @@
-//! A quantized model, chosen by validation accuracy and compared with the f32 one on the test records.
+//! A quantized model, chosen and judged by the validation records. The test records only say how good it is.
 
-use engines::{EngineKind, Session, Signature, accuracy};
-use mfactor::dataset::Records;
+use engines::{Engine, EngineKind, accuracy};
 use mfactor::onnx::Model;
 use mfactor::{Error, Result};
 use prost::Message;
@@ -9,11 +8,11 @@ use serde::Serialize;
 
 use crate::calibration::{self, Activations, Method};
 use crate::int8_graph::{self, Form};
-use crate::{Built, Progress, Work, check};
+use crate::{Built, Progress, Work};
 
-/// Most test accuracy that quantization may cost, of 1; one image at least.
+/// Most validation accuracy that quantization may cost, of 1; one image at least.
 pub const LARGEST_DROP: f64 = 0.005;
-/// Least share of the test records on which both engines must answer the same class.
+/// Least share of the validation records on which both engines must answer the same class.
 pub const LEAST_AGREEMENT: f64 = 0.99;
 /// Records between two reports of progress.
 const REPORT_EVERY: usize = 250;
@@ -27,9 +26,11 @@ pub struct Int8Facts {
     pub calibration: Method,
     /// Validation accuracy by either method, in the order of [`Method::ALL`].
     pub validation_accuracies: [f64; 2],
+    /// Validation accuracy of the f32 model by the same engine, ONNX Runtime.
+    pub f32_validation_accuracy: f64,
     /// Test accuracy of the f32 model.
     pub f32_test_accuracy: f64,
-    /// Share of the test records on which both engines answer the same class.
+    /// Share of the validation records on which both engines answer the same class.
     pub agreement: f64,
     /// Size of the f32 model without metadata, bytes.
     pub f32_bytes: u64,
@@ -56,128 +57,142 @@ pub(crate) fn build(
     engine: EngineKind,
     on_progress: &mut dyn FnMut(Progress),
 ) -> Result<Built> {
-    on_progress(Progress::Calibrating);
     let subject = work.request.output.display().to_string();
-    let names = int8_graph::observed(&work.layers);
-    let activations =
-        Activations::observe(&float.model, names, &work.data, &work.train, &work.ort, &subject)?;
-    let mut choices = vec![];
-    for method in Method::ALL {
-        let name = work.request.architecture.to_string();
-        let model = int8_graph::build(&work.layers, &work.folded, &activations, method, form(engine), name)?;
-        let correct = validate(work, &model, &subject, on_progress)?;
-        choices.push((method, model, correct));
-    }
-    let validation = work.data.split().validation.len().max(1) as f64;
-    let accuracies = [choices[0].2 as f64 / validation, choices[1].2 as f64 / validation];
+    let [ort, tract] = work.engines();
+    let [exact, cut] = candidates(work, &float, engine, &subject, on_progress)?;
+    let mut ask = |engine, model: &Model| Answers::of(work, engine, model, &subject, on_progress);
+    let (unquantized, by_exact, by_cut) = (ask(ort, &float.model)?, ask(ort, &exact)?, ask(ort, &cut)?);
+    let validation_accuracies = [by_exact.accuracy(), by_cut.accuracy()];
     // Among equals the one that cuts nothing.
-    let (method, model, correct) = choices.swap_remove(usize::from(choices[1].2 > choices[0].2));
-    let tested = test(work, &model, &subject, on_progress)?;
-    tested.check(&float, &subject)?;
+    let (method, model, answers) = if by_cut.right > by_exact.right {
+        (Method::Percentile, cut, by_cut)
+    } else {
+        (Method::MinMax, exact, by_exact)
+    };
+    let agreement = answers.agreement(&ask(tract, &model)?);
+    check(&unquantized, &answers, agreement, &subject)?;
+    let tested = work.test(work.load(ort, &model, &subject)?.as_mut(), on_progress)?;
     Ok(Built {
-        validation_accuracy: correct as f64 / validation,
-        test_accuracy: tested.correct as f64 / tested.images as f64,
-        test_images: tested.images as u64,
-        golden_logits: tested.golden_logits,
+        validation_accuracy: answers.accuracy(),
         int8: Some(Int8Facts {
             calibration_images: work.data.split().train.len().min(calibration::IMAGES),
             calibration: method,
-            validation_accuracies: accuracies,
-            f32_test_accuracy: float.test_accuracy,
-            agreement: tested.same as f64 / tested.images as f64,
+            validation_accuracies,
+            f32_validation_accuracy: unquantized.accuracy(),
+            f32_test_accuracy: float.tested.accuracy,
+            agreement,
             f32_bytes: float.model.encoded_len() as u64,
             share_of_f32_bytes: 0.0,
         }),
+        tested,
         model,
     })
 }
 
-fn load(work: &Work<'_>, model: &Model, subject: &str) -> Result<[Box<dyn Session>; 2]> {
-    let space = &work.request.space;
-    let signature = Signature { image: space.image(), classes: space.classes() };
-    let [ort, tract] = work.engines();
-    let bytes = model.encode_to_vec();
-    Ok([ort.load(&bytes, signature, subject)?, tract.load(&bytes, signature, subject)?])
-}
-
-/// Validation records that ONNX Runtime classifies rightly.
-fn validate(
+/// The quantized model by either method, in the order of [`Method::ALL`].
+fn candidates(
     work: &Work<'_>,
-    model: &Model,
+    float: &Built,
+    engine: EngineKind,
     subject: &str,
     on_progress: &mut dyn FnMut(Progress),
-) -> Result<u64> {
-    let [mut session, _] = load(work, model, subject)?;
-    let order = work.data.split().validation;
-    let mut correct = 0;
-    for (done, record) in order.iter().enumerate() {
-        let answer = accuracy::answer(&session.run(work.train.image(*record))?);
-        correct += u64::from(answer == Some(usize::from(work.train.labels()[*record])));
-        if (done + 1) % REPORT_EVERY == 0 {
-            on_progress(Progress::Validating { done: done + 1, of: order.len() });
+) -> Result<[Model; 2]> {
+    on_progress(Progress::Calibrating);
+    let names = int8_graph::observed(&work.layers);
+    let activations = Activations::observe(&float.model, names, &work.data, &work.train, &work.ort, subject)?;
+    let build = |method| {
+        let name = work.request.architecture.to_string();
+        int8_graph::build(&work.layers, &work.folded, &activations, method, form(engine), name)
+    };
+    let [exact, cut] = Method::ALL.map(build);
+    Ok([exact?, cut?])
+}
+
+/// What one engine answers on the validation records.
+struct Answers {
+    /// A class for each record; `None` where a logit is not a number.
+    classes: Vec<Option<usize>>,
+    right: usize,
+}
+
+impl Answers {
+    fn of(
+        work: &Work<'_>,
+        engine: &dyn Engine,
+        model: &Model,
+        subject: &str,
+        on_progress: &mut dyn FnMut(Progress),
+    ) -> Result<Self> {
+        let mut session = work.load(engine, model, subject)?;
+        let order = work.data.split().validation;
+        let mut answers = Self { classes: vec![], right: 0 };
+        for (record, done) in order.iter().zip(1..) {
+            let class = accuracy::answer(&session.run(work.train.image(*record))?);
+            answers.right += usize::from(class == Some(usize::from(work.train.labels()[*record])));
+            answers.classes.push(class);
+            if done % REPORT_EVERY == 0 {
+                on_progress(Progress::Validating { done, of: order.len() });
+            }
         }
+        Ok(answers)
     }
-    Ok(correct)
-}
 
-/// Both engines' answers on the test records.
-struct Tested {
-    images: usize,
-    correct: usize,
-    same: usize,
-    golden_logits: Vec<Vec<f32>>,
-}
-
-fn test(
-    work: &Work<'_>,
-    model: &Model,
-    subject: &str,
-    on_progress: &mut dyn FnMut(Progress),
-) -> Result<Tested> {
-    let test: Records = work.data.test()?;
-    let [mut ort, mut tract] = load(work, model, subject)?;
-    let golden_logits = check::golden_logits(ort.as_mut(), test.image_shape())?;
-    let mut tested = Tested { images: test.len(), correct: 0, same: 0, golden_logits };
-    for (record, label) in test.labels().iter().enumerate() {
-        let answer = accuracy::answer(&ort.run(test.image(record))?);
-        tested.correct += usize::from(answer == Some(usize::from(*label)));
-        tested.same += usize::from(answer == accuracy::answer(&tract.run(test.image(record))?));
-        if (record + 1) % REPORT_EVERY == 0 || record + 1 == test.len() {
-            on_progress(Progress::Testing { done: record + 1, of: test.len() });
-        }
+    fn images(&self) -> usize {
+        self.classes.len()
     }
-    Ok(tested)
+
+    fn accuracy(&self) -> f64 {
+        self.right as f64 / self.images() as f64
+    }
+
+    /// Share of the records on which the other answers the same.
+    fn agreement(&self, other: &Self) -> f64 {
+        let same = self.classes.iter().zip(&other.classes).filter(|(own, other)| own == other).count();
+        same as f64 / self.images() as f64
+    }
 }
 
-impl Tested {
-    fn check(&self, float: &Built, subject: &str) -> Result<()> {
-        let images = self.images as f64;
-        let lost = float.test_accuracy * images - self.correct as f64;
-        if lost > (LARGEST_DROP * images).max(1.0) {
-            return Err(Error::input(
-                subject,
-                format!(
-                    "int8 answers {} of {} test images rightly, f32 {:.0}; at most {:.1} points may be lost, so no model is \
-                     written; use the f32 model, or train for longer",
-                    self.correct,
-                    self.images,
-                    float.test_accuracy * images,
-                    100.0 * LARGEST_DROP
-                ),
-            ));
-        }
-        if (self.same as f64) < LEAST_AGREEMENT * images {
-            return Err(Error::input(
-                subject,
-                format!(
-                    "ONNX Runtime and tract answer the same on {} of {} test images; at least {:.0} % are wanted, so no \
-                     model is written; use the f32 model",
-                    self.same,
-                    self.images,
-                    100.0 * LEAST_AGREEMENT
-                ),
-            ));
-        }
-        Ok(())
+fn check(float: &Answers, int8: &Answers, agreement: f64, subject: &str) -> Result<()> {
+    let images = int8.images();
+    let lost = float.right.saturating_sub(int8.right) as f64;
+    if lost > (LARGEST_DROP * images as f64).max(1.0) {
+        let problem = format!(
+            "int8 answers {} of {images} validation images rightly, f32 {}; at most {:.1} points may be lost, so no \
+             model is written; use the f32 model, or train for longer",
+            int8.right,
+            float.right,
+            100.0 * LARGEST_DROP
+        );
+        return Err(Error::input(subject, problem));
+    }
+    if agreement < LEAST_AGREEMENT {
+        let problem = format!(
+            "ONNX Runtime and tract answer the same on {:.1} % of {images} validation images; at least {:.0} % are \
+             wanted, so no model is written; use the f32 model",
+            100.0 * agreement,
+            100.0 * LEAST_AGREEMENT
+        );
+        return Err(Error::input(subject, problem));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answers(right: usize) -> Answers {
+        Answers { classes: vec![Some(0); 1_000], right }
+    }
+
+    #[test]
+    fn a_loss_of_half_a_point_is_allowed_and_no_more() {
+        assert!(check(&answers(900), &answers(895), 1.0, "m").is_ok());
+        assert!(check(&answers(900), &answers(950), 0.99, "m").is_ok());
+        let error = check(&answers(900), &answers(894), 1.0, "m").unwrap_err();
+        assert_eq!(error.exit_code(), mfactor::exit::INPUT);
+        assert!(error.to_string().contains("894 of 1000 validation images"), "{error}");
+        let error = check(&answers(900), &answers(900), 0.98, "m").unwrap_err();
+        assert!(error.to_string().contains("98.0 % of 1000 validation images"), "{error}");
     }
 }

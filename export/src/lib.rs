@@ -26,8 +26,9 @@ pub mod weights;
 use std::path::PathBuf;
 
 use engines::onnx_runtime::OnnxRuntime;
-use engines::{Engine, EngineKind, ModelFile, accuracy, engine, tract_engine};
+use engines::{Engine, EngineKind, ModelFile, Session, Signature, accuracy, engine, tract_engine};
 use mfactor::dataset::{DataSet, Records};
+use mfactor::measurement::MeasuredAccuracy;
 use mfactor::metadata::{self, ModelMetadata};
 use mfactor::onnx::Model;
 use mfactor::{Architecture, Objective, Recipe, Result, SearchSpace};
@@ -159,10 +160,15 @@ pub(crate) struct Work<'a> {
 pub(crate) struct Built {
     pub model: Model,
     pub validation_accuracy: f64,
-    pub test_accuracy: f64,
-    pub test_images: u64,
-    pub golden_logits: Vec<Vec<f32>>,
+    pub tested: Tested,
     pub int8: Option<Int8Facts>,
+}
+
+/// What ONNX Runtime answers on the test records, by which nothing is decided, and on the golden inputs.
+pub(crate) struct Tested {
+    pub accuracy: f64,
+    pub images: u64,
+    pub golden_logits: Vec<Vec<f32>>,
 }
 
 /// Exports one trained architecture; `None` if its file would be larger than the request allows, and then nothing is
@@ -177,6 +183,9 @@ pub(crate) struct Built {
 /// ONNX Runtime is not there. No file is written then, and one that was there stays.
 pub fn export(request: &Request, on_progress: &mut dyn FnMut(Progress)) -> Result<Option<ExportedModel>> {
     request.space.check(&request.architecture)?;
+    let bytes = request.space.cost(&request.architecture).model_bytes;
+    mfactor::files::check_target(&request.output, bytes)?;
+    mfactor::files::check_target(&card::path(&request.output), 0)?;
     let ort = OnnxRuntime::new(request.library.as_deref(), engine::DEFAULT_THREADS)?;
     let tract = tract_engine::Tract::new(engine::DEFAULT_THREADS)?;
     let layers = request.space.lower(&request.architecture);
@@ -216,17 +225,23 @@ impl Work<'_> {
             &self.train,
             self.engines(),
         )?;
-        let report = &mut |done, of| on_progress(Progress::Testing { done, of });
-        let test = accuracy::measure(checked.session.as_mut(), &[self.data.test()?], report)?;
-        let built = Built {
-            golden_logits: check::golden_logits(checked.session.as_mut(), space.image())?,
-            model,
-            validation_accuracy: self.request.accuracy,
-            test_accuracy: test.accuracy,
-            test_images: test.images,
-            int8: None,
-        };
+        let tested = self.test(checked.session.as_mut(), on_progress)?;
+        let built = Built { model, validation_accuracy: self.request.accuracy, tested, int8: None };
         Ok((built, checked.checks))
+    }
+
+    fn load(&self, engine: &dyn Engine, model: &Model, subject: &str) -> Result<Box<dyn Session>> {
+        let space = &self.request.space;
+        let signature = Signature { image: space.image(), classes: space.classes() };
+        engine.load(&model.encode_to_vec(), signature, subject)
+    }
+
+    fn test(&self, session: &mut dyn Session, on_progress: &mut dyn FnMut(Progress)) -> Result<Tested> {
+        let report = &mut |done, of| on_progress(Progress::Testing { done, of });
+        let MeasuredAccuracy { accuracy, images, .. } =
+            accuracy::measure(session, &[self.data.test()?], report)?;
+        let golden_logits = check::golden_logits(session, self.request.space.image())?;
+        Ok(Tested { accuracy, images, golden_logits })
     }
 
     /// Adds metadata, checks the very bytes that are handed out, and writes them.
@@ -251,7 +266,7 @@ impl Work<'_> {
             sha256: file.sha256(),
             m_factor_by_bytes: objective.m_factor_by_bytes(metadata.validation_accuracy, model_bytes),
             metadata: file.metadata,
-            test_images: built.test_images,
+            test_images: built.tested.images,
             checks,
             int8: built.int8,
         };
@@ -276,7 +291,7 @@ impl Work<'_> {
                 Precision::Int8 { .. } => objective.m_factor(built.validation_accuracy, cost.parameters),
             },
             validation_accuracy: built.validation_accuracy,
-            test_accuracy: built.test_accuracy,
+            test_accuracy: built.tested.accuracy,
             data: manifest.name.clone(),
             classes: manifest.classes.clone(),
             recipe: request.recipe.clone(),
@@ -285,7 +300,7 @@ impl Work<'_> {
             trial: request.trial,
             strategy: request.strategy.clone(),
             precision: request.precision.name().to_owned(),
-            golden_logits: built.golden_logits.clone(),
+            golden_logits: built.tested.golden_logits.clone(),
         }
     }
 }

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use mfactor::magic::{self, Kind};
 use mfactor::protocol::{
     CHECK_FILE, CHECK_LOGITS_TENSOR, CHECK_RECORDS_TENSOR, DEVIATION_TENSOR, MEAN_TENSOR, WEIGHTS_FILE,
 };
-use mfactor::{Error, Layer, Result};
+use mfactor::text::list;
+use mfactor::{Error, Layer, Result, files};
 use safetensors::{Dtype, SafeTensors};
 
 /// Trained tensors of a network.
@@ -72,8 +74,8 @@ impl CheckRecords {
             .tensor(CHECK_RECORDS_TENSOR)
             .map_err(|_| file.refuse(CHECK_RECORDS_TENSOR, "is not there"))?;
         if numbers.dtype() != Dtype::I64 || numbers.shape().len() != 1 || numbers.shape()[0] == 0 {
-            let problem =
-                format!("is {:?} {:?}; it must be I64 [n], n above 0", numbers.dtype(), numbers.shape());
+            let (kind, shape) = (numbers.dtype(), list(numbers.shape()));
+            let problem = format!("is {kind} {shape}; it must be I64 [n], n above 0");
             return Err(file.refuse(CHECK_RECORDS_TENSOR, &problem));
         }
         let records: Option<Vec<usize>> = numbers
@@ -99,20 +101,25 @@ struct TensorFile {
 impl TensorFile {
     fn read(folder: &Path, name: &str) -> Result<Self> {
         let path = folder.join(name);
-        match std::fs::read(&path) {
+        match files::read(&path) {
             Ok(bytes) => Ok(Self { path, bytes }),
-            Err(error) if error.kind() == ErrorKind::NotFound => Err(Error::file(
+            Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Err(Error::file(
                 &path,
                 "is not there: this trial trained no network (constant and table evaluators train none); \
                  search with `--evaluator train` to have weights to export",
             )),
-            Err(error) => Err(Error::io("read", &path)(error)),
+            Err(error) => Err(error),
         }
     }
 
     fn parse(&self) -> Result<SafeTensors<'_>> {
-        SafeTensors::deserialize(&self.bytes)
-            .map_err(|error| Error::file(&self.path, format!("is not a safetensors file: {error}")))
+        SafeTensors::deserialize(&self.bytes).map_err(|error| {
+            let problem = match magic::mistaken(&self.bytes, Kind::Safetensors) {
+                Some(words) => format!("is not a safetensors file: it {words}"),
+                None => format!("is not a safetensors file, or was cut off: {error}; train this trial again"),
+            };
+            Error::file(&self.path, problem)
+        })
     }
 
     fn refuse(&self, tensor: &str, problem: &str) -> Error {
@@ -122,7 +129,8 @@ impl TensorFile {
     fn floats(&self, tensors: &SafeTensors<'_>, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         let tensor = tensors.tensor(name).map_err(|_| self.refuse(name, "is not there"))?;
         if tensor.dtype() != Dtype::F32 || tensor.shape() != shape {
-            let problem = format!("is {:?} {:?}; it must be F32 {shape:?}", tensor.dtype(), tensor.shape());
+            let (kind, has, wanted) = (tensor.dtype(), list(tensor.shape()), list(shape));
+            let problem = format!("is {kind} {has}; it must be F32 {wanted}");
             return Err(self.refuse(name, &problem));
         }
         let values: Vec<f32> =

@@ -7,7 +7,7 @@ mod trial;
 use engines::ModelFile;
 use mfactor::protocol::{CHECK_FILE, DEVIATION_TENSOR, WEIGHTS_FILE};
 use mfactor::{SearchSpace, exit};
-use trial::{Trial, onnx_runtime_is_here};
+use trial::Trial;
 
 const PAPER: &str = include_str!("../../spaces/paper.toml");
 
@@ -31,9 +31,6 @@ fn assert_no_file(trial: &Trial) {
 }
 
 fn assert_parity(space: &SearchSpace, architecture: &str) {
-    if !onnx_runtime_is_here() {
-        return;
-    }
     let trial = Trial::new(space, architecture, 3);
     let exported = export(&trial).unwrap();
     let [ort, tract] = exported.checks.as_slice() else { panic!("{:?}", exported.checks) };
@@ -80,10 +77,8 @@ fn another_image_size_and_number_of_classes() {
 }
 
 #[test]
+#[ignore = "needs ONNX Runtime: scripts/test"]
 fn metadata_and_test_accuracy_are_in_the_file() {
-    if !onnx_runtime_is_here() {
-        return;
-    }
     let trial = Trial::new(&odd_space(), "13-5", 4);
     let mut steps = vec![];
     let exported = export::export(&trial.request, &mut |step| steps.push(step)).unwrap().unwrap();
@@ -115,10 +110,8 @@ fn metadata_and_test_accuracy_are_in_the_file() {
 }
 
 #[test]
+#[ignore = "needs ONNX Runtime: scripts/test"]
 fn a_wrong_logit_is_refused_and_leaves_the_old_file() {
-    if !onnx_runtime_is_here() {
-        return;
-    }
     let mut trial = Trial::new(&odd_space(), "13-5", 4);
     let written = export(&trial).unwrap();
     trial.logits[2][1] += 0.002;
@@ -135,10 +128,8 @@ fn a_wrong_logit_is_refused_and_leaves_the_old_file() {
 }
 
 #[test]
+#[ignore = "needs ONNX Runtime: scripts/test"]
 fn a_record_that_is_not_there_is_refused() {
-    if !onnx_runtime_is_here() {
-        return;
-    }
     let mut trial = Trial::new(&odd_space(), "13-5", 4);
     trial.records[0] = 6;
     trial.write();
@@ -150,10 +141,8 @@ fn a_record_that_is_not_there_is_refused() {
 }
 
 #[test]
+#[ignore = "needs ONNX Runtime: scripts/test"]
 fn tensors_that_do_not_fit_are_named() {
-    if !onnx_runtime_is_here() {
-        return;
-    }
     let name = "stage1.block1.conv1.weight";
     let tamper = |change: &dyn Fn(&mut Trial)| {
         let mut trial = Trial::new(&odd_space(), "13-5", 2);
@@ -176,10 +165,8 @@ fn tensors_that_do_not_fit_are_named() {
 }
 
 #[test]
+#[ignore = "needs ONNX Runtime: scripts/test"]
 fn a_trial_without_weights_says_why() {
-    if !onnx_runtime_is_here() {
-        return;
-    }
     let trial = Trial::new(&odd_space(), "13-5", 2);
     std::fs::remove_file(trial.request.trial_folder.join(WEIGHTS_FILE)).unwrap();
     let error = export(&trial).unwrap_err();
@@ -190,10 +177,8 @@ fn a_trial_without_weights_says_why() {
 }
 
 #[test]
+#[ignore = "needs ONNX Runtime: scripts/test"]
 fn another_data_set_is_refused() {
-    if !onnx_runtime_is_here() {
-        return;
-    }
     let mut trial = Trial::new(&odd_space(), "13-5", 2);
     let other = Trial::new(&SearchSpace::paper(), "333-333-333", 1);
     trial.request.data = other.request.data.clone();
@@ -225,10 +210,8 @@ fn int8(space: &SearchSpace, architecture: &str, engine: engines::EngineKind) ->
 }
 
 #[test]
+#[ignore = "needs ONNX Runtime: scripts/test"]
 fn int8_in_the_forms_of_both_engines() {
-    if !onnx_runtime_is_here() {
-        return;
-    }
     for engine in [engines::EngineKind::Tract, engines::EngineKind::Ort] {
         let exported = int8(&SearchSpace::paper(), "333-333-333", engine);
         let facts = exported.int8.unwrap();
@@ -240,10 +223,8 @@ fn int8_in_the_forms_of_both_engines() {
 }
 
 #[test]
+#[ignore = "needs ONNX Runtime: scripts/test"]
 fn int8_of_odd_images_and_strides() {
-    if !onnx_runtime_is_here() {
-        return;
-    }
     for engine in [engines::EngineKind::Tract, engines::EngineKind::Ort] {
         int8(&odd_space(), "93-5", engine);
     }

@@ -2,16 +2,16 @@
 //! objective, trial, measurement, data-set records, model metadata and the formats they travel in.
 //!
 //! Every other crate of the workspace imports this one and this one imports none of them. It does no
-//! training, no inference, no printing.
+//! training and no inference, and prints only for the programs, in [`console`].
 //!
 //! | folder | holds |
 //! |---|---|
-//! | [`space`] | the search space as data; [`architecture`]s, their [`layers`] and [`cost`] |
+//! | [`space`] | the search space as data; [`point`]s, their [`architecture`]s, [`layers`] and [`cost`] |
 //! | `study/` | [`trial`], [`objective`] and the metrics it is compared with, [`recipe`], the trainer's [`protocol`], [`paper`] |
 //! | `model/` | the part of the ONNX format ([`onnx`]), what a model file says of itself ([`metadata`]), [`golden`] inputs |
 //! | `board/` | what a board reported ([`measurement`], [`latency`]), and what a model must keep to ([`limits`]) |
 //! | `data/` | image records in CIFAR-10's binary layout, and their split ([`dataset`]) |
-//! | `io/` | [`files`] read within limits and written whole, [`lines`] of pipes, other programs asked with a deadline ([`process`]), [`text`] made fit to be shown, [`error`]s and [`exit`] codes |
+//! | `io/` | [`files`] read within limits and written whole, [`lines`] of pipes, pipes that may fall silent ([`patience`]), other programs asked with a deadline ([`process`]), [`text`] made fit to be shown, [`markdown`], [`name`]s, files told by their first bytes ([`magic`]), what the programs hand over ([`console`]), [`error`]s and [`exit`] codes |
 //!
 //! Folders sort the files; every module is known by its own name.
 
@@ -24,9 +24,9 @@ mod study;
 
 pub use board::{latency, limits, measurement};
 pub use data::dataset;
-pub use io::{error, exit, files, lines, process, text};
+pub use io::{console, error, exit, files, lines, magic, markdown, name, patience, process, text};
 pub use model::{golden, metadata, onnx};
-pub use space::{architecture, cost, layers};
+pub use space::{architecture, cost, layers, point};
 pub use study::{objective, paper, protocol, recipe, trial};
 
 pub use architecture::Architecture;
@@ -37,6 +37,7 @@ pub use limits::Limits;
 pub use measurement::Measurement;
 pub use metadata::ModelMetadata;
 pub use objective::Objective;
+pub use point::Point;
 pub use recipe::Recipe;
 pub use space::SearchSpace;
 pub use trial::{Trial, TrialState};

@@ -9,9 +9,11 @@ use serde::{Deserialize, Serialize};
 use mfactor::error::Failure;
 use mfactor::measurement::{Measurement, Preset};
 
-/// Version of the dialogue. Host and agent are of one version, except where a board is only asked for its status,
-/// rolled back or tidied.
-pub const VERSION: u32 = 1;
+/// Version of the dialogue. Since 2 a release has a sequence number, and [`Request::Stage`] says what an older one may.
+pub const VERSION: u32 = 2;
+/// The oldest agent that a host still talks to: it can be asked for its status, rolled back and tidied, in the same words.
+/// A flash brings the board an agent of its own version.
+pub const OLDEST_VERSION: u32 = 1;
 
 /// What the host asks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,8 +25,13 @@ pub enum Request {
         manifest: String,
         /// Its signature, in minisign's form.
         signature: String,
-        /// The signer's public key: pinned if the board has none yet, else it has to be the pinned one.
+        /// The signer's public key: pinned if the board holds no release yet, else it has to be the pinned one.
         public_key: String,
+        /// Take a release whose sequence number is below the highest that the board took. One for another target than
+        /// that of the releases on the board is refused all the same.
+        allow_downgrade: bool,
+        /// Pin `public_key` where the board trusts another key, or holds releases and has lost its pin.
+        repin: bool,
     },
     /// A file of the staged release, from `offset` to its end; as many bytes as remain follow.
     File {
@@ -73,6 +80,22 @@ pub struct MeasureRequest {
     pub preset: Preset,
     /// Threads of one inference.
     pub threads: usize,
+    /// Sensors that the board's description names.
+    #[serde(default)]
+    pub sensors: SensorChoice,
+}
+
+/// Sensors that the description of a board names. What is not named, or is not there, is found by the runner itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SensorChoice {
+    /// A file that tells the processor's temperature, or a pattern with `*`, of which the sensors of the processor are
+    /// taken.
+    pub temperature: Option<String>,
+    /// A file that tells throttle bits, or `vcgencmd get_throttled`.
+    pub throttle: Option<String>,
+    /// The rail of an INA3221, as `rail VDD_IN` somewhere in the text, or `vcgencmd pmic_read_adc`.
+    pub power: Option<String>,
 }
 
 /// What the board answers.
@@ -188,10 +211,19 @@ pub struct BoardStatus {
     pub releases: Vec<HeldRelease>,
     /// Id of the pinned public key, as minisign prints it.
     pub trusted_key: Option<String>,
+    /// The target whose releases the board takes; an agent of version 1 does not tell.
+    #[serde(default)]
+    pub target: Option<String>,
+    /// Highest sequence number that the board took: below it nothing is taken. 0 before the first.
+    #[serde(default)]
+    pub sequence: u64,
     /// Uploads that are not whole.
     pub unfinished: usize,
     /// Free space in the file system, in bytes.
     pub free_bytes: u64,
+    /// What else is not as it should be, a sentence each: a link that leads nowhere, a key that cannot be read.
+    #[serde(default)]
+    pub problems: Vec<String>,
 }
 
 /// A release on the board.
@@ -199,13 +231,20 @@ pub struct BoardStatus {
 pub struct HeldRelease {
     /// Its id.
     pub id: String,
-    /// The study of its models.
+    /// The study of its models; `None` where the manifest is lost or damaged.
     pub study: Option<String>,
+    /// The target it was made for; an agent of version 1 does not tell.
+    #[serde(default)]
+    pub target: Option<String>,
+    /// Its sequence number; 0 for one that has none.
+    #[serde(default)]
+    pub sequence: u64,
     /// Its models' file names.
     pub models: Vec<String>,
     /// Bytes of its files.
     pub bytes: u64,
-    /// What is wrong with it on the disk: a changed file, a signature of a stranger. `None` if all is right.
+    /// What is wrong with it on the disk: a changed file, a lost manifest, a signature of a stranger. `None` if all is
+    /// right.
     pub damage: Option<String>,
 }
 
@@ -218,6 +257,9 @@ pub struct Collected {
     pub kept: Vec<String>,
     /// Bytes that were freed.
     pub freed_bytes: u64,
+    /// What could not be removed, a sentence each.
+    #[serde(default)]
+    pub problems: Vec<String>,
 }
 
 impl LockOwner {
@@ -252,7 +294,11 @@ mod tests {
             assert!(!line.contains('\n'));
             assert_eq!(serde_json::from_str::<Reply>(&line).unwrap(), reply);
         }
-        let request = Request::Measure(MeasureRequest { preset: Preset::Quick, threads: 1 });
+        let request = Request::Measure(MeasureRequest {
+            preset: Preset::Quick,
+            threads: 1,
+            sensors: SensorChoice::default(),
+        });
         let line = serde_json::to_string(&request).unwrap();
         assert_eq!(serde_json::from_str::<Request>(&line).unwrap(), request);
     }

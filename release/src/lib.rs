@@ -18,6 +18,7 @@
 //! current, previous      symlinks to releases/<id>; `current` changes by one rename
 //! unconfirmed.json       only while a release was switched to and not yet confirmed
 //! trusted.pub            the public key that was pinned at first use
+//! taken.json             the target of this board, and the newest sequence number that it took
 //! lock                   who is at work, held by flock(2)
 //! ```
 
@@ -26,7 +27,8 @@ pub mod dialogue;
 pub mod manifest;
 
 pub use dialogue::{
-    BoardStatus, Collected, HeldRelease, LockOwner, MeasureRequest, ModelHealth, Reply, Request, Wanted,
+    BoardStatus, Collected, HeldRelease, LockOwner, MeasureRequest, ModelHealth, Reply, Request,
+    SensorChoice, Wanted,
 };
 pub use manifest::{Manifest, RecordsFile, ReleaseFile, ReleaseModel, id, is_id};
 

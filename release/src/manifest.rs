@@ -10,17 +10,28 @@ use serde::{Deserialize, Serialize};
 use crate::{MANIFEST, RUNNER, SIGNATURE};
 use mfactor::error::{Error, Result};
 use mfactor::metadata::ModelMetadata;
-use mfactor::{files, golden};
+use mfactor::{files, golden, text};
 
-/// Version of the form.
-pub const SCHEMA: u32 = 1;
+/// Version of the form that is written: since 2 a manifest has a sequence number.
+pub const SCHEMA: u32 = 2;
+/// The oldest version that is still read: boards hold such releases, and can go back to them.
+pub const OLDEST_SCHEMA: u32 = 1;
 /// Largest manifest that is read, in bytes.
-pub const LARGEST_MANIFEST: usize = 16 << 20;
+pub const LARGEST_MANIFEST: usize = 8 << 20;
 /// Largest file of a release, in bytes.
 pub const LARGEST_FILE: u64 = 1 << 30;
+/// Most files of a release: a board that checks one holds its runner and its models open.
+pub const MOST_FILES: usize = 512;
+/// Most files of test records.
+pub const MOST_RECORDS: usize = 64;
 const LONGEST_NAME: usize = 128;
+/// Most folders in a name.
+const DEEPEST_NAME: usize = 8;
+const LONGEST_TEXT: usize = 1024;
+const LONGEST_TARGET: usize = 64;
 
-/// A release, listed. Two releases of the same content have the same manifest: no times are in it.
+/// A release, listed. What a host signs twice has the same manifest both times: no times are in it, and its sequence
+/// number stays.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
@@ -30,8 +41,12 @@ pub struct Manifest {
     pub tool_version: String,
     /// The study that the models come from.
     pub study: String,
-    /// Name of the target it was made for.
+    /// Name of the target it was made for: a board takes releases for one target only.
     pub target: String,
+    /// Rises with every release that a key signs: a board that took one takes none with a lower number. 0 in a
+    /// manifest of schema 1, which has none.
+    #[serde(default, skip_serializing_if = "is_unnumbered")]
+    pub sequence: u64,
     /// Processor architecture of the runner, as Rust names it.
     pub architecture: String,
     /// Newest C library that the runner asks for: `2.28`.
@@ -102,8 +117,8 @@ impl Manifest {
     /// Parses and checks a manifest; `subject` names it in errors.
     ///
     /// # Errors
-    /// [`Error::Input`] for another version, an unknown key, a name that could leave the folder or stands
-    /// twice, and a model or runner that is no file of the release.
+    /// [`Error::Input`] for another version, an unknown key, a missing sequence number, a name that could leave the
+    /// folder or stands twice, and a model or runner that is no file of the release.
     pub fn parse(bytes: &[u8], subject: impl ToString) -> Result<Self> {
         #[derive(Deserialize)]
         struct Version {
@@ -116,8 +131,9 @@ impl Manifest {
         }
         let malformed = |error: serde_json::Error| refuse(format!("not a manifest: {error}"));
         let Version { schema } = serde_json::from_slice(bytes).map_err(malformed)?;
-        if schema != SCHEMA {
-            return Err(refuse(format!("schema is {schema}; this version reads {SCHEMA}")));
+        if !(OLDEST_SCHEMA..=SCHEMA).contains(&schema) {
+            let problem = format!("schema is {schema}; this version reads {OLDEST_SCHEMA} to {SCHEMA}");
+            return Err(refuse(problem));
         }
         let manifest: Self = serde_json::from_slice(bytes).map_err(malformed)?;
         manifest.check().map_err(refuse)?;
@@ -145,6 +161,11 @@ impl Manifest {
 
     /// What makes it unfit, as a sentence.
     pub fn check(&self) -> Result<(), String> {
+        if (self.sequence == 0) != (self.schema == OLDEST_SCHEMA) {
+            return Err(format!("sequence is {}; from schema 2 on it is above 0", self.sequence));
+        }
+        check_target(&self.target).map_err(|problem| format!("target {:?} {problem}", self.target))?;
+        self.check_sizes()?;
         check_names(self.files.iter().map(|file| file.name.as_str()))?;
         for file in &self.files {
             check_file(&file.name, &file.sha256, file.bytes)?;
@@ -156,17 +177,53 @@ impl Manifest {
         if self.runner().is_none() {
             return Err(format!("has no {RUNNER}"));
         }
+        let mut seen = BTreeSet::new();
         for model in &self.models {
+            if !seen.insert(&model.file) {
+                return Err(format!("model {} stands twice", model.file));
+            }
             if !self.files.iter().any(|file| file.name == model.file) {
                 return Err(format!("model {} is no file of the release", model.file));
             }
         }
         self.records.iter().try_for_each(|records| check_file(&records.name, &records.sha256, records.bytes))
     }
+
+    /// What a board would hold open, and remember, has a limit.
+    fn check_sizes(&self) -> Result<(), String> {
+        let counts = [
+            ("files", self.files.len(), MOST_FILES),
+            ("records", self.records.len(), MOST_RECORDS),
+            ("characters of the study's name", self.study.len(), LONGEST_TEXT),
+            ("characters of the version", self.tool_version.len(), LONGEST_TEXT),
+        ];
+        match counts.into_iter().find(|(_, count, most)| count > most) {
+            Some((what, count, most)) => Err(format!("has {count} {what}; at most {most} are taken")),
+            None => Ok(()),
+        }
+    }
+}
+
+fn is_unnumbered(sequence: &u64) -> bool {
+    *sequence == 0
+}
+
+/// The one rule for names of targets, boards and inventories: such a name becomes part of paths and command lines.
+///
+/// # Errors
+/// What it must be, to follow the name.
+pub fn check_target(name: &str) -> Result<(), &'static str> {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let is_short = name.len() <= LONGEST_TARGET;
+    if is_short && name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(is_plain) {
+        return Ok(());
+    }
+    Err("must begin with a small letter and hold only small letters, digits and hyphens, at most 64 of them")
 }
 
 fn check_file(name: &str, sha256: &str, bytes: u64) -> Result<(), String> {
     if !is_id(sha256) {
+        let (name, sha256) = (text::quoted(name, LONGEST_NAME), text::quoted(sha256, LONGEST_NAME));
         return Err(format!("{name}: `{sha256}` is no SHA-256"));
     }
     if bytes > LARGEST_FILE {
@@ -200,10 +257,14 @@ fn check_name(name: &str) -> Result<(), String> {
     let is_part = |part: &str| {
         part.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_') && part.chars().all(is_plain)
     };
-    if name.len() <= LONGEST_NAME && name.split('/').all(is_part) {
+    let depth = name.split('/').count();
+    if name.len() <= LONGEST_NAME && depth <= DEEPEST_NAME && name.split('/').all(is_part) {
         return Ok(());
     }
-    Err(format!("{name:?} is no plain relative path of at most {LONGEST_NAME} characters"))
+    let name = text::quoted(name, LONGEST_NAME);
+    Err(format!(
+        "`{name}` is no plain relative path of at most {LONGEST_NAME} characters and {DEEPEST_NAME} names"
+    ))
 }
 
 #[cfg(test)]

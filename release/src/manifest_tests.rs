@@ -13,6 +13,7 @@ fn manifest(names: &[&str]) -> Manifest {
         tool_version: "0.1.0".to_owned(),
         study: "study".to_owned(),
         target: "rpi4".to_owned(),
+        sequence: 7,
         architecture: "aarch64".to_owned(),
         glibc: Some("2.28".to_owned()),
         files: names.iter().map(|name| file(name)).collect(),
@@ -27,6 +28,16 @@ fn a_manifest_parses_back_and_its_id_is_its_hash() {
     let bytes = manifest.to_bytes().unwrap();
     assert_eq!(Manifest::parse(&bytes, "m").unwrap(), manifest);
     assert!(is_id(&id(&bytes)) && !is_id("current") && !is_id(&"A".repeat(64)));
+}
+
+#[test]
+fn a_manifest_of_the_former_version_is_read_and_keeps_its_id() {
+    let former = Manifest { schema: 1, sequence: 0, ..manifest(&[RUNNER]) };
+    let bytes = former.to_bytes().unwrap();
+    assert!(!String::from_utf8(bytes.clone()).unwrap().contains("sequence"));
+    let read = Manifest::parse(&bytes, "m").unwrap();
+    assert_eq!(read, former);
+    assert_eq!(id(&read.to_bytes().unwrap()), id(&bytes));
 }
 
 #[test]
@@ -67,11 +78,21 @@ fn what_no_board_could_hold_is_refused() {
     };
     expect(&manifest(&["x"]), "has no edge-runner");
     expect(&manifest(&[RUNNER, "x", "x"]), "stands twice");
-    expect(&Manifest { schema: 2, ..manifest(&[RUNNER]) }, "schema is 2");
+    expect(&Manifest { schema: 3, ..manifest(&[RUNNER]) }, "schema is 3");
+    expect(&Manifest { sequence: 0, ..manifest(&[RUNNER]) }, "sequence is 0");
+    expect(&Manifest { schema: 1, ..manifest(&[RUNNER]) }, "sequence is 7");
+    for target in ["", "../x", "RPI4", "a\u{1b}[31m", "-rf", "."] {
+        expect(
+            &Manifest { target: target.to_owned(), ..manifest(&[RUNNER]) },
+            "must begin with a small letter",
+        );
+    }
     for (change, part) in [
         ((|file| file.mode = 0o4755) as fn(&mut ReleaseFile), "mode 4755"),
         (|file| file.sha256 = "../../x".to_owned(), "no SHA-256"),
         (|file| file.bytes = u64::MAX, "at most"),
+        (|file| file.name = "a/".repeat(40) + "a", "is no plain relative path"),
+        (|file| file.name = "a\u{1b}[2J".to_owned(), "a\\u{1b}[2J"),
     ] {
         let mut manifest = manifest(&[RUNNER]);
         change(&mut manifest.files[0]);
@@ -80,4 +101,20 @@ fn what_no_board_could_hold_is_refused() {
     let unknown = String::from_utf8(manifest(&[RUNNER]).to_bytes().unwrap()).unwrap();
     let unknown = unknown.replacen("\"study\"", "\"owner\": \"me\", \"study\"", 1);
     assert!(Manifest::parse(unknown.as_bytes(), "m").unwrap_err().to_string().contains("owner"));
+}
+
+#[test]
+fn what_a_board_holds_open_or_remembers_has_a_limit() {
+    let names: Vec<String> = (0..MOST_FILES).map(|number| format!("models/{number}")).collect();
+    let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+    names[0] = RUNNER;
+    manifest(&names).check().unwrap();
+    names.push("models/one-more");
+    assert!(manifest(&names).check().unwrap_err().contains("has 513 files"));
+    let long = Manifest { study: "s".repeat(LONGEST_TEXT + 1), ..manifest(&[RUNNER]) };
+    assert!(long.check().unwrap_err().contains("characters of the study"));
+    let records = RecordsFile { name: "r".to_owned(), sha256: files::sha256(b""), bytes: 1 };
+    let many = Manifest { records: vec![records; MOST_RECORDS + 1], ..manifest(&[RUNNER]) };
+    assert!(many.check().unwrap_err().contains("records; at most 64"));
+    assert!(Manifest::parse(&vec![b' '; LARGEST_MANIFEST + 1], "m").is_err());
 }

@@ -8,8 +8,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
 
-use crate::models::MeasuredModel;
-use crate::quantity::{Quantity, Ranking};
+use crate::models::{Figures, MeasuredModel};
+use crate::quantity::{Quantity, Ranking, ranked_goodness};
 use crate::rank::{Statistic, tied_pairs};
 use crate::resample::{Coefficient, FEWEST, assess};
 
@@ -124,16 +124,19 @@ pub(crate) fn top(models: &[MeasuredModel], objective: &Objective) -> Vec<TopOve
     overlaps
 }
 
-/// Scores and goodness of the models that have the measurement.
+/// Scores and goodness of the models that have the measurement, with ties where noise does not tell them apart.
 fn scores(
     models: &[MeasuredModel],
     objective: &Objective,
     ranking: Ranking,
     quantity: Quantity,
 ) -> (Vec<f64>, Vec<f64>) {
-    let pair =
-        |row: &MeasuredModel| Some((ranking.score(&row.model, objective), quantity.goodness(&row.figures)?));
-    models.iter().filter_map(pair).unzip()
+    let figures: Vec<&Figures> = models.iter().map(|row| &row.figures).collect();
+    let goodness = ranked_goodness(quantity, &figures);
+    let pair = |(row, goodness): (&MeasuredModel, Option<f64>)| {
+        Some((ranking.score(&row.model, objective), goodness?))
+    };
+    models.iter().zip(goodness).filter_map(pair).unzip()
 }
 
 fn agreement(ranking: Ranking, quantity: Quantity, x: &[f64], y: &[f64], rng: &mut ChaCha8Rng) -> Agreement {

@@ -2,7 +2,7 @@
 
 use mfactor::objective::check_alpha;
 use mfactor::trial::{pareto_front, ranked};
-use mfactor::{Error, Limits, Objective, Result, SearchSpace, Trial};
+use mfactor::{Error, Limits, Measurement, Objective, Result, SearchSpace, Trial};
 use serde::{Deserialize, Serialize};
 
 use crate::agreement::{self, Agreement, TopOverlap};
@@ -38,6 +38,8 @@ pub struct Input<'a> {
     pub trials: &'a [Trial],
     /// What boards measured, in any order.
     pub measurements: &'a [Filed],
+    /// Records that could not be read, and why, a phrase each.
+    pub unreadable: &'a [String],
     /// Studies that differ from this one in their seed only.
     pub repeats: &'a [Repeat],
     /// Seed of the study, and of the resampling.
@@ -193,24 +195,30 @@ fn check(input: &Input<'_>) -> Result<()> {
     }
     for filed in input.measurements {
         filed.limits.check(&filed.place)?;
-        let measurement = &filed.measurement;
-        input.space.check(&measurement.model.metadata.architecture)?;
-        let latency = &measurement.latency;
-        let times = [latency.p50_ms, latency.p90_ms, latency.p99_ms, latency.mad_ms];
-        let sound = fraction(measurement.model.metadata.validation_accuracy)
-            && measurement.accuracy.is_none_or(|measured| fraction(measured.accuracy) && measured.images > 0)
-            && measurement.energy.as_ref().is_none_or(|energy| energy.inference_mj.is_finite())
-            && times.iter().all(|time| time.is_finite() && *time >= 0.0)
-            && measurement.model.parameters > 0;
-        if !sound {
-            let subject = format!("measurement of {}", measurement.model.file);
-            return Err(Error::input(
-                subject,
-                "has an accuracy outside 0 to 1, no parameters, or a time or an energy that is none",
-            ));
-        }
+        check_measurement(&filed.measurement, input.space)?;
     }
     Ok(())
+}
+
+/// Refuses a measurement that has no place in a comparison of networks of this space.
+///
+/// # Errors
+/// [`Error::Input`] naming the model.
+pub fn check_measurement(measurement: &Measurement, space: &SearchSpace) -> Result<()> {
+    let metadata = &measurement.model.metadata;
+    space.check(&metadata.architecture)?;
+    let fraction = |value: f64| (0.0..=1.0).contains(&value);
+    let latency = &measurement.latency;
+    let times = [latency.p50_ms, latency.p90_ms, latency.p99_ms, latency.mad_ms];
+    let sound = fraction(metadata.validation_accuracy)
+        && measurement.accuracy.is_none_or(|measured| fraction(measured.accuracy) && measured.images > 0)
+        && times.iter().all(|time| time.is_finite() && *time >= 0.0)
+        && measurement.model.parameters > 0;
+    if sound {
+        return Ok(());
+    }
+    let problem = "has an accuracy outside 0 to 1, no parameters, or a time that is none";
+    Err(Error::input(format!("measurement of {}", measurement.model.file), problem))
 }
 
 /// The trials with M at the α of the comparison.

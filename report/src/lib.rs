@@ -18,6 +18,7 @@ pub mod agreement;
 pub mod baselines;
 pub mod bench;
 mod compare;
+mod energy;
 mod headline;
 pub mod inversions;
 pub mod models;
@@ -36,7 +37,7 @@ mod text;
 pub mod wilcoxon;
 
 pub use bench::Filed;
-pub use compare::{BenchComparison, Comparison, Input, SCHEMA, Sweep, compare};
+pub use compare::{BenchComparison, Comparison, Input, SCHEMA, Sweep, check_measurement, compare};
 pub use page::page;
 pub use seeds::Repeat;
 pub use terminal::terminal;

@@ -7,6 +7,7 @@ use mfactor::{Architecture, Limits, Measurement, Objective, Trial};
 use serde::{Deserialize, Serialize};
 
 use crate::bench::{Filed, Setup};
+use crate::energy;
 
 /// A trained model as the search knew it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -75,9 +76,15 @@ pub struct Figures {
     pub peak_rss_bytes: Option<u64>,
     /// Size of the model file in bytes.
     pub file_bytes: u64,
-    /// Energy of one inference in millijoules, if the board has a sensor.
+    /// How far the median latency may be off, milliseconds: half of its 95 % interval.
+    #[serde(default)]
+    pub latency_noise_ms: f64,
+    /// Energy of one inference in millijoules, if the board has a sensor and the energy is larger than its noise.
     #[serde(default)]
     pub energy_mj: Option<f64>,
+    /// How far that energy may be off: half of the range that its rounds span. `None` where one round alone told it.
+    #[serde(default)]
+    pub energy_noise_mj: Option<f64>,
     /// How thorough the measurement was.
     pub preset: Preset,
     /// What keeps the model from the limits, a phrase each.
@@ -87,6 +94,7 @@ pub struct Figures {
 impl Figures {
     fn new(measurement: &Measurement, limits: &Limits) -> Self {
         let latency = &measurement.latency;
+        let energy = energy::told(measurement);
         Self {
             test_accuracy: measurement.accuracy.map(|measured| measured.accuracy),
             test_images: measurement.accuracy.map(|measured| measured.images),
@@ -96,7 +104,9 @@ impl Figures {
             latency_mad_ms: latency.mad_ms,
             peak_rss_bytes: measurement.memory.peak_rss_bytes,
             file_bytes: measurement.model.model_bytes,
-            energy_mj: measurement.energy.as_ref().map(|energy| energy.inference_mj),
+            latency_noise_ms: (latency.p50_interval_ms[1] - latency.p50_interval_ms[0]) / 2.0,
+            energy_mj: energy.mj,
+            energy_noise_mj: energy.noise_mj,
             preset: measurement.preset,
             violations: limits.violations(measurement),
         }

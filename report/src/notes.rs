@@ -3,6 +3,7 @@
 use mfactor::measurement::Preset;
 
 use crate::compare::{BenchComparison, Comparison, Input};
+use crate::energy;
 use crate::numbers::{counted, thousands};
 
 /// The notes that apply to a comparison, the gravest first.
@@ -13,7 +14,9 @@ pub(crate) fn notes(comparison: &Comparison, input: &Input<'_>) -> Vec<String> {
     notes.extend(nothing_measured(comparison));
     notes.extend(comparison.benches.iter().filter_map(|bench| narrow(bench, comparison)));
     notes.extend(comparison.benches.iter().filter_map(quick));
+    notes.extend(energy_untold(input));
     notes.extend(left_out(comparison));
+    notes.extend(unreadable(input));
     notes
 }
 
@@ -72,6 +75,29 @@ fn quick(bench: &BenchComparison) -> Option<String> {
             quick,
             counted(bench.models.len(), "model")
         )
+    })
+}
+
+/// Energies that were measured and are not told, with the reason of the first.
+fn energy_untold(input: &Input<'_>) -> Option<String> {
+    let untold: Vec<(&str, &str)> = input
+        .measurements
+        .iter()
+        .filter_map(|filed| {
+            Some((filed.measurement.model.file.as_str(), energy::told(&filed.measurement).untold?))
+        })
+        .collect();
+    let (file, reason) = untold.first()?;
+    Some(format!(
+        "The energy of {} is not told; of {file}, because {reason}.",
+        counted(untold.len(), "measurement")
+    ))
+}
+
+fn unreadable(input: &Input<'_>) -> Option<String> {
+    (!input.unreadable.is_empty()).then(|| {
+        let count = counted(input.unreadable.len(), "measurement");
+        format!("Left out, for it could not be read: {count} ({}).", input.unreadable.join("; "))
     })
 }
 

@@ -121,15 +121,51 @@ impl Ranking {
 }
 
 /// How far two measured values may differ by chance alone, in the quantity's unit: for an accuracy
-/// [`accuracy_margin`], for a latency the sum of both median absolute deviations, for sizes nothing. Two
+/// [`accuracy_margin`], for a latency [`latency_noise`], for an energy the sum of both noises, for sizes nothing. Two
 /// trainings of one architecture cost the same, so apart from their accuracy they differ by chance only.
 pub fn noise(quantity: Quantity, a: &MeasuredModel, b: &MeasuredModel) -> f64 {
     match quantity {
         Quantity::TestAccuracy => accuracy_margin(&a.figures, &b.figures).unwrap_or(0.0),
         _ if a.model.architecture == b.model.architecture => f64::INFINITY,
-        Quantity::LatencyP50 | Quantity::LatencyP90 => a.figures.latency_mad_ms + b.figures.latency_mad_ms,
-        Quantity::PeakMemory | Quantity::ModelBytes | Quantity::Energy => 0.0,
+        Quantity::LatencyP50 | Quantity::LatencyP90 => latency_noise(&a.figures, &b.figures),
+        Quantity::Energy => [a, b].map(|row| reading_noise(quantity, &row.figures)).iter().sum(),
+        Quantity::PeakMemory | Quantity::ModelBytes => 0.0,
     }
+}
+
+/// How far two latencies may differ by chance alone, milliseconds: the sum of both median absolute deviations, or of what
+/// both medians may be off by where that is more.
+pub fn latency_noise(a: &Figures, b: &Figures) -> f64 {
+    (a.latency_mad_ms + b.latency_mad_ms).max(a.latency_noise_ms + b.latency_noise_ms)
+}
+
+/// How far one reading may be off: that of a latency by half of its interval, that of an energy by half of what its rounds
+/// span, and by any amount where one round alone told it. Others are not read from noisy sensors.
+fn reading_noise(quantity: Quantity, figures: &Figures) -> f64 {
+    match quantity {
+        Quantity::LatencyP50 | Quantity::LatencyP90 => figures.latency_noise_ms,
+        Quantity::Energy => figures.energy_noise_mj.unwrap_or(f64::INFINITY),
+        Quantity::TestAccuracy | Quantity::PeakMemory | Quantity::ModelBytes => 0.0,
+    }
+}
+
+/// The goodness of what was measured of each model, for ranking: values that noise does not tell from their neighbours
+/// share their mean, so that they are ties.
+pub(crate) fn ranked_goodness(quantity: Quantity, figures: &[&Figures]) -> Vec<Option<f64>> {
+    let mut goodness: Vec<Option<f64>> = figures.iter().map(|figures| quantity.goodness(figures)).collect();
+    let mut order: Vec<usize> = (0..figures.len()).filter(|index| goodness[*index].is_some()).collect();
+    let value = |index: usize, of: &[Option<f64>]| of[index].unwrap_or(0.0);
+    order.sort_by(|a, b| value(*a, &goodness).total_cmp(&value(*b, &goodness)));
+    let told = goodness.clone();
+    let is_tied = |a: &usize, b: &usize| {
+        let noise = reading_noise(quantity, figures[*a]) + reading_noise(quantity, figures[*b]);
+        noise > 0.0 && value(*b, &told) - value(*a, &told) <= noise
+    };
+    for run in order.chunk_by(is_tied).filter(|run| run.len() > 1) {
+        let mean = run.iter().map(|index| value(*index, &told)).sum::<f64>() / run.len() as f64;
+        run.iter().for_each(|index| goodness[*index] = Some(mean));
+    }
+    goodness
 }
 
 /// 1.96 standard errors of the difference of two measured accuracies, taken as independent. Two models see
@@ -140,4 +176,40 @@ pub fn accuracy_margin(a: &Figures, b: &Figures) -> Option<f64> {
         Some(accuracy * (1.0 - accuracy) / images as f64)
     };
     Some(1.96 * (variance(a)? + variance(b)?).sqrt())
+}
+
+#[cfg(test)]
+mod tests {
+    use mfactor::measurement::Preset;
+
+    use super::*;
+
+    fn figures(energy_mj: f64, energy_noise_mj: Option<f64>) -> Figures {
+        Figures {
+            test_accuracy: None,
+            test_images: None,
+            latency_p50_ms: 1.0,
+            latency_p90_ms: 1.0,
+            latency_p99_ms: 1.0,
+            latency_mad_ms: 0.0,
+            latency_noise_ms: 0.0,
+            peak_rss_bytes: None,
+            file_bytes: 1,
+            energy_mj: Some(energy_mj),
+            energy_noise_mj,
+            preset: Preset::Full,
+            violations: vec![],
+        }
+    }
+
+    #[test]
+    fn what_noise_does_not_tell_apart_is_not_ranked() {
+        let ranked = |all: &[Figures]| ranked_goodness(Quantity::Energy, &all.iter().collect::<Vec<_>>());
+        let exact = Some(0.1);
+        let [a, b, c] = [figures(1.0, exact), figures(1.15, exact), figures(2.0, exact)];
+        assert_eq!(ranked(&[a.clone(), b, c.clone()]), [Some(-1.075), Some(-1.075), Some(-2.0)]);
+        assert_eq!(ranked(&[a.clone(), c]), [Some(-1.0), Some(-2.0)]);
+        let unknown = figures(9.0, None);
+        assert_eq!(ranked(&[a, unknown]), [Some(-5.0), Some(-5.0)], "one round alone tells no noise");
+    }
 }

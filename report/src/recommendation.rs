@@ -7,7 +7,7 @@ use crate::baselines::Baselines;
 use crate::bench::Setup;
 use crate::models::{Figures, MeasuredModel, Model};
 use crate::numbers::{counted, milliseconds, percent, points};
-use crate::quantity::accuracy_margin;
+use crate::quantity::{accuracy_margin, latency_noise};
 
 /// The model to ship on one bench, or of the whole study where nothing was measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,6 +41,9 @@ pub struct Standing {
     pub soonest: Setup,
     /// Latency (p90) of that model, milliseconds.
     pub latency_p90_ms: f64,
+    /// Setups whose latency noise does not tell from that one's, itself among them.
+    #[serde(default)]
+    pub not_told_apart: usize,
 }
 
 /// A model that could be shipped.
@@ -66,6 +69,9 @@ pub struct Margin {
     pub test_accuracy_margin: Option<f64>,
     /// Median latency divided by the other's, where both were measured.
     pub latency_ratio: Option<f64>,
+    /// Whether the latencies differ by more than their noise.
+    #[serde(default)]
+    pub latency_is_told: bool,
 }
 
 /// A model that may not be shipped.
@@ -140,38 +146,47 @@ fn recommend(bench: Option<String>, all: &[Candidate], baselines: &Baselines) ->
 /// Says of each recommendation how it stands among those of the same board.
 pub(crate) fn compare_setups(recommendations: &mut [Recommendation]) {
     let measured = |recommendation: &Recommendation| {
-        let figures = recommendation.model.as_ref()?.measured.as_ref()?;
-        Some((recommendation.setup.clone()?, figures.latency_p90_ms))
+        let figures = recommendation.model.as_ref()?.measured.clone()?;
+        Some((recommendation.setup.clone()?, figures))
     };
-    let all: Vec<(Setup, f64)> = recommendations.iter().filter_map(measured).collect();
+    let all: Vec<(Setup, Figures)> = recommendations.iter().filter_map(measured).collect();
     for recommendation in recommendations {
         let Some(setup) = recommendation.setup.clone().filter(|_| recommendation.model.is_some()) else {
             continue;
         };
-        let here: Vec<&(Setup, f64)> = all
-            .iter()
-            .filter(|(other, _)| (&other.place, &other.board) == (&setup.place, &setup.board))
-            .collect();
-        let Some((soonest, latency)) =
-            here.iter().min_by(|(_, a), (_, b)| a.total_cmp(b)).filter(|_| here.len() > 1)
-        else {
-            continue;
+        let is_here =
+            |(other, _): &&(Setup, Figures)| (&other.place, &other.board) == (&setup.place, &setup.board);
+        let here: Vec<&(Setup, Figures)> = all.iter().filter(is_here).collect();
+        let soonest = here.iter().min_by(|(_, a), (_, b)| a.latency_p90_ms.total_cmp(&b.latency_p90_ms));
+        let Some((soonest, first)) = soonest.filter(|_| here.len() > 1) else { continue };
+        let is_tied = |figures: &Figures| {
+            figures.latency_p90_ms - first.latency_p90_ms <= latency_noise(figures, first)
         };
-        let standing = Standing { setups: here.len(), soonest: soonest.clone(), latency_p90_ms: *latency };
-        recommendation.words.insert(1, among_setups(&setup, &standing));
+        let tied: Vec<&Setup> =
+            here.iter().filter(|(_, figures)| is_tied(figures)).map(|(setup, _)| setup).collect();
+        let standing = Standing {
+            setups: here.len(),
+            soonest: soonest.clone(),
+            latency_p90_ms: first.latency_p90_ms,
+            not_told_apart: tied.len(),
+        };
+        recommendation.words.insert(1, among_setups(&setup, &standing, tied.contains(&&setup)));
         recommendation.on_this_board = Some(standing);
     }
 }
 
-fn among_setups(own: &Setup, standing: &Standing) -> String {
+fn among_setups(own: &Setup, standing: &Standing, is_tied: bool) -> String {
     let soonest = &standing.soonest;
+    let of = format!("Of the {} setups measured on this board", standing.setups);
+    if is_tied && standing.not_told_apart > 1 {
+        let tied = standing.not_told_apart;
+        return format!("{of} {tied} answer soonest, this one among them: noise does not tell them apart.");
+    }
     if own == soonest {
-        return format!("Of the {} setups measured on this board this one answers soonest.", standing.setups);
+        return format!("{of} this one answers soonest.");
     }
     format!(
-        "Of the {} setups measured on this board another one answers sooner: {} {} with {} and {} weights, {} at \
-         the 90th percentile.",
-        standing.setups,
+        "{of} another one answers sooner: {} {} with {} and {} weights, {} at the 90th percentile.",
         soonest.engine,
         soonest.engine_version,
         counted(soonest.threads, "thread"),
@@ -196,6 +211,8 @@ fn margin(model: &Candidate, other: &Candidate) -> Margin {
         test_accuracy: figures.and_then(|(a, b)| Some(a.test_accuracy? - b.test_accuracy?)),
         test_accuracy_margin: figures.and_then(|(a, b)| accuracy_margin(a, b)),
         latency_ratio: figures.map(|(a, b)| a.latency_p50_ms / b.latency_p50_ms),
+        latency_is_told: figures
+            .is_some_and(|(a, b)| (a.latency_p50_ms - b.latency_p50_ms).abs() > latency_noise(a, b)),
     }
 }
 
@@ -252,9 +269,11 @@ fn over(whom: &str, margin: &Margin) -> String {
             if difference.abs() <= interval { "chance can give that" } else { "more than chance gives" };
         text += &format!(", {} of test accuracy (± {:.2}: {sure})", points(difference), 100.0 * interval);
     }
-    if let Some(ratio) = margin.latency_ratio {
-        text += &format!(", {ratio:.2} times the latency");
-    }
+    text += &match margin.latency_ratio {
+        Some(ratio) if margin.latency_is_told => format!(", {ratio:.2} times the latency"),
+        Some(_) => ", a latency that noise does not tell from the other's".to_owned(),
+        None => String::new(),
+    };
     text + "."
 }
 

@@ -7,6 +7,7 @@ use crate::bench::Setup;
 use crate::compare::BenchComparison;
 use crate::models::{Figures, MeasuredModel};
 use crate::numbers::{counted, points};
+use crate::quantity::latency_noise;
 use crate::rank::Statistic;
 use crate::resample::quantile;
 
@@ -45,6 +46,9 @@ pub struct Contrast {
     pub n: usize,
     /// Median over the models: latency (p50) on the second over that on the first.
     pub latency_ratio: f64,
+    /// Whether most models differ in latency by more than its noise.
+    #[serde(default)]
+    pub latency_is_told: bool,
     /// Median over the models: size of the second's file over that of the first's.
     pub bytes_ratio: f64,
     /// Median over the models: test accuracy on the second minus that on the first.
@@ -150,11 +154,14 @@ fn contrast(first: &BenchComparison, second: &BenchComparison, differ_in: Differ
     };
     let latencies: (Vec<f64>, Vec<f64>) =
         both.iter().map(|(a, b)| (a.latency_p50_ms, b.latency_p50_ms)).unzip();
+    let told =
+        |(a, b): &&(Figures, Figures)| (a.latency_p50_ms - b.latency_p50_ms).abs() > latency_noise(a, b);
     let mut contrast = Contrast {
         between: [first.short.clone(), second.short.clone()],
         differ_in,
         n: both.len(),
         latency_ratio: over(&|(a, b)| Some(b.latency_p50_ms / a.latency_p50_ms))?,
+        latency_is_told: 2 * both.iter().filter(told).count() > both.len(),
         bytes_ratio: over(&|(a, b)| Some(b.file_bytes as f64 / a.file_bytes as f64))?,
         accuracy_difference: over(&|(a, b)| Some(b.test_accuracy? - a.test_accuracy?)),
         latency_agreement: Statistic::KendallTauB.of(&latencies.0, &latencies.1),
@@ -167,7 +174,11 @@ fn contrast(first: &BenchComparison, second: &BenchComparison, differ_in: Differ
 fn words(contrast: &Contrast) -> String {
     let [first, second] = &contrast.between;
     let ratio = contrast.latency_ratio;
-    let mut text = format!("{second} takes {ratio:.2} times the time of {first}");
+    let mut text = if contrast.latency_is_told {
+        format!("{second} takes {ratio:.2} times the time of {first}")
+    } else {
+        format!("{second} takes the time of {first}, as far as noise tells")
+    };
     if contrast.differ_in == Difference::Precision {
         text += &format!(", its files have {:.2} times the size", contrast.bytes_ratio);
         if let Some(difference) = contrast.accuracy_difference {
@@ -184,7 +195,7 @@ fn words(contrast: &Contrast) -> String {
     };
     text += &format!(" ({models})");
     if contrast.differ_in == Difference::Precision {
-        text += match (contrast.bytes_ratio < 1.0, ratio < 1.0) {
+        text += match (contrast.bytes_ratio < 1.0, ratio < 1.0 && contrast.latency_is_told) {
             (true, true) => ": smaller and faster",
             (true, false) => ": smaller, not faster",
             (false, true) => ": faster, not smaller",

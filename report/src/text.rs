@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use mfactor::text::{quoted, visible};
+
 /// Columns that every line keeps to.
 pub(crate) const WIDTH: usize = 80;
 
@@ -26,7 +28,7 @@ impl Text {
         Self { out: String::new(), colour }
     }
 
-    /// Appends styled text.
+    /// Appends styled text, one line or less of it. What a terminal would obey in it is shown instead.
     pub(crate) fn push(&mut self, style: Style, text: &str) {
         let code = match style {
             Style::Plain => None,
@@ -35,9 +37,10 @@ impl Text {
             Style::Bad => Some("31"),
             Style::Quiet => Some("2"),
         };
+        let text = visible(text);
         match code.filter(|_| self.colour) {
             Some(code) => write!(self.out, "\u{1b}[{code}m{text}\u{1b}[0m").expect("a string takes all"),
-            None => self.out.push_str(text),
+            None => self.out.push_str(&text),
         }
     }
 
@@ -65,7 +68,7 @@ impl Text {
     pub(crate) fn item(&mut self, text: &str) {
         for (position, line) in wrap(text, WIDTH - 4).into_iter().enumerate() {
             self.out.push_str(if position == 0 { "  - " } else { "    " });
-            self.out.push_str(&line);
+            self.push(Style::Plain, &line);
             self.out.push('\n');
         }
     }
@@ -112,7 +115,9 @@ impl Table {
     }
 
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = (Style, String)>) {
-        self.rows.push(cells.into_iter().collect());
+        // Escaped here already: the columns are as wide as what is shown.
+        let shown = cells.into_iter().map(|(style, cell)| (style, visible(&cell).into_owned()));
+        self.rows.push(shown.collect());
     }
 
     pub(crate) fn plain_row(&mut self, cells: impl IntoIterator<Item = String>) {
@@ -124,7 +129,7 @@ impl Table {
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
-        let mut word: String = word.to_owned();
+        let mut word = visible(word).into_owned();
         let line = lines.last_mut().expect("there is always a line");
         let used = line.chars().count();
         if used > 0 && used + 1 + word.chars().count() <= width {
@@ -149,11 +154,7 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
 
 /// At most `width` characters; a cut end is marked.
 pub(crate) fn cut(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
-    }
-    let kept: String = text.chars().take(width - 1).collect();
-    format!("{kept}…")
+    quoted(text, width)
 }
 
 #[cfg(test)]
@@ -170,6 +171,21 @@ mod tests {
             let letters = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
             prop_assert_eq!(letters(&lines.concat()), letters(&text));
         }
+    }
+
+    #[test]
+    fn nothing_of_elsewhere_is_obeyed() {
+        let hostile = "a\u{1b}[2J\u{9b}31m\u{202e}\nb";
+        let mut table = Table::new(&[0], &["name"]);
+        table.plain_row([hostile.to_owned()]);
+        let mut text = Text::new(false);
+        text.heading(hostile);
+        text.paragraph(Style::Plain, hostile);
+        text.item(hostile);
+        text.table(&table);
+        assert!(text.out.chars().all(|c| c == '\n' || !c.is_control() && c != '\u{202e}'), "{}", text.out);
+        assert!(text.out.ends_with("  name\n  a\\u{1b}[2J\\u{9b}31m\\u{202e}\\nb\n"), "{}", text.out);
+        assert_eq!(cut("\u{1b}\u{1b}", 8), "\\u{1b}\\…");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The configuration of a study, `study.toml`: all that decides its result, seed and versions included.
+//! The configuration of a study, `study.toml`: every choice that decides its result, with the seed and digests of what is
+//! read. What ran it (version, device, libtorch) is in the journal.
 
 mod differences;
 
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use mfactor::dataset::DataSet;
 use mfactor::objective::check_alpha;
-use mfactor::{Architecture, Error, Recipe, Result, SearchSpace, files};
+use mfactor::{Architecture, Error, Recipe, Result, SearchSpace, files, name};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -29,7 +30,7 @@ pub struct StudyConfig {
     /// Version of the tool that made the study, as [`mfactor::version`] gives it.
     #[serde(default = "mfactor::version")]
     pub tool: String,
-    /// Name: 1 to 64 letters, digits, '-', '_' or '.'. Optuna's studies are called `<name>-<strategy>`.
+    /// A [`name`]. Optuna's studies are called `<name>-<strategy>`.
     pub name: String,
     /// Architectures that are trained before all strategies, as the trials of [`GIVEN`](crate::study::GIVEN).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -191,10 +192,10 @@ impl StudyConfig {
 
     /// Reads a study file and checks it; errors name the file and the key.
     pub fn load(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+        let text = files::read_text(path)?;
         check_schema(&text, path)?;
         let config: Self =
-            toml::from_str(&text).map_err(|error| Error::file(path, error.to_string().trim_end()))?;
+            toml::from_str(&text).map_err(|error| Error::toml(path.display(), &text, &error))?;
         config.check(&path.display().to_string())?;
         Ok(config)
     }
@@ -212,10 +213,8 @@ impl StudyConfig {
         let check = |key: &str, holds: bool, must: &str| {
             if holds { Ok(()) } else { Err(Error::input(format!("{subject}, {key}"), must)) }
         };
-        let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        let is_name = (1..=64).contains(&self.name.len()) && self.name.chars().all(allowed);
         check("schema", self.schema == SCHEMA, &format!("is {}; this version reads {SCHEMA}", self.schema))?;
-        check("name", is_name, "must have 1 to 64 letters, digits, '-', '_' or '.'")?;
+        check("name", name::is_name(&self.name), name::RULE)?;
         let is_work = !self.strategies.is_empty() || !self.architectures.is_empty();
         check("strategies", is_work, "must name a strategy, for no architectures are given")?;
         check("strategies", is_unique(&self.strategies), "must not name a strategy twice")?;
@@ -252,8 +251,26 @@ impl StudyConfig {
         }
     }
 
-    /// The evaluators that this configuration asks for, one for each of `trainers`, after a look at what they
-    /// read: a table or data set that has changed is refused. A trainer is started when its first job comes, and
+    /// Looks at what evaluators read, before anything is made or written: a table or data set that is not as the
+    /// configuration says is refused.
+    pub fn check_inputs(&self) -> Result<()> {
+        match (&self.evaluator, &self.data) {
+            (EvaluatorConfig::Table { file, sha256 }, _) => self.table(file, sha256).map(drop),
+            (EvaluatorConfig::Train, Some(data)) => data.check(&self.space),
+            _ => Ok(()),
+        }
+    }
+
+    fn table(&self, file: &Path, sha256: &str) -> Result<Table> {
+        if files::sha256(&files::read(file)?) != *sha256 {
+            let problem = "the table has changed since the study began; restore it, or start a new study";
+            return Err(Error::file(file, problem));
+        }
+        Table::load(file, &self.space)
+    }
+
+    /// The evaluators that this configuration asks for, one for each of `trainers`. What they read should have passed
+    /// [`StudyConfig::check_inputs`]. A trainer is started when its first job comes, and
     /// only where there is something to train. Trainings are kept in the folder `cache`, and found again there.
     pub fn evaluators(
         &self,
@@ -267,12 +284,7 @@ impl StudyConfig {
                 Ok(trainers.iter().map(|_| Box::new(constant) as Box<dyn Evaluator>).collect())
             }
             EvaluatorConfig::Table { file, sha256 } => {
-                if files::sha256(&files::read(file)?) != *sha256 {
-                    let problem =
-                        "the table has changed since the study began; restore it, or start a new study";
-                    return Err(Error::file(file, problem));
-                }
-                let table = Arc::new(Table::load(file, &self.space)?);
+                let table = Arc::new(self.table(file, sha256)?);
                 let table = || Box::new(Arc::clone(&table)) as Box<dyn Evaluator>;
                 Ok(trainers.iter().map(|_| table()).collect())
             }
@@ -281,14 +293,11 @@ impl StudyConfig {
 
     fn trainers(&self, trainers: &[TrainerCommand], cache: Option<&Path>) -> Result<Vec<Box<dyn Evaluator>>> {
         self.check_data("the study")?;
-        self.data.as_ref().map_or(Ok(()), |data| data.check(&self.space))?;
         let timeout = self.trial_timeout_seconds.map(Duration::from_secs);
         let evaluator = |command: &TrainerCommand| -> Result<Box<dyn Evaluator>> {
             let trainer = TrainerProcess::new(command.clone(), timeout);
             let Some(cache) = cache else { return Ok(Box::new(trainer)) };
-            let fingerprint = self.data.as_ref().map(|data| &data.fingerprint);
-            let arguments: Vec<_> = command.arguments.iter().map(|text| text.to_string_lossy()).collect();
-            let context = json!({ "data": fingerprint, "trainer": arguments });
+            let context = json!({ "data": self.data.as_ref().map(|data| &data.fingerprint) });
             Ok(Box::new(Cached::new(trainer, cache, context)?))
         };
         trainers.iter().map(evaluator).collect()
@@ -305,8 +314,7 @@ fn check_schema(text: &str, path: &Path) -> Result<()> {
     struct Header {
         schema: u32,
     }
-    let header: Header =
-        toml::from_str(text).map_err(|error| Error::file(path, error.to_string().trim_end()))?;
+    let header: Header = toml::from_str(text).map_err(|error| Error::toml(path.display(), text, &error))?;
     if header.schema == SCHEMA {
         return Ok(());
     }

@@ -4,6 +4,7 @@
 mod cached;
 mod constant;
 mod table;
+mod trained;
 mod trainer_process;
 
 use std::sync::atomic::AtomicBool;
@@ -19,6 +20,16 @@ pub use trainer_process::{TrainerCommand, TrainerProcess};
 /// Turns an architecture into an evaluation. A study with several workers has one evaluator for each and calls
 /// them from threads of their own.
 pub trait Evaluator: Send {
+    /// What trains, for all of it has a part in the result: a trainer is started to be asked. `None` where nothing is
+    /// trained.
+    fn trainer(
+        &mut self,
+        _on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
+        _stop: &AtomicBool,
+    ) -> Result<Option<TrainerFacts>> {
+        Ok(None)
+    }
+
     /// Evaluates one job. What happens on the way goes to `on_report` as it comes. Its answer to an epoch that
     /// [`Job::decisions`] names says whether to go on, and means nothing elsewhere; an error from it ends the
     /// evaluation. Once `stop` is set the evaluation ends soon, with [`Error::Interrupted`].
@@ -31,6 +42,14 @@ pub trait Evaluator: Send {
 }
 
 impl<E: Evaluator + ?Sized> Evaluator for Box<E> {
+    fn trainer(
+        &mut self,
+        on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
+        stop: &AtomicBool,
+    ) -> Result<Option<TrainerFacts>> {
+        (**self).trainer(on_report, stop)
+    }
+
     fn evaluate(
         &mut self,
         job: &Job,
@@ -42,6 +61,14 @@ impl<E: Evaluator + ?Sized> Evaluator for Box<E> {
 }
 
 impl<E: Evaluator + ?Sized> Evaluator for &mut E {
+    fn trainer(
+        &mut self,
+        on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
+        stop: &AtomicBool,
+    ) -> Result<Option<TrainerFacts>> {
+        (**self).trainer(on_report, stop)
+    }
+
     fn evaluate(
         &mut self,
         job: &Job,

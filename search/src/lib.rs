@@ -8,7 +8,7 @@
 //! | [`strategies`] | who proposes: random search, regularized evolution, TPE, policy-based RL |
 //! | [`evaluators`] | who answers: a trainer process, a table, a constant, a cache of earlier trainings |
 //! | [`study`] | the loop, and what is known of a study afterwards |
-//! | [`config`] | `study.toml`: all that decides a study's result |
+//! | [`config`] | `study.toml`: every choice that decides a study's result |
 //! | [`pruning`] | which trials are stopped early |
 //! | [`events`] | what a running study tells its observer |
 //! | [`simulation`] | a strategy against a function, for judging strategies |
@@ -34,5 +34,5 @@ pub use config::StudyConfig;
 pub use evaluators::{Evaluator, Failure, Report, Verdict};
 pub use events::{Place, StudyEvent};
 pub use pruning::Pruning;
-pub use strategies::{Strategy, StrategyKind};
+pub use strategies::{Observation, Observed, Strategy, StrategyKind};
 pub use study::{Baselines, Outcome, RandomBaseline, Study, StudyRecord};

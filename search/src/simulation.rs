@@ -49,13 +49,14 @@ fn simulate_on(
     let mut overhead = Duration::ZERO;
     for number in 0..trials {
         let begin = Instant::now();
-        let Some(trial) = track.ask(number, terms) else { break };
+        let Some(trial) = track.ask(terms) else { break };
+        let trial = Trial { id: number, ..trial };
         overhead += begin.elapsed();
         let answer = accuracy(&trial).map(|accuracy| Evaluation { accuracy, seconds: 0.0, images: 0 });
         let answer = answer.map_err(Failure::Trial);
         let begin = Instant::now();
         track.add(trial);
-        track.end(track.tell(number as usize, answer, terms));
+        track.replace(track.tell(number as usize, answer, terms));
         overhead += begin.elapsed();
     }
     Ok(Simulation { trials: track.into_trials(), overhead })
@@ -87,7 +88,7 @@ pub enum Good {
     Small,
     /// Large ones: the M-factor of the mirrored architecture.
     Large,
-    /// Another one in each decision, and in each study.
+    /// Another one in each choice, and in each study.
     Arbitrary,
 }
 
@@ -150,18 +151,19 @@ impl Landscape {
         Ok(Scores { scores, overhead: simulation.overhead })
     }
 
-    fn score(&self, architecture: &Architecture, relabelling: &[Vec<usize>], minimum: f64) -> Result<f64> {
-        let indices = self.space.indices(architecture)?;
-        let relabelled: Vec<usize> =
-            indices.iter().zip(relabelling).map(|(index, map)| map[*index]).collect();
-        let parameters = self.space.cost(&self.space.architecture(&relabelled)).parameters;
+    fn score(&self, architecture: &Architecture, relabelling: &[Vec<u8>], minimum: f64) -> Result<f64> {
+        let mut point = self.space.point(architecture)?;
+        for (option, map) in point.options_mut().iter_mut().zip(relabelling) {
+            *option = map[usize::from(*option)];
+        }
+        let parameters = self.space.cost(&self.space.architecture(&point)).parameters;
         Ok(m_factor(self.accuracy, minimum / parameters as f64, self.alpha))
     }
 
-    /// For each decision, the choice whose M-factor each choice gets.
-    fn relabelling(&self, rng: &mut ChaCha8Rng) -> Vec<Vec<usize>> {
-        let map = |choices: usize| {
-            let mut map: Vec<usize> = (0..choices).collect();
+    /// For each choice, the option whose M-factor each option gets.
+    fn relabelling(&self, rng: &mut ChaCha8Rng) -> Vec<Vec<u8>> {
+        let map = |options: usize| {
+            let mut map: Vec<u8> = (0..options as u8).collect();
             match self.good {
                 Good::Small => {}
                 Good::Large => map.reverse(),
@@ -169,7 +171,7 @@ impl Landscape {
             }
             map
         };
-        self.space.decisions().map(|decision| decision.choices.len()).map(map).collect()
+        self.space.choices().map(|choice| choice.options.len()).map(map).collect()
     }
 }
 

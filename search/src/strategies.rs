@@ -1,4 +1,4 @@
-//! Strategies: who proposes the next architecture. They know neither evaluators nor the study.
+//! Strategies: who proposes the next point. They know neither evaluators nor the study, nor what a point stands for.
 
 mod given;
 mod history;
@@ -11,7 +11,7 @@ mod tpe;
 use std::fmt;
 use std::str::FromStr;
 
-use mfactor::{Architecture, Error, Result, SearchSpace, Trial};
+use mfactor::{Error, Point, Result, SearchSpace};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
@@ -22,20 +22,39 @@ pub use regularized_evolution::RegularizedEvolution;
 pub use smallest::Smallest;
 pub use tpe::Tpe;
 
-/// Proposes architectures.
+/// What a strategy knows of one of its trials.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observation {
+    /// What was tried.
+    pub point: Point,
+    /// What came of it.
+    pub observed: Observed,
+}
+
+/// What came of a trial, as far as a strategy may know.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Observed {
+    /// Nothing yet.
+    Running,
+    /// The objective's value, finite; the more the better. A pruned trial has that of the accuracy it had got to.
+    Scored(f64),
+    /// No score, and there will be none.
+    Failed,
+}
+
+/// Proposes points.
 ///
-/// A proposal is a function of the space, the history and the generator alone: what an implementation keeps
+/// A proposal is a function of the space, the observations and the generator alone: what an implementation keeps
 /// between calls is a cache, and a fresh object given the same arguments proposes the same.
 pub trait Strategy {
-    /// The next architecture to try, or `None` once every architecture of the space was tried. `trials` is
-    /// the history of this strategy by trial number, running trials included; none of its architectures is
-    /// proposed again. A pruned trial has the M-factor of the accuracy it had got to.
+    /// The next point to try, or `None` once every point of the space was tried. `observations` are those of this
+    /// strategy by trial number, running trials included; none of their points is proposed again.
     fn propose(
         &mut self,
         space: &SearchSpace,
-        trials: &[Trial],
+        observations: &[Observation],
         rng: &mut ChaCha8Rng,
-    ) -> Option<Architecture>;
+    ) -> Option<Point>;
 }
 
 /// The strategies there are.

@@ -1,19 +1,22 @@
 //! A study: a folder with a configuration and a journal, and the one loop that asks, evaluates and tells.
 
+mod began;
+mod discard;
 mod place;
 mod record;
 mod run;
 mod workers;
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
-use mfactor::{Error, Result, Trial};
-use serde_json::{Value, json};
+use mfactor::protocol::Hardware;
+use mfactor::{Error, Result, Trial, files};
 
 use crate::config::StudyConfig;
-use crate::journal::{self, Attributes, Journal};
-use crate::lock::StudyLock;
-use crate::strategies::{Given, Smallest};
+use crate::journal::{self, Contents, Journal, Reader};
+use crate::lock::{LOCK_FILE, StudyLock};
+use crate::strategies::{Given, Smallest, Strategy};
 use crate::track::{Terms, Track};
 
 pub use record::{Baselines, RandomBaseline, StudyRecord};
@@ -23,16 +26,16 @@ pub use run::Outcome;
 pub const CONFIG_FILE: &str = "study.toml";
 /// Name of the journal in a study's folder.
 pub const JOURNAL_FILE: &str = "journal.log";
+/// Name of the folder of what trials left.
+const TRIALS_FOLDER: &str = "trials";
 /// What stands for the strategy in the trial that measures the smallest architecture.
 pub const BASELINE: &str = "baseline";
 /// What stands for the strategy in the trials of architectures that the configuration names.
 pub const GIVEN: &str = "given";
-/// Attribute of Optuna's studies: the versions of this tool that wrote to them, in order.
-const VERSIONS: &str = "versions";
 
 /// Folder of what a trial left: `<study>/trials/<id>`.
 pub fn trial_folder(folder: &Path, trial: u64) -> PathBuf {
-    folder.join("trials").join(trial.to_string())
+    folder.join(TRIALS_FOLDER).join(trial.to_string())
 }
 
 /// A study that is open for running. As long as it lives no other process can open it so.
@@ -46,6 +49,11 @@ pub struct Study {
     tracks: Vec<Track>,
     /// Optuna's study of each track.
     optuna_studies: Vec<usize>,
+    /// Numbers of the failed trials of each track that are to be tried again.
+    retries: Vec<VecDeque<usize>>,
+    /// Kinds of hardware that trained, in order.
+    hardware: Vec<Hardware>,
+    allows_mixed_hardware: bool,
     _lock: StudyLock,
 }
 
@@ -54,58 +62,101 @@ impl Study {
     pub fn create(folder: &Path, config: StudyConfig) -> Result<Self> {
         config.check("the study")?;
         config.check_data("the study")?;
+        check_free(folder)?;
         std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
-        let lock = StudyLock::take(folder)?;
-        for file in [CONFIG_FILE, JOURNAL_FILE] {
-            if folder.join(file).exists() {
-                let problem =
-                    format!("holds a study already ({file}); go on with --resume, or choose another folder");
-                return Err(Error::file(folder, problem));
-            }
-        }
+        let lock = StudyLock::take(folder, JOURNAL_FILE)?;
+        // Somebody may have been quicker.
+        check_free(folder)?;
         config.save(&folder.join(CONFIG_FILE))?;
         Self::open(folder, config, lock)
     }
 
     /// Opens the study in `folder` to go on with it. A journal that was cut off in the middle of a line is
-    /// mended.
+    /// mended, and what a killed search left unfinished is removed.
+    ///
+    /// # Errors
+    /// If what decides the result is another than when the study began, or the journal is not as it was written.
     pub fn resume(folder: &Path) -> Result<Self> {
         let config = load_config(folder)?;
-        let lock = StudyLock::take(folder)?;
+        let lock = StudyLock::take(folder, JOURNAL_FILE)?;
+        check_journal(folder)?;
+        files::collect(folder);
         Self::open(folder, config, lock)
     }
 
-    /// Reads the study in `folder` without opening it: other processes may, one of them may be running it.
+    /// Reads the study in `folder` without opening it: other processes may, one of them may be running it. What is
+    /// damaged is left out and said.
     pub fn read(folder: &Path) -> Result<StudyRecord> {
         let config = load_config(folder)?;
-        let terms = terms(&config)?;
-        let trials = journal::read(&folder.join(JOURNAL_FILE), &terms.space, &terms.objective)?;
-        Ok(StudyRecord { config, trials })
+        let (terms, names) = (terms(&config)?, names(&config));
+        let path = folder.join(JOURNAL_FILE);
+        let contents = journal::read(&path, reader(&terms, &names))?;
+        check_unchanged(folder, &config, &contents)?;
+        let place = |line: usize| journal::place(&path, line);
+        let damage = contents
+            .damage
+            .into_iter()
+            .map(|(line, problem)| format!("{}: {problem}", place(line)))
+            .collect();
+        let deleted = contents.deleted.iter().map(|name| format!("{}: {}", place(0), journal::deleted(name)));
+        let hardware = hardware(&contents.attributes);
+        let remarks = deleted.chain(began::mixed(&hardware)).collect();
+        let mut trials = contents.trials.concat();
+        trials.sort_by_key(|trial| trial.id);
+        Ok(StudyRecord { config, trials, hardware, damage, remarks })
     }
 
     fn open(folder: &Path, config: StudyConfig, lock: StudyLock) -> Result<Self> {
-        let terms = terms(&config)?;
-        let mut journal = Journal::open(&folder.join(JOURNAL_FILE))?;
-        let trials = journal.trials(&terms.space, &terms.objective)?;
-        let of = |name: &str| trials.iter().filter(|trial| trial.strategy == name).cloned().collect();
-        let mut tracks = Vec::new();
-        if config.baseline {
-            tracks.push(Track::new(BASELINE, Box::new(Smallest), of(BASELINE)));
+        let (terms, names) = (terms(&config)?, names(&config));
+        let path = folder.join(JOURNAL_FILE);
+        let mut journal = Journal::open(&path)?;
+        let contents = journal.contents(reader(&terms, &names));
+        check_unchanged(folder, &config, &contents)?;
+        if let Some((line, problem)) = contents.damage.first() {
+            return Err(Error::input(
+                journal::place(&path, *line),
+                format!("{problem}; {}", journal::ADVICE),
+            ));
         }
-        if !config.architectures.is_empty() {
-            let given = Given { architectures: config.architectures.clone() };
-            tracks.push(Track::new(GIVEN, Box::new(given), of(GIVEN)));
-        }
-        let strategies = config.strategies.iter();
-        tracks.extend(strategies.map(|kind| Track::new(kind.name(), kind.build(), of(kind.name()))));
-        let mut optuna_studies = Vec::new();
-        for track in &tracks {
-            let name = optuna_name(&config, track.name());
-            let attributes =
-                study_attributes(&config, track.name(), journal.study_attribute(&name, VERSIONS));
-            optuna_studies.push(journal.study(&name, attributes)?);
-        }
-        Ok(Self { folder: folder.to_owned(), config, terms, journal, tracks, optuna_studies, _lock: lock })
+        let studies = names.iter().zip(&contents.attributes).map(|((strategy, name), before)| {
+            (name.clone(), began::attributes(&config, strategy, before.as_ref()))
+        });
+        let optuna_studies = journal.studies(studies.collect())?;
+        let hardware = hardware(&contents.attributes);
+        let tracks = strategies(&config).into_iter().zip(contents.trials);
+        let tracks: Vec<Track> =
+            tracks.map(|((name, strategy), trials)| Track::new(name, strategy, trials)).collect();
+        Ok(Self {
+            folder: folder.to_owned(),
+            config,
+            terms,
+            journal,
+            retries: vec![VecDeque::new(); tracks.len()],
+            tracks,
+            optuna_studies,
+            hardware,
+            allows_mixed_hardware: false,
+            _lock: lock,
+        })
+    }
+
+    fn optuna_names(&self) -> Vec<String> {
+        names(&self.config).into_iter().map(|(_, name)| name).collect()
+    }
+
+    /// Has the failed trials tried again, before any new one. What was proposed since stays as it is.
+    pub fn retry_failed(&mut self) {
+        self.retries = self.tracks.iter().map(|track| track.failed().collect()).collect();
+    }
+
+    /// Lets trainings go on with another kind of hardware than the study began with, as the record says then.
+    pub fn allow_mixed_hardware(&mut self) {
+        self.allows_mixed_hardware = true;
+    }
+
+    /// Where the end of the journal was put that was no line of it, if that was so when the study was opened.
+    pub fn kept_aside(&self) -> Option<&Path> {
+        self.journal.kept_aside()
     }
 
     /// Takes over what may change when a study goes on, more trials and moved files; refuses a configuration
@@ -150,8 +201,57 @@ impl Study {
     pub fn record(&self) -> StudyRecord {
         let mut trials: Vec<Trial> = self.tracks.iter().flat_map(Track::trials).cloned().collect();
         trials.sort_by_key(|trial| trial.id);
-        StudyRecord { config: self.config.clone(), trials }
+        let (config, hardware) = (self.config.clone(), self.hardware.clone());
+        let remarks = began::mixed(&hardware).into_iter().collect();
+        StudyRecord { config, trials, hardware, damage: vec![], remarks }
     }
+}
+
+/// Refuses a folder that holds a study. A journal in which nothing stands is what a search leaves that was killed before
+/// it began.
+fn check_free(folder: &Path) -> Result<()> {
+    let is_begun = |file: &str| std::fs::metadata(folder.join(file)).is_ok_and(|data| data.len() > 0);
+    match [CONFIG_FILE, JOURNAL_FILE].into_iter().find(|file| is_begun(file)) {
+        None => Ok(()),
+        Some(file) => {
+            let problem =
+                format!("holds a study already ({file}); go on with --resume, or choose another folder");
+            Err(Error::file(folder, problem))
+        }
+    }
+}
+
+/// Refuses a study whose journal is gone: to begin again would write over what was trained.
+fn check_journal(folder: &Path) -> Result<()> {
+    let path = folder.join(JOURNAL_FILE);
+    let is_empty = std::fs::metadata(&path).is_ok_and(|data| data.len() == 0);
+    let is_trained =
+        std::fs::read_dir(folder.join(TRIALS_FOLDER)).is_ok_and(|mut trials| trials.next().is_some());
+    if is_empty && is_trained {
+        let problem =
+            format!("is empty or gone, and {TRIALS_FOLDER}/ holds what was trained; restore it from a copy");
+        return Err(Error::file(&path, problem));
+    }
+    Ok(())
+}
+
+/// Refuses a configuration that was changed since the study began.
+fn check_unchanged(folder: &Path, config: &StudyConfig, contents: &Contents) -> Result<()> {
+    let known = contents.attributes.iter().flatten();
+    match known.map(|attributes| began::changes(config, attributes)).find(|changes| !changes.is_empty()) {
+        None => Ok(()),
+        Some(changes) => {
+            let problem = format!(
+                "what decides the result is another than when the study began: {}; put it back, or start a new study",
+                changes.join(", ")
+            );
+            Err(Error::file(&folder.join(CONFIG_FILE), problem))
+        }
+    }
+}
+
+fn hardware(attributes: &[Option<journal::Attributes>]) -> Vec<Hardware> {
+    attributes.iter().flatten().map(began::hardware).find(|kinds| !kinds.is_empty()).unwrap_or_default()
 }
 
 fn load_config(folder: &Path) -> Result<StudyConfig> {
@@ -169,28 +269,25 @@ fn terms(config: &StudyConfig) -> Result<Terms> {
     Ok(Terms { workers: config.workers, pruning: config.prune.clone(), ..terms })
 }
 
-/// Name of the Optuna study of one strategy.
-fn optuna_name(config: &StudyConfig, strategy: &str) -> String {
-    format!("{}-{strategy}", config.name)
+/// Who proposes in a study, by name: the baseline and the given architectures where there are any, then the strategies.
+fn strategies(config: &StudyConfig) -> Vec<(&'static str, Box<dyn Strategy>)> {
+    let mut strategies: Vec<(&'static str, Box<dyn Strategy>)> = Vec::new();
+    if config.baseline {
+        strategies.push((BASELINE, Box::new(Smallest)));
+    }
+    if !config.architectures.is_empty() {
+        strategies.push((GIVEN, Box::new(Given { architectures: config.architectures.clone() })));
+    }
+    strategies.extend(config.strategies.iter().map(|kind| (kind.name(), kind.build())));
+    strategies
 }
 
-/// What Optuna's study says of itself. `versions` are those that wrote to it before.
-fn study_attributes(config: &StudyConfig, strategy: &str, versions: Option<&Value>) -> Attributes {
-    let mut versions = versions.and_then(Value::as_array).cloned().unwrap_or_default();
-    let version = json!(mfactor::version());
-    if versions.last() != Some(&version) {
-        versions.push(version);
-    }
-    let attributes = [
-        ("strategy", json!(strategy)),
-        ("seed", json!(config.seed)),
-        ("workers", json!(config.workers)),
-        ("alpha", json!(config.alpha)),
-        ("evaluator", json!(config.evaluator)),
-        ("data", json!(config.data.as_ref().map(|data| &data.name))),
-        ("recipe", json!(config.recipe)),
-        ("space", json!(config.space.name())),
-        (VERSIONS, json!(versions)),
-    ];
-    attributes.map(|(key, value)| (key.to_owned(), value)).into_iter().collect()
+/// Each of them with the name of its Optuna study.
+fn names(config: &StudyConfig) -> Vec<(String, String)> {
+    let name = |strategy: &str| (strategy.to_owned(), format!("{}-{strategy}", config.name));
+    strategies(config).iter().map(|(strategy, _)| name(strategy)).collect()
+}
+
+fn reader<'a>(terms: &'a Terms, studies: &'a [(String, String)]) -> Reader<'a> {
+    Reader { space: &terms.space, objective: &terms.objective, studies }
 }

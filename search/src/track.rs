@@ -1,15 +1,13 @@
 //! The ask and tell of one strategy: its history in memory, without evaluator or journal. What changes the
 //! history is apart from what decides the change, so that a study can write it down in between.
 
-use std::borrow::Cow;
-
 use mfactor::protocol::Evaluation;
 use mfactor::{Objective, Result, SearchSpace, Trial, TrialState};
 
 use crate::evaluators::Failure;
 use crate::pruning::{Pruning, PruningScore};
 use crate::seeding;
-use crate::strategies::Strategy;
+use crate::strategies::{Observation, Observed, Strategy};
 use crate::tell::tell;
 
 /// What the trials of all strategies of a study have in common.
@@ -100,17 +98,16 @@ impl Track {
         self.exhausted
     }
 
-    /// A new trial with this `id`, for [`Track::add`]; `None` if the strategy has nothing more to propose.
-    pub fn ask(&mut self, id: u64, terms: &Terms) -> Option<Trial> {
+    /// A new trial for [`Track::add`], whose id is not known yet; `None` if the strategy has nothing more to propose.
+    pub fn ask(&mut self, terms: &Terms) -> Option<Trial> {
         let number = self.trials.len() as u64;
         let mut rng = seeding::proposal(terms.seed, &self.name, number);
-        let history = history(&self.trials, terms);
-        let proposal = self.strategy.propose(&terms.space, &history, &mut rng);
+        let proposal = self.strategy.propose(&terms.space, &observations(&self.trials, terms), &mut rng);
         self.exhausted = proposal.is_none();
-        let architecture = proposal?;
+        let architecture = terms.space.architecture(&proposal?);
         let cost = terms.space.cost(&architecture);
         Some(Trial {
-            id,
+            id: 0,
             number,
             strategy: self.name.clone(),
             seed: seeding::training(terms.seed, &architecture),
@@ -131,6 +128,22 @@ impl Track {
     /// Adds the trial that was asked for last.
     pub fn add(&mut self, trial: Trial) {
         self.trials.push(trial);
+    }
+
+    /// Numbers of the trials that failed.
+    pub fn failed(&self) -> impl Iterator<Item = usize> {
+        let failed = |(_, trial): &(usize, &Trial)| trial.state == TrialState::Failed;
+        self.trials.iter().enumerate().filter(failed).map(|(number, _)| number)
+    }
+
+    /// A failed trial as it begins again, under a new id, for [`Track::replace`].
+    pub fn again(&self, number: usize) -> Trial {
+        Trial {
+            state: TrialState::Running,
+            failure: None,
+            epoch_accuracies: vec![],
+            ..self.trials[number].clone()
+        }
     }
 
     /// Forgets what a running trial has said, for its evaluation begins again.
@@ -164,15 +177,15 @@ impl Track {
         score(&self.trials[number]).is_none_or(|score| pruning.goes_on(score, &others.collect::<Vec<_>>()))
     }
 
-    /// A running trial as it ends with an evaluation, or without one; for [`Track::end`].
+    /// A running trial as it ends with an evaluation, or without one; for [`Track::replace`].
     pub fn tell(&self, number: usize, answer: Result<Evaluation, Failure>, terms: &Terms) -> Trial {
         let mut trial = self.trials[number].clone();
         tell(&mut trial, answer, &terms.objective);
         trial
     }
 
-    /// Puts an ended trial in the place of the running one.
-    pub fn end(&mut self, trial: Trial) {
+    /// Puts a trial in the place of the one with its number: as it ended, or as it begins again.
+    pub fn replace(&mut self, trial: Trial) {
         let number = trial.number as usize;
         self.trials[number] = trial;
     }
@@ -180,20 +193,26 @@ impl Track {
 
 /// What a strategy may know when it proposes the next trial: trials that another worker may still be at are
 /// running, and a pruned one has the M-factor it had got to.
-fn history<'a>(trials: &'a [Trial], terms: &Terms) -> Cow<'a, [Trial]> {
-    let known = terms.known(trials.len());
-    let hides = |trial: &Trial| trial.is_finished() && trial.number >= known as u64;
-    if !trials.iter().any(|trial| hides(trial) || trial.state == TrialState::Pruned) {
-        return Cow::Borrowed(trials);
-    }
-    let mut trials = trials.to_vec();
-    for trial in &mut trials {
-        if hides(trial) {
-            trial.state = TrialState::Running;
-            (trial.accuracy, trial.m_factor) = (None, None);
-        } else if let (TrialState::Pruned, Some(accuracy)) = (trial.state, trial.epoch_accuracies.last()) {
-            trial.m_factor = Some(terms.objective.m_factor(*accuracy, trial.cost.parameters));
+fn observations(trials: &[Trial], terms: &Terms) -> Vec<Observation> {
+    let known = terms.known(trials.len()) as u64;
+    let score = |trial: &Trial| match trial.state {
+        TrialState::Pruned => {
+            let accuracy = *trial.epoch_accuracies.last()?;
+            Some(terms.objective.m_factor(accuracy, trial.cost.parameters))
         }
-    }
-    Cow::Owned(trials)
+        _ => trial.m_factor,
+    };
+    let observed = |trial: &Trial| match score(trial).filter(|score| score.is_finite()) {
+        _ if !trial.is_finished() || trial.number >= known => Observed::Running,
+        Some(score) => Observed::Scored(score),
+        None => Observed::Failed,
+    };
+    let observation = |trial: &Trial| Observation {
+        point: terms
+            .space
+            .point(&trial.architecture)
+            .expect("a study holds architectures of its space alone"),
+        observed: observed(trial),
+    };
+    trials.iter().map(observation).collect()
 }

@@ -6,6 +6,9 @@ use mfactor::{Error, Result, files};
 
 use crate::target::Target;
 
+/// Largest board file that is read, in bytes.
+const LARGEST_FILE: u64 = 1 << 20;
+
 macro_rules! boards {
     ($($name:literal),* $(,)?) => {
         /// Names of the boards that ship.
@@ -44,13 +47,13 @@ pub fn load(name_or_path: &str) -> Result<Target> {
     }
     let path = Path::new(name_or_path);
     if name_or_path.contains('/') || path.extension().is_some_and(|extension| extension == "toml") {
-        let bytes = files::read(path)?;
+        let bytes = files::read_at_most(path, LARGEST_FILE)?;
         let text = String::from_utf8(bytes).map_err(|_| Error::file(path, "is not UTF-8 text"))?;
         return Target::parse(&text, path);
     }
     let problem =
         format!("is not a known board; take one of {}, or a .toml file of your own", NAMES.join(", "));
-    Err(Error::input(name_or_path, problem))
+    Err(Error::input(mfactor::text::quoted(name_or_path, 100), problem))
 }
 
 fn shipped(name: &str, text: &str) -> Result<Target> {

@@ -1,11 +1,12 @@
 //! Builds the runner for a target by the first way that works here, and checks the program that came out.
 
 use std::fmt;
-use std::io::{BufRead, BufReader};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use mfactor::{Error, Result};
+use mfactor::lines::{self, Line};
+use mfactor::{Error, Result, text};
 use serde::{Deserialize, Serialize};
 
 use crate::elf;
@@ -13,6 +14,9 @@ use crate::glibc::Glibc;
 use crate::machine::{Machine, said};
 use crate::target::Target;
 use crate::ways::{Way, WayName, judge, linked_glibc};
+
+/// Longest line of cargo's that is passed on whole.
+const LONGEST_LINE: usize = 64 << 10;
 
 /// How to build.
 #[derive(Debug, Clone)]
@@ -220,10 +224,12 @@ impl Invocation {
         command.args(&self.arguments).envs(self.variables.iter().cloned()).current_dir(workspace);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(Error::io("start", &self.program))?;
-        let stderr = child.stderr.take().expect("the pipe was asked for above");
+        let mut stderr = BufReader::new(child.stderr.take().expect("the pipe was asked for above"));
         let mut first_error = None;
-        for line in BufReader::new(stderr).split(b'\n').map_while(std::result::Result::ok) {
-            let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+        while let Ok(Line::Whole(line) | Line::Torn(line) | Line::TooLong(line)) =
+            lines::next(&mut stderr, LONGEST_LINE)
+        {
+            let line = text::visible(String::from_utf8_lossy(&line).trim_end()).into_owned();
             if first_error.is_none() && line.starts_with("error") {
                 first_error = Some(line.clone());
             }

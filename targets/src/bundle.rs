@@ -8,7 +8,7 @@ use mfactor::metadata::ModelMetadata;
 use mfactor::onnx::Model;
 use mfactor::{Error, Result, files};
 use release::manifest::{SCHEMA, golden_inputs};
-use release::{Manifest, RUNNER, RecordsFile, ReleaseFile, ReleaseModel, id};
+use release::{Manifest, RUNNER, RecordsFile, ReleaseFile, ReleaseModel, SensorChoice, id};
 
 use crate::elf;
 use crate::keys::Signer;
@@ -41,6 +41,8 @@ pub struct Bundle {
     pub signature: String,
     /// The signer's public key.
     pub public_key: String,
+    /// The sensors that the target's description names.
+    pub(crate) sensors: SensorChoice,
     contents: Vec<(String, Vec<u8>)>,
 }
 
@@ -73,24 +75,40 @@ impl Bundle {
         }
         let (files, bytes): (Vec<_>, Vec<_>) =
             files.into_iter().map(|(entry, bytes)| (entry.clone(), (entry.name, bytes))).unzip();
-        let manifest = Manifest {
+        let mut manifest = Manifest {
             schema: SCHEMA,
             tool_version: mfactor::version(),
             study: contents.study.clone(),
             target: target.name.clone(),
+            sequence: 0,
             architecture: facts.architecture,
             glibc: facts.glibc.map(|glibc| glibc.to_string()),
             files,
             models,
             records,
         };
+        manifest.sequence = signer.sequence(&manifest)?;
         manifest.check().map_err(|problem| Error::input("the release", problem))?;
         let text = manifest.to_bytes()?;
         let (signature, public_key) = (signer.sign(&text)?, signer.public_key());
         let (id, contents) = (id(&text), bytes.into_iter().chain(sent).collect());
         let text = String::from_utf8(text)
             .map_err(|_| Error::Defect("a manifest in JSON is not UTF-8".to_owned()))?;
-        Ok(Self { manifest, text, id, signature, public_key, contents })
+        let sensors = SensorChoice {
+            temperature: target.sensors.temperature.clone(),
+            throttle: target.sensors.throttle.clone(),
+            power: target.sensors.power.clone(),
+        };
+        Ok(Self { manifest, text, id, signature, public_key, sensors, contents })
+    }
+
+    /// A release of these bytes, unsigned, for tests.
+    #[cfg(test)]
+    pub(crate) fn of(manifest: Manifest, contents: Vec<(String, Vec<u8>)>) -> Self {
+        let text = String::from_utf8(manifest.to_bytes().unwrap()).unwrap();
+        let (signature, public_key) = (String::new(), String::new());
+        let (id, sensors) = (id(text.as_bytes()), SensorChoice::default());
+        Self { id, manifest, text, signature, public_key, sensors, contents }
     }
 
     /// The bytes of a file by its name, or of records by their SHA-256.

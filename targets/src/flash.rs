@@ -6,30 +6,42 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`agent`] | the agent's other end |
-//! | [`bootstrap`] | bringing the runner to a board that has nothing of ours, or another version |
+//! | `agent` | the agent's other end |
+//! | `bootstrap` | bringing the runner to a board that has nothing of ours, or another version |
+//! | `dialogue` | what is asked of an agent, from the manifest to the measurements |
+//! | `told` | what of a board's words is taken, held against what was sent |
 
-pub mod agent;
-pub mod bootstrap;
+mod agent;
+mod bootstrap;
+mod dialogue;
+#[cfg(test)]
+mod hostile;
+mod told;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use mfactor::{Error, Measurement, Result};
-use release::{BoardStatus, Collected, MeasureRequest, ModelHealth, Reply, Request, Wanted};
+use mfactor::{Measurement, Result};
+use release::{BoardStatus, Collected, ModelHealth, Reply, Request};
 use serde::Serialize;
 
 use crate::bundle::{Bundle, MeasureOptions};
-use crate::host::{Folder, Host};
+use crate::host::{BoardName, Folder, Host};
 use crate::probe::{Probe, probe};
 use crate::ssh::{Connection, SshOptions};
 use crate::target::Target;
-use agent::{Agent, unexpected};
+use agent::{Agent, FOR_A_FLASH, FOR_A_QUESTION, PATIENCE, work};
+use dialogue::{Conversed, Sent, converse};
+
+/// How long an agent may take at most to put right what an earlier flash left: it tries the models of a release.
+const RECOVERY: Duration = Duration::from_secs(20 * 60);
+/// How long a board may take to read every file of every release.
+const INVENTORY: Duration = Duration::from_secs(30 * 60);
 
 /// A board to flash.
 #[derive(Debug, Clone)]
 pub struct Board {
     /// Its name: of its column in a comparison, and of the folder of its measurements.
-    pub name: String,
+    pub name: BoardName,
     /// How ssh reaches it.
     pub host: Host,
     /// Where everything of ours lies on it.
@@ -43,6 +55,10 @@ pub struct FlashOptions {
     pub ssh: SshOptions,
     /// What to measure afterwards; `None` for nothing.
     pub measure: Option<MeasureOptions>,
+    /// Flash a release although the board took a newer one before.
+    pub allow_downgrade: bool,
+    /// Pin our key on a board that trusts another, or that holds releases and has lost its pin.
+    pub repin: bool,
     /// Ask the board and say what would be sent, and change nothing.
     pub dry_run: bool,
 }
@@ -95,7 +111,7 @@ pub enum FlashEvent {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Flashed {
     /// Name of the board.
-    pub board: String,
+    pub board: BoardName,
     /// Its host.
     pub host: Host,
     /// Id of the release.
@@ -121,8 +137,8 @@ pub struct Flashed {
 /// Flashes one board.
 ///
 /// # Errors
-/// [`Error::Board`] for everything that the board or the connection refuses, naming the host. Measurements that
-/// are not valid are no error: their verdict says so.
+/// [`mfactor::Error::Board`] for everything that the board or the connection refuses, naming the host. Measurements
+/// that are not valid are no error: their verdict says so.
 pub fn flash(
     board: &Board,
     target: &Target,
@@ -134,159 +150,36 @@ pub fn flash(
     let connection = Connection::open(&board.host, &options.ssh)?;
     let probed = probe(&connection, &board.folder)?;
     on_event(FlashEvent::Probed(Box::new(probed.clone())));
-    probed.check(board.host.as_str(), target, &bundle.manifest, &bundle.public_key)?;
+    let (manifest, key) = (&bundle.manifest, &bundle.public_key);
+    probed.check(board.host.as_str(), target, manifest, key, options.repin)?;
     if options.dry_run {
         return planned(board, &connection, bundle, &probed, on_event);
     }
     let start = Instant::now();
     let mut sent = Sent::new(bundle);
     let runner = bootstrap::bring_runner(&connection, &board.folder, bundle, &mut sent, on_event)?;
-    let (mut agent, recovered) = Agent::start(&connection, &runner, &board.folder)?;
+    let longest = if probed.is_unconfirmed { RECOVERY } else { work(bundle.runner()?.bytes) };
+    let (mut agent, recovered) = Agent::start(&connection, &runner, &board.folder, FOR_A_FLASH, longest)?;
     if let Some(words) = recovered {
         on_event(FlashEvent::Recovered(words));
     }
-    upload(&mut agent, bundle, &mut sent, on_event)?;
-    on_event(FlashEvent::Checking);
-    let id = bundle.id.clone();
-    let health = match agent.ask(&Request::Check { id: id.clone() })? {
-        Reply::Health { models } => models,
-        other => return Err(unexpected(&other)),
-    };
-    let previous = match agent.ask(&Request::Activate { id: id.clone() })? {
-        Reply::Activated { current, previous } if current == id => previous,
-        other => return Err(unexpected(&other)),
-    };
-    on_event(FlashEvent::Activated);
-    let seconds = start.elapsed().as_secs_f64();
-    let measurements = measure(&mut agent, options, on_event)?;
-    Ok(Flashed {
+    let conversed = converse(&mut agent, bundle, options, &mut sent, on_event)?;
+    Ok(flashed(board, bundle, sent, conversed, start))
+}
+
+fn flashed(board: &Board, bundle: &Bundle, sent: Sent, conversed: Conversed, start: Instant) -> Flashed {
+    Flashed {
         board: board.name.clone(),
         host: board.host.clone(),
-        release: id,
-        previous,
+        release: bundle.id.clone(),
+        previous: conversed.previous,
         dry_run: false,
         sent_bytes: sent.done,
         held_bytes: bundle.manifest.bytes().saturating_sub(sent.done),
         sent: sent.names,
-        seconds,
-        health,
-        measurements,
-    })
-}
-
-/// What was sent, for progress and the result.
-#[derive(Debug)]
-pub(crate) struct Sent {
-    pub(crate) names: Vec<String>,
-    pub(crate) done: u64,
-    pub(crate) of: u64,
-}
-
-impl Sent {
-    fn new(bundle: &Bundle) -> Self {
-        Self { names: vec![], done: 0, of: bundle.manifest.bytes() }
-    }
-}
-
-fn upload(
-    agent: &mut Agent<'_>,
-    bundle: &Bundle,
-    sent: &mut Sent,
-    on_event: &mut dyn FnMut(FlashEvent),
-) -> Result<()> {
-    let stage = Request::Stage {
-        manifest: bundle.text.clone(),
-        signature: bundle.signature.clone(),
-        public_key: bundle.public_key.clone(),
-    };
-    let (files, records) = match agent.ask(&stage)? {
-        Reply::Wanted { files, records, .. } => (files, records),
-        other => return Err(unexpected(&other)),
-    };
-    let lacking = lacking(bundle, &files)? + lacking(bundle, &records)?;
-    sent.of = sent.done + lacking;
-    on_event(FlashEvent::Planned { held: bundle.manifest.bytes().saturating_sub(lacking), lacking });
-    for Wanted { name, offset } in files {
-        let request = |offset| Request::File { name: name.clone(), offset };
-        send(agent, bundle, (&name, &name), offset, &request, sent, on_event)?;
-    }
-    for Wanted { name: sha256, offset } in records {
-        let request = |offset| Request::Records { sha256: sha256.clone(), offset };
-        let known = bundle.manifest.records.iter().find(|records| records.sha256 == sha256);
-        let name = known.map_or(sha256.as_str(), |records| records.name.as_str());
-        send(agent, bundle, (&sha256, name), offset, &request, sent, on_event)?;
-    }
-    on_event(FlashEvent::Verifying);
-    match agent.ask(&Request::Seal)? {
-        Reply::Sealed { id } if id == bundle.id => Ok(()),
-        other => Err(unexpected(&other)),
-    }
-}
-
-fn lacking(bundle: &Bundle, wanted: &[Wanted]) -> Result<u64> {
-    let sizes = wanted.iter().map(|wanted| {
-        let bytes = bundle.bytes(&wanted.name).ok_or_else(|| foreign(&wanted.name))?;
-        Ok((bytes.len() as u64).saturating_sub(wanted.offset))
-    });
-    sizes.sum()
-}
-
-fn foreign(name: &str) -> Error {
-    Error::Defect(format!("the board asks for {name}, which is not in the release"))
-}
-
-/// Sends a file from `offset`; one that arrived damaged is sent once more, whole. `names` are the one by which the
-/// board asked and the one for people.
-fn send(
-    agent: &mut Agent<'_>,
-    bundle: &Bundle,
-    names: (&str, &str),
-    offset: u64,
-    request: &dyn Fn(u64) -> Request,
-    sent: &mut Sent,
-    on_event: &mut dyn FnMut(FlashEvent),
-) -> Result<()> {
-    let bytes = bundle.bytes(names.0).ok_or_else(|| foreign(names.0))?;
-    let mut problem = String::new();
-    for offset in [offset, 0] {
-        let start = usize::try_from(offset).unwrap_or(usize::MAX);
-        let rest = bytes.get(start..).ok_or_else(|| foreign(names.0))?;
-        let mut on_bytes = |count: u64| {
-            sent.done += count;
-            sent.of = sent.of.max(sent.done);
-            on_event(FlashEvent::Sent { name: names.1.to_owned(), done: sent.done, of: sent.of });
-        };
-        match agent.send(&request(offset), rest, &mut on_bytes)? {
-            Reply::Stored => {
-                sent.names.push(names.1.to_owned());
-                return Ok(());
-            }
-            Reply::Damaged { problem: told } => problem = told,
-            other => return Err(unexpected(&other)),
-        }
-    }
-    Err(agent.error(format!("{} arrived damaged twice: {problem}", names.1)))
-}
-
-fn measure(
-    agent: &mut Agent<'_>,
-    options: &FlashOptions,
-    on_event: &mut dyn FnMut(FlashEvent),
-) -> Result<Vec<Measurement>> {
-    let Some(MeasureOptions { preset, threads }) = options.measure else { return Ok(vec![]) };
-    let mut measurements = vec![];
-    agent.tell(&Request::Measure(MeasureRequest { preset, threads }))?;
-    loop {
-        match agent.hear()? {
-            Reply::Measuring { model, step } => on_event(FlashEvent::Measuring { model, step }),
-            Reply::Measured(measurement) => {
-                // Told at once, lest a later model's failure lose it.
-                on_event(FlashEvent::Measured(measurement.clone()));
-                measurements.push(*measurement);
-            }
-            Reply::Done => return Ok(measurements),
-            other => return Err(unexpected(&other)),
-        }
+        seconds: conversed.activated.saturating_duration_since(start).as_secs_f64(),
+        health: conversed.health,
+        measurements: conversed.measurements,
     }
 }
 
@@ -333,9 +226,10 @@ pub fn status(board: &Board, ssh: &SshOptions) -> Result<BoardStatus> {
         let free_bytes = probed.free_bytes.unwrap_or(0);
         return Ok(BoardStatus { free_bytes, trusted_key: probed.trusted_key, ..BoardStatus::default() });
     }
-    match on_board(&connection, board, &probed, &Request::Status)? {
-        Reply::Status(status) => Ok(status),
-        other => Err(unexpected(&other)),
+    let (agent, reply) = on_board(&connection, board, &probed, &Request::Status)?;
+    match reply {
+        Reply::Status(status) => told::status(status).map_err(|problem| agent.error(problem)),
+        other => Err(agent.unexpected(&other)),
     }
 }
 
@@ -343,9 +237,12 @@ pub fn status(board: &Board, ssh: &SshOptions) -> Result<BoardStatus> {
 pub fn rollback(board: &Board, ssh: &SshOptions) -> Result<(String, Option<String>)> {
     let connection = Connection::open(&board.host, ssh)?;
     let probed = probe(&connection, &board.folder)?;
-    match on_board(&connection, board, &probed, &Request::Rollback)? {
-        Reply::Activated { current, previous } => Ok((current, previous)),
-        other => Err(unexpected(&other)),
+    let (agent, reply) = on_board(&connection, board, &probed, &Request::Rollback)?;
+    match reply {
+        Reply::Activated { current, previous } => told::id(current)
+            .and_then(|current| Ok((current, previous.map(told::id).transpose()?)))
+            .map_err(|problem| agent.error(problem)),
+        other => Err(agent.unexpected(&other)),
     }
 }
 
@@ -353,15 +250,23 @@ pub fn rollback(board: &Board, ssh: &SshOptions) -> Result<(String, Option<Strin
 pub fn collect(board: &Board, ssh: &SshOptions, keep: usize) -> Result<Collected> {
     let connection = Connection::open(&board.host, ssh)?;
     let probed = probe(&connection, &board.folder)?;
-    match on_board(&connection, board, &probed, &Request::Collect { keep })? {
-        Reply::Collected(collected) => Ok(collected),
-        other => Err(unexpected(&other)),
+    let (agent, reply) = on_board(&connection, board, &probed, &Request::Collect { keep })?;
+    match reply {
+        Reply::Collected(collected) => told::collected(collected).map_err(|problem| agent.error(problem)),
+        other => Err(agent.unexpected(&other)),
     }
 }
 
 /// Asks an agent of one of the board's own releases.
-fn on_board(connection: &Connection, board: &Board, probed: &Probe, request: &Request) -> Result<Reply> {
+fn on_board(
+    connection: &Connection,
+    board: &Board,
+    probed: &Probe,
+    request: &Request,
+) -> Result<(Agent<agent::Hung>, Reply)> {
     let runner = bootstrap::find_runner(connection, &board.folder, probed)?;
-    let (mut agent, _) = Agent::start(connection, &runner, &board.folder)?;
-    agent.ask(request)
+    let longest = if probed.is_unconfirmed { RECOVERY } else { PATIENCE };
+    let (mut agent, _) = Agent::start(connection, &runner, &board.folder, FOR_A_QUESTION, longest)?;
+    let reply = agent.ask(request, INVENTORY)?;
+    Ok((agent, reply))
 }

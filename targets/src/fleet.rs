@@ -8,6 +8,9 @@ use crate::bundle::Bundle;
 use crate::flash::{Board, FlashEvent, FlashOptions, Flashed, flash};
 use crate::target::Target;
 
+/// Events that wait to be shown.
+const MOST_EVENTS: usize = 256;
+
 /// A board with what it is to be flashed with.
 #[derive(Debug, Clone, Copy)]
 pub struct Assignment<'a> {
@@ -26,7 +29,8 @@ pub fn flash_all(
     options: &FlashOptions,
     on_event: &mut dyn FnMut(usize, FlashEvent),
 ) -> Vec<Result<Flashed>> {
-    let (sender, receiver) = mpsc::channel();
+    // Bounded, so that a board that never stops talking waits for whoever listens.
+    let (sender, receiver) = mpsc::sync_channel(MOST_EVENTS);
     std::thread::scope(|scope| {
         let threads: Vec<_> = assignments
             .iter()

@@ -4,10 +4,76 @@
 use std::fmt;
 use std::str::FromStr;
 
+use mfactor::text;
 use serde::{Deserialize, Serialize};
+
+/// Longest name of a board: it is a column's head, and part of paths.
+const LONGEST_NAME: usize = 64;
+/// Longest name of a host that the internet has, with a user and more before and after it.
+const LONGEST_HOST: usize = 512;
+/// The folder of what this machine measured itself.
+const THIS_MACHINE: &str = "host";
 
 /// Where everything of ours lies if nobody says otherwise, below the user's home.
 pub const DEFAULT_FOLDER: &str = "mfactor";
+
+/// A board's name: of its column in a comparison, and of the folder of its measurements, which it never leaves. One rule
+/// holds for what `--name` and inventories say, and for what is made of a host.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct BoardName(String);
+
+impl BoardName {
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether two names are one where a file system does not tell small letters from capitals.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
+impl FromStr for BoardName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let shown = text::quoted(text, LONGEST_NAME);
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric());
+        if !begins || !text.chars().all(is_plain) || text.len() > LONGEST_NAME || text.ends_with('.') {
+            return Err(format!(
+                "`{shown}` is no name for a board: letters, digits, `.`, `_` and `-`, at most {LONGEST_NAME}, with a letter \
+                 or a digit at the beginning and no dot at the end"
+            ));
+        }
+        if text.eq_ignore_ascii_case(THIS_MACHINE) {
+            return Err(format!("`{shown}` is this machine; call the board otherwise"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for BoardName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<BoardName> for String {
+    fn from(name: BoardName) -> Self {
+        name.0
+    }
+}
+
+impl fmt::Display for BoardName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// A destination for ssh, which reads it as it reads its own command line.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -20,12 +86,20 @@ impl Host {
         &self.0
     }
 
-    /// A name for files, made of the part after the user: `pi@kitchen.local` is `kitchen.local`.
-    pub fn file_name(&self) -> String {
+    /// A name for the board, made of the part after the user: `pi@kitchen.local` is `kitchen.local`.
+    ///
+    /// # Errors
+    /// What is wrong with it, for a host of which no name can be made.
+    pub fn board_name(&self) -> Result<BoardName, String> {
+        self.file_name().parse().map_err(|problem| format!("{problem}; give it one with --name"))
+    }
+
+    fn file_name(&self) -> String {
         let address = self.0.strip_prefix("ssh://").unwrap_or(&self.0);
         let address = address.rsplit('@').next().unwrap_or(address);
         let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '-' };
-        address.chars().map(plain).collect::<String>().trim_start_matches(['.', '-']).to_owned()
+        let name: String = address.chars().map(plain).collect();
+        name.trim_start_matches(['.', '-', '_']).trim_end_matches('.').to_owned()
     }
 }
 
@@ -33,14 +107,17 @@ impl FromStr for Host {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let is_printable = text.chars().all(|c| !c.is_whitespace() && !c.is_control());
+        let shown = text::quoted(text, 100);
+        let is_printable = text.chars().all(|c| !c.is_whitespace()) && text::visible(text) == text;
+        let is_short = text.len() <= LONGEST_HOST;
         // ssh would take a leading hyphen for an option, some of which run programs.
-        if text.is_empty() || text.starts_with('-') || !is_printable {
-            return Err(format!("`{text}` is no host; write USER@HOST or ssh://USER@HOST:PORT"));
+        let user_is_option = text.strip_prefix("ssh://").is_some_and(|rest| rest.starts_with('-'));
+        if text.is_empty() || text.starts_with('-') || user_is_option || !is_printable || !is_short {
+            return Err(format!("`{shown}` is no host; write USER@HOST or ssh://USER@HOST:PORT"));
         }
         let host = Self(text.to_owned());
         if host.file_name().is_empty() {
-            return Err(format!("`{text}` names no host"));
+            return Err(format!("`{shown}` names no host"));
         }
         Ok(host)
     }
@@ -98,7 +175,8 @@ impl FromStr for Folder {
             return Ok(Self(text.trim_end_matches('/').to_owned()));
         }
         Err(format!(
-            "`{text}` is no folder of plain names (letters, digits, . _ -); it is taken below the home of the user, or absolute with a leading /"
+            "`{}` is no folder of plain names (letters, digits, . _ -); it is taken below the home of the user, or absolute with a leading /",
+            text::quoted(text, 100)
         ))
     }
 }
@@ -126,10 +204,30 @@ mod tests {
         for wrong in ["", "-oProxyCommand=reboot", "pi@a b", "pi@a\n", "pi@", "ssh://"] {
             assert!(wrong.parse::<Host>().is_err(), "{wrong:?}");
         }
-        let name = |host: &str| host.parse::<Host>().unwrap().file_name();
-        assert_eq!(name("pi@kitchen.local"), "kitchen.local");
-        assert_eq!(name("ssh://pi@10.0.0.7:2222"), "10.0.0.7-2222");
-        assert_eq!(name("kitchen"), "kitchen");
+        for wrong in ["ssh://-oProxyCommand=x@a", "a\u{1b}[2J", "a\u{202e}b", &"a".repeat(600)] {
+            let error = wrong.parse::<Host>().unwrap_err();
+            assert!(!error.contains(['\u{1b}', '\u{202e}']) && error.len() < 300, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn an_accepted_name_never_leaves_its_folder_and_is_never_this_machine() {
+        let name = |host: &str| host.parse::<Host>().unwrap().board_name().map(String::from);
+        assert_eq!(name("pi@kitchen.local").unwrap(), "kitchen.local");
+        assert_eq!(name("ssh://pi@10.0.0.7:2222").unwrap(), "10.0.0.7-2222");
+        assert_eq!(name("kitchen").unwrap(), "kitchen");
+        assert_eq!(name("pi@fe80::1%eth0").unwrap(), "fe80--1-eth0");
+        assert_eq!(name("pi@kitchen.local.").unwrap(), "kitchen.local");
+        assert!(name("pi@HOST").unwrap_err().contains("--name"));
+        assert!(name(&"a".repeat(65)).unwrap_err().contains("--name"));
+        for wrong in [
+            "", ".", "..", "../x", "a/b", "/x", "a\0b", "-rf", ".hidden", "a b", "a\nb", "host", "Host", "ü",
+            "a.",
+        ] {
+            assert!(wrong.parse::<BoardName>().is_err(), "{wrong:?}");
+        }
+        let names = ["Kitchen", "kitchen"].map(|name| name.parse::<BoardName>().unwrap());
+        assert!(names[0].is_like(&names[1]) && names[0] != names[1]);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What this machine has for building a runner: facts only, no choice.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::time::Duration;
 
 use crate::glibc::Glibc;
 use crate::target::Target;
@@ -110,13 +111,16 @@ fn find(name: &str, first: Option<&Path>) -> Option<PathBuf> {
     folders.map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 
-/// What a program prints; `None` if it is not there or fails. It runs in the workspace, where a toolchain
+/// A tool that needs longer than this to say what it is hangs: the first start of Zig, or of Docker's daemon, takes some
+/// seconds.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a program prints; `None` if it is not there, fails or hangs. It runs in the workspace, where a toolchain
 /// file may choose the compiler.
 pub(crate) fn said(program: &str, arguments: &[&str], workspace: &Path) -> Option<String> {
     let mut command = Command::new(program);
-    command.args(arguments).current_dir(workspace).stdin(Stdio::null()).stderr(Stdio::null());
-    let output = command.output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    command.args(arguments).current_dir(workspace);
+    mfactor::process::said(&mut command, PATIENCE)
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! What a board is and holds, asked with the tools that every Linux has, before anything is sent. Nothing on the
 //! board is changed by asking.
 
-use mfactor::{Error, Result};
+use mfactor::{Error, Result, text};
 use release::{Manifest, is_id};
 use serde::Serialize;
 
 use crate::glibc::Glibc;
 use crate::host::Folder;
-use crate::ssh::Connection;
+use crate::ssh::{Connection, Limits};
 use crate::target::Target;
 
 /// Asks; `$1` is our folder. A line each: name, tab, value.
@@ -18,6 +18,13 @@ const RUNNER_MEMORY_BYTES: u64 = 32 << 20;
 const COPIES_OF_A_MODEL: u64 = 4;
 /// Space that stays free.
 const RESERVE_BYTES: u64 = 4 << 20;
+/// Longest name of a board, a governor, a tool; what is longer is cut.
+const LONGEST_NAME: usize = 100;
+/// Tools that a board is told to lack at most, and releases that are counted.
+const MOST_TOOLS: usize = 20;
+const MOST_RELEASES: usize = 10_000;
+/// Temperatures that a board can have and still answer, °C.
+const POSSIBLE_CELSIUS: std::ops::RangeInclusive<f64> = -60.0..=150.0;
 
 /// Facts of a board; what it did not tell is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -28,8 +35,10 @@ pub struct Probe {
     pub architecture: String,
     /// What the kernel calls the machine: `armv7l`.
     pub machine: String,
-    /// Its C library.
+    /// Its C library; `None` where it is another, or nothing told.
     pub glibc: Option<Glibc>,
+    /// Whether its C library is musl, for which programs are built otherwise.
+    pub is_musl: bool,
     /// Logical processors.
     pub cores: Option<u32>,
     /// Memory in bytes.
@@ -40,7 +49,11 @@ pub struct Probe {
     pub free_bytes: Option<u64>,
     /// Whether that place can be written.
     pub is_writable: bool,
-    /// Highest temperature, °C.
+    /// The file system of our folder, if no program may be started from it.
+    pub noexec: Option<String>,
+    /// What lets another user of the board change what is flashed, if anything does.
+    pub stranger: Option<String>,
+    /// Highest temperature that can be, °C.
     pub temperature_celsius: Option<f64>,
     /// Frequency governor.
     pub governor: Option<String>,
@@ -52,6 +65,8 @@ pub struct Probe {
     pub previous: Option<String>,
     /// Ids of all releases.
     pub releases: Vec<String>,
+    /// Whether an earlier flash switched and was cut off before it confirmed.
+    pub is_unconfirmed: bool,
     /// The pinned public key.
     pub trusted_key: Option<String>,
 }
@@ -61,17 +76,19 @@ pub struct Probe {
 /// # Errors
 /// [`Error::Board`] if it does not answer as a Linux system does.
 pub fn probe(connection: &Connection, folder: &Folder) -> Result<Probe> {
-    let answer = connection.run(SCRIPT, &[folder.as_str()])?;
+    let answer = connection.run(SCRIPT, &[folder.as_str()], Limits::SMALL)?;
     let probe = Probe::parse(&answer);
     if probe.machine.is_empty() {
-        return Err(connection.error(format!("does not answer as a Linux system: {answer:?}")));
+        let said = text::quoted(answer.trim(), 2 * LONGEST_NAME);
+        return Err(connection.error(format!("does not answer as a Linux system: {said}")));
     }
     Ok(probe)
 }
 
 impl Probe {
-    /// Reads the answers of the script; a login may print what it likes between them.
-    fn parse(answer: &str) -> Self {
+    /// Reads the answers of the script; what a login started may print what it likes between them. Nothing of it is taken
+    /// for more than text of some length, a number that can be, or an id.
+    pub(crate) fn parse(answer: &str) -> Self {
         let lines = answer.lines().filter_map(|line| line.split_once('\t'));
         let lines: Vec<(&str, &str)> = lines.map(|(name, value)| (name, value.trim())).collect();
         let all = |name: &'static str| {
@@ -80,43 +97,62 @@ impl Probe {
                 .filter(move |(key, value)| *key == name && !value.is_empty())
                 .map(|(_, value)| *value)
         };
-        let text = |name| all(name).next().map(str::to_owned);
-        let kilobytes =
-            |name| all(name).find_map(|value| value.parse::<u64>().ok()).map(|value| 1024 * value);
+        let name = |value: &str| text::quoted(value, LONGEST_NAME);
+        let text = |key| all(key).next().map(name);
+        let kilobytes = |name| {
+            let value = all(name).find_map(|value| value.parse::<u64>().ok());
+            value.map(|value| value.saturating_mul(1024))
+        };
         let release =
             |name| all(name).next().and_then(|link| link.strip_prefix("releases/")).filter(|id| is_id(id));
         let machine = text("machine").unwrap_or_default();
-        let millidegrees = all("temperature").filter_map(|value| value.parse::<f64>().ok());
+        let celsius =
+            all("temperature").filter_map(|value| value.parse::<f64>().ok()).map(|value| value / 1000.0);
+        let celsius = celsius.filter(|value| POSSIBLE_CELSIUS.contains(value));
         Self {
             model: text("model"),
             architecture: architecture(&machine, all("bits").next()).to_owned(),
             glibc: all("libc").next().and_then(|text| text.rsplit(' ').next()?.parse().ok()),
+            is_musl: all("libc").any(|text| text == "musl"),
             cores: all("cores").next().and_then(|value| value.parse().ok()),
             memory_bytes: kilobytes("memory"),
             available_bytes: kilobytes("available"),
             free_bytes: kilobytes("free"),
             is_writable: all("writable").any(|value| value == "yes"),
-            temperature_celsius: millidegrees.map(|value| value / 1000.0).max_by(f64::total_cmp),
+            noexec: text("noexec"),
+            stranger: text("stranger"),
+            temperature_celsius: celsius.max_by(f64::total_cmp),
             governor: text("governor"),
-            missing_tools: all("lacks").map(str::to_owned).collect(),
+            missing_tools: all("lacks").take(MOST_TOOLS).map(name).collect(),
             current: release("current").map(str::to_owned),
             previous: release("previous").map(str::to_owned),
-            releases: all("release").filter(|id| is_id(id)).map(str::to_owned).collect(),
+            releases: all("release").filter(|id| is_id(id)).take(MOST_RELEASES).map(str::to_owned).collect(),
+            is_unconfirmed: all("unconfirmed").any(|value| value == "yes"),
             trusted_key: text("key"),
             machine,
         }
     }
 
-    /// Refuses a board that could not take the release, with what would have to change. `public_key` is ours.
+    /// Refuses a board that could not take the release, with what would have to change. `public_key` is ours, which the
+    /// board is to trust from now on if `repin`.
     ///
     /// # Errors
     /// [`Error::Board`], naming `host`.
-    pub fn check(&self, host: &str, target: &Target, manifest: &Manifest, public_key: &str) -> Result<()> {
+    pub fn check(
+        &self,
+        host: &str,
+        target: &Target,
+        manifest: &Manifest,
+        public_key: &str,
+        repin: bool,
+    ) -> Result<()> {
         let checks = [
             self.check_machine(target, manifest),
             self.check_tools(),
-            self.check_key(public_key),
+            if repin { Ok(()) } else { self.check_key(public_key) },
             self.check_memory(manifest),
+            self.check_starts(),
+            self.check_strangers(),
             self.check_space(manifest),
         ];
         let problem = checks.into_iter().find_map(std::result::Result::err);
@@ -140,12 +176,16 @@ impl Probe {
             (Some(asked), Some(there)) if asked > there => Err(format!(
                 "has glibc {there}, and the runner asks for {asked}; build it for an older C library (scripts/setup-cross)"
             )),
-            (Some(asked), None) => Err(format!("tells of no glibc, and the runner asks for {asked}")),
+            (Some(asked), None) if self.is_musl => Err(format!(
+                "has musl for its C library, and the runner asks for glibc {asked}; take a target whose triple ends in -musl"
+            )),
+            // A board that does not tell may have it all the same: the runner is tried.
             _ => Ok(()),
         }
     }
 
-    fn check_tools(&self) -> Result<(), String> {
+    /// Refuses a board without the tools that bring and start a runner.
+    pub(crate) fn check_tools(&self) -> Result<(), String> {
         if self.missing_tools.is_empty() {
             return Ok(());
         }
@@ -156,9 +196,33 @@ impl Probe {
     fn check_key(&self, public_key: &str) -> Result<(), String> {
         match &self.trusted_key {
             Some(pinned) if pinned != public_key => Err(format!(
-                "trusts releases signed with {pinned}, and yours is {public_key}; take the key that it was first flashed with (--key), or remove trusted.pub on the board to trust another"
+                "trusts releases signed with {pinned}, and yours is {public_key}; take the key that it was first flashed with (--key), or have it trust yours from now on: `mfactor flash STUDY --repin`"
             )),
+            None if !self.releases.is_empty() => Err(
+                "holds releases and has lost the key that it trusted (trusted.pub): whoever removed it could have changed more; to have it trust yours: `mfactor flash STUDY --repin`"
+                    .to_owned(),
+            ),
             _ => Ok(()),
+        }
+    }
+
+    fn check_strangers(&self) -> Result<(), String> {
+        match &self.stranger {
+            Some(what) => Err(format!(
+                "keeps the folder where another user could change what is flashed: {what}; choose another with --folder, or \
+                 take that right away (chmod go-w)"
+            )),
+            None => Ok(()),
+        }
+    }
+
+    fn check_starts(&self) -> Result<(), String> {
+        match &self.noexec {
+            Some(place) => Err(format!(
+                "starts no program from the folder: {place} is mounted noexec; choose another folder with --folder, or \
+                 mount it with exec"
+            )),
+            None => Ok(()),
         }
     }
 

@@ -3,23 +3,41 @@
 //! One master connection a board; every command is a session of it. The `ssh` program is started directly: the
 //! `openssh` crate does the same with ten more crates and an async runtime, and would hide the pipes that an upload
 //! needs.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `script` | a script as a line for every login shell, and the mark around what it prints |
+//! | `session` | one command's pipes, read within limits |
+//! | `sockets` | where the master connections listen |
 
-use std::io::{BufRead, BufReader, Read};
+pub(crate) mod script;
+pub(crate) mod session;
+mod sockets;
+
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
 
-use mfactor::{Error, Result};
-use tempfile::TempDir;
+use mfactor::{Error, Result, text};
 
 use crate::host::Host;
+use script::Line;
+use session::{Broken, Session};
+use sockets::Sockets;
 
-/// The line by which the master says that it is connected; whatever a login prints before it is passed over.
-const CONNECTED: &str = "mfactor-connected";
 /// Exit code of ssh itself, when not the command failed but the connection.
 const CONNECTION_FAILED: i32 = 255;
+/// How long a login may take where nobody can be asked anything.
+const LOGIN: Duration = Duration::from_secs(45);
+/// The same where somebody may be typing: OpenSSH's server gives up after 120 s.
+const TYPED_LOGIN: Duration = Duration::from_secs(150);
+/// How long a login shell takes at most before it runs a command.
+const SHELL: Duration = Duration::from_secs(45);
+
+/// Who did not do what, for [`unheard`].
+const LOGGING_IN: (&str, &str) = ("its login", "ran what was asked");
+const AT_WORK: (&str, &str) = ("a command there", "was done");
 
 /// How to connect.
 #[derive(Debug, Clone)]
@@ -41,44 +59,48 @@ impl SshOptions {
         Ok(Self { config, batch, sockets: Arc::new(Sockets::new()?) })
     }
 
-    /// The folder that is left behind if this program is ended while it holds connections.
+    /// The folder that has to be removed if this program ends itself while it holds connections.
     pub fn sockets(&self) -> &Path {
-        self.sockets.folder.path()
+        self.sockets.folder()
+    }
+
+    /// How long a login may take.
+    fn patience(&self) -> Duration {
+        let is_asked = !self.batch && std::fs::File::open("/dev/tty").is_ok();
+        if is_asked { TYPED_LOGIN } else { LOGIN }
     }
 }
 
-/// Where ssh's master connections listen.
+/// What a command may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Time.
+    pub(crate) longest: Duration,
+    /// Bytes of its answer.
+    pub(crate) most: usize,
+}
+
+impl Limits {
+    /// For a question that is answered at once, in a few lines.
+    pub(crate) const SMALL: Self = Self { longest: Duration::from_secs(45), most: 1 << 20 };
+}
+
+/// How a command ended.
 #[derive(Debug)]
-struct Sockets {
-    folder: TempDir,
-    used: AtomicU32,
-}
-
-impl Sockets {
-    /// A socket's path has about 100 bytes; the user's own folder for temporary files may be longer.
-    fn new() -> Result<Self> {
-        let usual = std::env::temp_dir();
-        let place = if usual.as_os_str().len() < 60 { usual } else { PathBuf::from("/tmp") };
-        let folder = tempfile::Builder::new().prefix("mfactor-").tempdir_in(&place);
-        let folder = folder.map_err(Error::io("create a folder in", &place))?;
-        Ok(Self { folder, used: AtomicU32::new(0) })
-    }
-
-    fn next(&self) -> PathBuf {
-        self.folder.path().join(self.used.fetch_add(1, Ordering::Relaxed).to_string())
-    }
+pub(crate) struct Outcome {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    /// The last lines it wrote to stderr; not waited for where it succeeded.
+    pub(crate) complaint: String,
 }
 
 /// A connection to one board, closed when it is dropped.
-#[derive(Debug)]
 pub struct Connection {
     host: Host,
     options: SshOptions,
     socket: PathBuf,
-    master: Child,
-    complaints: Complaints,
-    /// While this is open the master's remote command runs; it ends with this process, however that ends.
-    _leash: ChildStdin,
+    /// While its input is open the master's remote command runs; it ends with this process, however that ends.
+    master: Session,
 }
 
 impl Connection {
@@ -88,26 +110,17 @@ impl Connection {
     /// [`Error::Missing`] without ssh; [`Error::Board`] with ssh's own last words.
     pub fn open(host: &Host, options: &SshOptions) -> Result<Self> {
         let socket = options.sockets.next();
+        let line = Line::open("exec cat >/dev/null", &[]);
         let mut command = ssh(options, &socket);
         command.args(["-M", "-o", "ControlPersist=no", "-o", "ConnectTimeout=15"]);
         // A board that vanished is noticed after 20 s.
         command.args(["-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=4"]);
-        command.args(["--", host.as_str(), &format!("echo {CONNECTED}; exec cat >/dev/null")]);
-        let mut master = spawn(&mut command)?;
-        let (Some(leash), Some(stdout), Some(stderr)) =
-            (master.stdin.take(), master.stdout.take(), master.stderr.take())
-        else {
-            return Err(Error::Defect("ssh has no pipes".to_owned()));
-        };
-        let mut complaints = Complaints::collect(stderr);
-        let lines = BufReader::new(stdout).split(b'\n').map_while(std::result::Result::ok);
-        if !lines.into_iter().any(|line| line.trim_ascii_end() == CONNECTED.as_bytes()) {
-            drop(leash);
-            let _ = master.wait();
-            return Err(failed(host, complaints.last_words()));
+        command.args(["--", host.as_str(), &line.text]);
+        let mut master = Session::start(&mut command)?;
+        match master.await_mark(&line.mark, options.patience()) {
+            Ok(()) => Ok(Self { host: host.clone(), options: options.clone(), socket, master }),
+            Err(broken) => Err(failed(host, unheard(&mut master, &broken, LOGGING_IN))),
         }
-        let (host, options) = (host.clone(), options.clone());
-        Ok(Self { host, options, socket, master, complaints, _leash: leash })
     }
 
     /// The board.
@@ -115,55 +128,63 @@ impl Connection {
         &self.host
     }
 
-    /// A command that runs `script` on the board in a POSIX shell with `arguments` as `$1`, `$2`, …; all pipes are
-    /// asked for.
-    pub fn command(&self, script: &str, arguments: &[&str]) -> Command {
-        let mut line = format!("exec sh -c {} sh", quote(script));
-        for argument in arguments {
-            line.push(' ');
-            line.push_str(&quote(argument));
-        }
-        let mut command = ssh(&self.options, &self.socket);
-        command.args(["-o", "ControlMaster=no", "-o", "BatchMode=yes", "--", self.host.as_str()]).arg(line);
-        command
-    }
-
-    /// Runs a script to its end and returns what it printed.
+    /// Runs a script to its end, with `arguments` as `$1`, `$2`, …
     ///
     /// # Errors
     /// [`Error::Board`] if it fails; the problem is what it said.
-    pub fn run(&self, script: &str, arguments: &[&str]) -> Result<String> {
-        let mut child = spawn(&mut self.command(script, arguments))?;
-        drop(child.stdin.take());
-        let outcome = self.finish(child)?;
-        match outcome.code {
-            Some(0) => Ok(outcome.stdout),
-            _ => Err(self.error(outcome.complaint)),
+    pub(crate) fn run(&self, script: &str, arguments: &[&str], limits: Limits) -> Result<String> {
+        let outcome = self.converse(script, arguments, limits, &mut |_| Ok(()))?;
+        match (outcome.code, outcome.complaint) {
+            (0, _) => Ok(outcome.stdout),
+            (code, complaint) if complaint.is_empty() => {
+                Err(self.error(format!("a command ended with {code} there and does not say why")))
+            }
+            (_, complaint) => Err(self.error(complaint)),
         }
     }
 
-    /// Waits for a command of [`Connection::command`] that was started with [`spawn`].
-    pub(crate) fn finish(&self, mut child: Child) -> Result<Outcome> {
-        let complaints = child.stderr.take().map(Complaints::collect);
-        let mut stdout = vec![];
-        if let Some(mut pipe) = child.stdout.take() {
-            pipe.read_to_end(&mut stdout).map_err(Error::io("read from", Path::new("ssh")))?;
+    /// Runs a script to its end while `feed` writes to its input.
+    ///
+    /// # Errors
+    /// [`Error::Board`] if it cannot be run; how it ended is the outcome.
+    pub(crate) fn converse(
+        &self,
+        script: &str,
+        arguments: &[&str],
+        limits: Limits,
+        feed: &mut dyn FnMut(&mut Session) -> Result<(), Broken>,
+    ) -> Result<Outcome> {
+        let line = Line::framed(script, arguments);
+        let mut session = self.start(&line)?;
+        // Where it ended before it was fed, how it ended says more.
+        let fed = feed(&mut session);
+        session.close();
+        let read = session.read_frame(&line.mark, limits.most, limits.longest);
+        match (read, fed) {
+            (Ok((_, 0)), Err(broken)) => Err(self.error(format!("a command there {broken}"))),
+            (Ok((stdout, code)), _) => {
+                let complaint = if code == 0 { String::new() } else { session.last_words() };
+                Ok(Outcome { code, stdout: String::from_utf8_lossy(&stdout).into_owned(), complaint })
+            }
+            (Err(Broken::Ended), Err(broken @ Broken::Late(_))) => {
+                Err(self.error(format!("a command there {broken}")))
+            }
+            (Err(broken), _) => Err(self.error(unheard(&mut session, &broken, AT_WORK))),
         }
-        let status = child.wait().map_err(Error::io("wait for", Path::new("ssh")))?;
-        let complaint = complaints.map(|mut complaints| complaints.last_words()).unwrap_or_default();
-        if status.code() == Some(CONNECTION_FAILED) {
-            return Err(self.error(self.lost(complaint)));
-        }
-        let stdout = String::from_utf8_lossy(&stdout).into_owned();
-        Ok(Outcome { code: status.code(), stdout, complaint })
     }
 
-    /// What is known of a connection that broke.
-    pub(crate) fn lost(&self, complaint: String) -> String {
-        match (complaint.is_empty(), self.complaints.so_far()) {
-            (false, _) => complaint,
-            (true, said) if !said.is_empty() => said,
-            (true, _) => "the connection was lost".to_owned(),
+    /// Starts a line, and passes over what the login prints before it.
+    ///
+    /// # Errors
+    /// [`Error::Board`] if the login does not run it.
+    pub(crate) fn start(&self, line: &Line) -> Result<Session> {
+        let mut command = ssh(&self.options, &self.socket);
+        command.args(["-o", "ControlMaster=no", "-o", "BatchMode=yes", "-o", "ConnectTimeout=15"]);
+        command.args(["--", self.host.as_str(), &line.text]);
+        let mut session = Session::start(&mut command)?;
+        match session.await_mark(&line.mark, SHELL) {
+            Ok(()) => Ok(session),
+            Err(broken) => Err(self.error(unheard(&mut session, &broken, LOGGING_IN))),
         }
     }
 
@@ -175,25 +196,43 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        let _ = self.master.kill();
-        let _ = self.master.wait();
+        // The master ends with its input, and takes its socket with it.
+        self.master.hang_up(Duration::from_secs(2));
     }
 }
 
-/// How a command ended.
-#[derive(Debug)]
-pub(crate) struct Outcome {
-    pub(crate) code: Option<i32>,
-    pub(crate) stdout: String,
-    /// The last line it wrote to stderr.
-    pub(crate) complaint: String,
+/// What is known of a command that was not heard to its end.
+fn unheard(session: &mut Session, broken: &Broken, (who, did): (&str, &str)) -> String {
+    if !matches!(broken, Broken::Ended) {
+        return format!("{who} {broken}{}", overheard(session));
+    }
+    let complaint = session.last_words();
+    match session.code() {
+        Some(CONNECTION_FAILED) if complaint.is_empty() => "the connection was lost".to_owned(),
+        Some(CONNECTION_FAILED) => complaint,
+        code => {
+            let code = code.map_or(String::new(), |code| format!(" with {code}"));
+            let complaint = if complaint.is_empty() { String::new() } else { format!(": {complaint}") };
+            format!("{who} ended{code} before it {did}{complaint}{}", overheard(session))
+        }
+    }
 }
 
-fn failed(host: &Host, problem: String) -> Error {
+/// What the login printed, if that may explain something.
+fn overheard(session: &Session) -> String {
+    match session.overheard() {
+        "" => String::new(),
+        said => format!("; it printed: {}", text::quoted(said, 200)),
+    }
+}
+
+pub(crate) fn failed(host: &Host, problem: String) -> Error {
     let problem = if problem.is_empty() { "ssh ended without a word".to_owned() } else { problem };
-    Error::Board { subject: host.to_string(), problem }
+    Error::Board { subject: text::visible(host.as_str()).into_owned(), problem }
 }
 
+/// An ssh of ours. Nothing of this machine is lent to a board, whatever the user's configuration says: neither agent nor
+/// display nor ports nor credentials. Options that older versions of ssh do not know are not used: they end it.
 fn ssh(options: &SshOptions, socket: &Path) -> Command {
     let mut command = Command::new("ssh");
     if let Some(config) = &options.config {
@@ -202,74 +241,25 @@ fn ssh(options: &SshOptions, socket: &Path) -> Command {
     if options.batch {
         command.args(["-o", "BatchMode=yes"]);
     }
-    command.arg("-T").arg("-S").arg(socket);
-    command.args(["-o", "RemoteCommand=none", "-o", "RequestTTY=no", "-o", "ClearAllForwardings=yes"]);
+    command.args(["-T", "-a", "-x", "-k", "-e", "none", "-S"]).arg(socket);
+    for option in [
+        "ForwardAgent=no",
+        "ForwardX11=no",
+        "ForwardX11Trusted=no",
+        "ClearAllForwardings=yes",
+        "Tunnel=no",
+        "PermitLocalCommand=no",
+        "RemoteCommand=none",
+        "RequestTTY=no",
+    ] {
+        command.args(["-o", option]);
+    }
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
-/// Starts a command of ours; only ssh itself can be missing.
-pub(crate) fn spawn(command: &mut Command) -> Result<Child> {
-    command.spawn().map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            Error::missing("ssh is not on PATH", "sudo apt-get install openssh-client")
-        }
-        _ => Error::io("start", Path::new("ssh"))(error),
-    })
-}
-
-/// A text as one word for every POSIX shell: in single quotes, where nothing has a meaning but a single quote.
-pub fn quote(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-/// What a program says on stderr, read as it comes so that it never has to wait.
-#[derive(Debug)]
-pub(crate) struct Complaints {
-    lines: Arc<Mutex<Vec<String>>>,
-    reader: Option<JoinHandle<()>>,
-}
-
-impl Complaints {
-    pub(crate) fn collect(stderr: impl Read + Send + 'static) -> Self {
-        let lines = Arc::new(Mutex::new(vec![]));
-        let collected = Arc::clone(&lines);
-        let reader = std::thread::spawn(move || {
-            for line in BufReader::new(stderr).split(b'\n').map_while(std::result::Result::ok) {
-                let line = String::from_utf8_lossy(&line).trim().to_owned();
-                if let (false, Ok(mut lines)) = (line.is_empty(), collected.lock()) {
-                    lines.push(line);
-                }
-            }
-        });
-        Self { lines, reader: Some(reader) }
-    }
-
-    /// All that was said until the program closed its stderr, the last few lines of it.
-    pub(crate) fn last_words(&mut self) -> String {
-        if let Some(reader) = self.reader.take() {
-            let _ = reader.join();
-        }
-        self.so_far()
-    }
-
-    fn so_far(&self) -> String {
-        let Ok(lines) = self.lines.lock() else { return String::new() };
-        // ssh's warning of a changed host key has more lines, and all of them matter.
-        lines[lines.len().saturating_sub(16)..].join("\n")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_quoted_is_one_word_to_a_shell() {
-        for text in ["", "a b", "it's", "$(reboot)", "`id`", "a\nb", "\\", "'; rm -rf ~; '", "*"] {
-            let output =
-                Command::new("sh").arg("-c").arg(format!("printf %s {}", quote(text))).output().unwrap();
-            assert_eq!(String::from_utf8(output.stdout).unwrap(), text);
-        }
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection").field("host", &self.host).finish_non_exhaustive()
     }
 }

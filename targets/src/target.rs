@@ -4,7 +4,8 @@
 
 use std::path::Path;
 
-use mfactor::{Error, Limits, Result};
+use mfactor::{Error, Limits, Result, text};
+use release::manifest::check_target;
 use serde::{Deserialize, Serialize};
 
 use crate::glibc::Glibc;
@@ -13,6 +14,8 @@ use crate::glibc::Glibc;
 pub const SCHEMA: u32 = 1;
 /// The triple of `host.toml`: the machine that this program runs on, whatever it is.
 pub const HOST_TRIPLE: &str = "host";
+/// Longest text in a board file.
+const LONGEST_TEXT: usize = 2_000;
 
 /// A board, or a family of boards that take the same runner.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -74,7 +77,8 @@ pub struct Caches {
     pub l3_shared_kib: Option<u32>,
 }
 
-/// Files or commands on the board that tell of its state, for people to read.
+/// Files or commands on the board that tell of its state. The runner takes those that it knows how to read: see
+/// [`release::SensorChoice`].
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sensors {
@@ -114,12 +118,15 @@ impl Target {
     /// Parses and checks the text of a board file; errors name `path` and the key.
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
         check_schema(text, path)?;
-        let raw: Raw =
-            toml::from_str(text).map_err(|error| Error::file(path, error.to_string().trim_end()))?;
-        check_name(&raw.name).map_err(|problem| at(path, "name", problem))?;
+        let raw: Raw = toml::from_str(text).map_err(|error| Error::toml(path.display(), text, &error))?;
+        check_target(&raw.name).map_err(|problem| at(path, "name", problem))?;
         if raw.title.trim().is_empty() {
             return Err(at(path, "title", "must not be empty"));
         }
+        check_texts(&raw).map_err(|key| {
+            let problem = format!("has characters that cannot be seen, or more than {LONGEST_TEXT} of them");
+            at(path, key, problem)
+        })?;
         check_triple(&raw.triple).map_err(|problem| at(path, "triple", problem))?;
         let glibc = check_glibc(&raw).map_err(|problem| at(path, "glibc", problem))?;
         check_processor(raw.processor.as_ref(), path)?;
@@ -162,27 +169,32 @@ fn at(path: &Path, key: &str, problem: impl ToString) -> Error {
     Error::input(format!("{}, {key}", path.display()), problem)
 }
 
+/// Texts for people can be shown as they are. The error is the key of the first that cannot.
+fn check_texts(raw: &Raw) -> Result<(), &'static str> {
+    let is_fit = |text: &String| text.len() <= LONGEST_TEXT && text::visible(text) == *text;
+    let sensors = [&raw.sensors.temperature, &raw.sensors.throttle, &raw.sensors.power];
+    let texts = [
+        ("title", is_fit(&raw.title)),
+        ("triple", is_fit(&raw.triple)),
+        ("notes", raw.notes.iter().all(is_fit)),
+        ("sources", raw.sources.iter().all(is_fit)),
+        ("sensors", sensors.into_iter().flatten().all(is_fit)),
+        ("processor.name", raw.processor.iter().all(|processor| is_fit(&processor.name))),
+    ];
+    texts.iter().find(|(_, is_fit)| !is_fit).map_or(Ok(()), |(key, _)| Err(*key))
+}
+
 /// The schema is judged before all else: a file of another version has other keys.
 fn check_schema(text: &str, path: &Path) -> Result<()> {
     #[derive(Deserialize)]
     struct Header {
         schema: u32,
     }
-    let header: Header =
-        toml::from_str(text).map_err(|error| Error::file(path, error.to_string().trim_end()))?;
+    let header: Header = toml::from_str(text).map_err(|error| Error::toml(path.display(), text, &error))?;
     if header.schema == SCHEMA {
         return Ok(());
     }
     Err(at(path, "schema", format!("is {}; this version reads {SCHEMA}", header.schema)))
-}
-
-/// A name becomes part of paths and of command lines.
-pub(crate) fn check_name(name: &str) -> Result<(), &'static str> {
-    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(is_plain) {
-        return Ok(());
-    }
-    Err("must begin with a small letter and hold only small letters, digits and hyphens")
 }
 
 fn check_triple(triple: &str) -> Result<(), String> {
@@ -263,6 +275,8 @@ latency_ms = 5.0
             ("schema = 1", "schema = 2", "my.toml, schema: is 2"),
             ("my-board", "../board", "my.toml, name:"),
             ("\"My board\"", "\" \"", "my.toml, title:"),
+            ("\"My board\"", "\"My \\u001b[2J\"", "my.toml, title: has characters"),
+            ("Cortex-A55", "Cortex\\u202e", "my.toml, processor.name:"),
             ("aarch64-unknown-linux-gnu", "aarch64-apple-darwin", "my.toml, triple:"),
             ("aarch64-unknown-linux-gnu", "aarch64-unknown-linux-gnu; rm", "my.toml, triple:"),
             ("glibc = \"2.31\"", "", "my.toml, glibc: is missing"),

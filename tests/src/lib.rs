@@ -18,7 +18,7 @@ use tempfile::TempDir;
 pub fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test has a path");
     let path = test.ancestors().nth(2).expect("tests lie in target/PROFILE/deps").join(name);
-    assert!(path.is_file(), "{} is missing; run: cargo build --workspace --bins", path.display());
+    assert!(path.is_file(), "{} is missing; to build it, run: cargo build --bins", path.display());
     path
 }
 

@@ -31,6 +31,9 @@ fn a_wrong_option() {
     refused(&place, "search --data nowhere --trials 2", bad, &["nowhere", "digits", "cifar10"]);
     refused(&place, "search --evaluator constant:1.5 --trials 2", bad, &["1.5"]);
     refused(&place, "search --evaluator table:none.csv --trials 2", bad, &["none.csv"]);
+    place.write("table.csv", "network,accuracy\n333-333-333,0.5\n");
+    refused(&place, "search --evaluator table:table.csv --trials 2", bad, &["table.csv:1", "architecture"]);
+    refused(&place, &format!("{DRY} --retry-failed"), exit::USAGE, &["--resume"]);
     refused(&place, &format!("{DRY} --epochs 0"), bad, &["epochs"]);
     refused(&place, "search --resume", exit::USAGE, &["--out"]);
     refused(&place, "search --resume --out none", bad, &["none"]);
@@ -49,6 +52,15 @@ fn a_malformed_space_or_study_file() {
     refused(&place, &format!("{DRY} --space space.toml"), exit::INPUT, &["space.toml", "clases"]);
     place.write("study.toml", "schema = 1\nname = \"s\"\ntrails = 3\n");
     refused(&place, "search --study study.toml", exit::INPUT, &["study.toml", "trails"]);
+    for name in ["..", ".hidden", "a/b", "-x", "a b"] {
+        place.write("study.toml", format!("schema = 1\nname = \"{name}\"\n"));
+        refused(
+            &place,
+            "search --study study.toml --evaluator constant:0.5",
+            exit::INPUT,
+            &["study.toml", "name"],
+        );
+    }
     place.write("study.toml", "schema = 99\nname = \"s\"\n");
     refused(&place, "search --study study.toml", exit::INPUT, &["study.toml", "schema", "99"]);
 }
@@ -86,7 +98,8 @@ fn a_damaged_study() {
     garbage[2] = "{\"op_code\": 5, oh no";
     fs::write(&journal, garbage.join("\n") + "\n").unwrap();
     refused(&place, "search --resume --out study", exit::INPUT, &["journal.log:3"]);
-    refused(&place, "trials study", exit::INPUT, &["journal.log:3"]);
+    let (stdout, stderr) = place.run("trials study", exit::INPUT);
+    assert!(stderr.contains("journal.log:3") && stdout.contains("3 complete"), "{stderr}{stdout}");
     assert_eq!(fs::read_to_string(&journal).unwrap().lines().count(), lines, "nothing is thrown away");
 
     fs::write(&journal, &good).unwrap();
@@ -94,6 +107,47 @@ fn a_damaged_study() {
     let text = fs::read_to_string(&config).unwrap();
     fs::write(&config, text.replacen("schema = 1", "schema = 7", 1)).unwrap();
     refused(&place, "trials study", exit::INPUT, &["study.toml", "schema", "7"]);
+}
+
+#[test]
+fn a_study_has_a_name_that_its_folder_allows() {
+    let place = Workplace::new();
+    for (folder, name) in
+        [("my study", "my-study"), ("Prüfung", "Pr-fung"), ("図", "study"), ("deep/er", "er")]
+    {
+        let arguments = [
+            "search",
+            "--evaluator",
+            "constant:0.5",
+            "--trials",
+            "1",
+            "--strategy",
+            "random",
+            "--out",
+            folder,
+        ];
+        let output = place.mfactor(arguments).output().expect("mfactor runs");
+        tests::expect(folder, &output, exit::DONE);
+        let config = fs::read_to_string(place.path(folder).join("study.toml")).unwrap();
+        assert!(config.contains(&format!("name = \"{name}\"")), "{config}");
+    }
+}
+
+#[test]
+fn a_search_in_which_every_trial_fails() {
+    let place = Workplace::new();
+    place.write("table.csv", "architecture,accuracy\n777-777-777,0.5\n");
+    let search = "search --evaluator table:table.csv --trials 2 --strategy random --out study";
+    let (stdout, stderr) = place.run(search, exit::INVALID);
+    assert!(
+        stderr.contains("every trial failed") && stderr.contains("--retry-failed --out study"),
+        "{stderr}"
+    );
+    assert!(stdout.contains("2 failed"), "the summary is there: {stdout}");
+    place.run("search --resume --out study", exit::INVALID);
+    let (_, stderr) = place.run("search --resume --retry-failed --out study", exit::INVALID);
+    assert!(stderr.matches("has no row in").count() >= 3, "all are tried again: {stderr}");
+    assert_eq!(place.json("trials study --all").as_array().unwrap().len(), 3);
 }
 
 #[test]
@@ -122,4 +176,5 @@ fn what_is_missing_is_named_with_its_cure() {
         .expect("mfactor runs");
     let (_, stderr) = tests::expect(search, &output, exit::MISSING);
     assert!(stderr.contains("scripts/setup") && stderr.contains("libtorch"), "{stderr}");
+    assert!(!place.path("study").exists(), "a search that cannot start leaves nothing behind");
 }

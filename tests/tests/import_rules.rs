@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Room, workspace crates it may import, crates that must not be anywhere in its dependency tree.
-const RULES: [(&str, &[&str], &[&str]); 12] = [
+const RULES: [(&str, &[&str], &[&str]); 13] = [
     // Not even mfactor: it stands below the trainer and the runner alike.
     ("kernels", &[], &["tch", "torch-sys", "tract-core", "tract-onnx", "ort", "clap", "indicatif"]),
     ("mfactor", &[], &["tch", "torch-sys", "tract-core", "ort", "clap", "indicatif"]),
@@ -16,9 +16,10 @@ const RULES: [(&str, &[&str], &[&str]); 12] = [
     ("mfactor-trainer", &["mfactor", "kernels"], &["tract-core", "ort", "indicatif"]),
     ("engines", &["mfactor", "kernels"], &["tch", "torch-sys", "search", "indicatif"]),
     ("release", &["mfactor"], &["tch", "torch-sys", "tract-core", "ort", "clap", "indicatif"]),
+    ("pictures", &["mfactor"], &["tch", "torch-sys", "tract-core", "ort", "clap", "indicatif"]),
     (
         "edge-runner",
-        &["mfactor", "engines", "release"],
+        &["mfactor", "engines", "pictures", "release"],
         &["tch", "torch-sys", "search", "export", "indicatif"],
     ),
     ("export", &["mfactor", "engines"], &["tch", "torch-sys", "search", "indicatif"]),

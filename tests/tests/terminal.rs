@@ -98,6 +98,7 @@ fn colours_are_for_terminals_and_no_color_takes_them_away() {
 }
 
 #[test]
+#[ignore = "needs the trainer: scripts/test"]
 fn a_search_shows_where_it_is() {
     let place = Workplace::new();
     place.prepare();

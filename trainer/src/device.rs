@@ -1,12 +1,13 @@
 //! Where and in which number type training computes.
 
-use std::path::Path;
+use std::collections::BTreeSet;
 use std::process::Command;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::ValueEnum;
-use mfactor::protocol::TrainerFacts;
-use mfactor::{Error, Result};
+use mfactor::protocol::{PROTOCOL, TrainerFacts};
+use mfactor::{Error, Result, files, process};
 use tch::{Cuda, Device, Kind};
 
 /// What `--device` asks for.
@@ -103,12 +104,15 @@ impl Backend {
     /// What the trainer says about itself when it is ready.
     pub fn facts(&self) -> TrainerFacts {
         TrainerFacts {
+            protocol: PROTOCOL,
             version: mfactor::version(),
+            build: build(),
             libtorch: env!("MFACTOR_LIBTORCH").to_owned(),
             device: match self.device {
                 Device::Cuda(index) => format!("cuda:{index}"),
                 _ => "cpu".to_owned(),
             },
+            device_name: if self.device.is_cuda() { gpu_name() } else { processor_name() },
             precision: if self.kind == Kind::Float { "float32" } else { "bfloat16" }.to_owned(),
             threads: usize::try_from(tch::get_num_threads()).unwrap_or(1),
         }
@@ -125,24 +129,56 @@ fn forbid_tf32() {
     }
 }
 
-/// Without such instructions oneDNN converts at every step, which is slower than float32.
-fn processor_has_bfloat16() -> bool {
-    let text = std::fs::read_to_string(Path::new("/proc/cpuinfo")).unwrap_or_default();
-    let flags = text.lines().find(|line| line.starts_with("flags") || line.starts_with("Features"));
-    flags.is_some_and(|flags| {
-        flags.split_whitespace().any(|flag| matches!(flag, "avx512_bf16" | "amx_bf16" | "bf16"))
-    })
+/// SHA-256 of this program; empty where the system does not let it read itself.
+fn build() -> String {
+    let program = std::env::current_exe().and_then(std::fs::read);
+    program.map_or_else(|_| String::new(), |bytes| files::sha256(&bytes))
 }
 
-/// GPUs compute in bfloat16 from compute capability 8.0 on. tch cannot ask for the capability, the driver's own
-/// tool can.
+/// Without such instructions oneDNN converts at every step, which is slower than float32.
+fn processor_has_bfloat16() -> bool {
+    let flags = processor(&["flags", "Features"]);
+    flags.split_whitespace().any(|flag| matches!(flag, "avx512_bf16" | "amx_bf16" | "bf16"))
+}
+
+/// What the maker calls the processor; on ARM the numbers of the maker and of the part.
+fn processor_name() -> String {
+    let name = processor(&["model name"]);
+    if !name.is_empty() {
+        return name;
+    }
+    let numbers = ["CPU implementer", "CPU part"].map(|field| processor(&[field]));
+    numbers.join("/").trim_matches('/').to_owned()
+}
+
+/// The first of these fields that Linux lists of the first processor; empty if there is none.
+fn processor(fields: &[&str]) -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let mut values = text.lines().filter_map(|line| line.split_once(':'));
+    let value = values.find(|(field, _)| fields.contains(&field.trim()));
+    value.map_or_else(String::new, |(_, value)| value.trim().to_owned())
+}
+
+/// GPUs compute in bfloat16 from compute capability 8.0 on.
 fn gpus_have_bfloat16() -> bool {
-    let output =
-        Command::new("nvidia-smi").args(["--query-gpu=compute_cap", "--format=csv,noheader"]).output();
-    let Ok(output) = output else { return false };
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let capabilities: Vec<f32> = text.lines().filter_map(|line| line.trim().parse().ok()).collect();
+    let capabilities: Vec<f32> =
+        ask_driver("compute_cap").iter().filter_map(|line| line.parse().ok()).collect();
     !capabilities.is_empty() && capabilities.iter().all(|capability| *capability >= 8.0)
+}
+
+/// The GPU's name; where the machine has several kinds, all of them: CUDA numbers them in another order than the driver.
+fn gpu_name() -> String {
+    let names: BTreeSet<String> = ask_driver("name").into_iter().collect();
+    names.into_iter().collect::<Vec<_>>().join(" or ")
+}
+
+/// What the driver's own tool says about each GPU; tch cannot ask for it.
+fn ask_driver(what: &str) -> Vec<String> {
+    const LONGEST: Duration = Duration::from_secs(20);
+    let mut command = Command::new("nvidia-smi");
+    let said =
+        process::said(command.arg(format!("--query-gpu={what}")).arg("--format=csv,noheader"), LONGEST);
+    said.unwrap_or_default().lines().map(|line| line.trim().to_owned()).collect()
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! The conversation: job lines in, event lines out, and decisions in between, until the input ends.
 
 use std::any::Any;
-use std::io::{BufRead, Lines, Write};
+use std::io::{BufRead, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
+use mfactor::lines::{self, Line};
 use mfactor::protocol::{Decision, Epoch, Event, Job};
 use mfactor::{Error, Result};
 
@@ -13,6 +14,9 @@ use crate::failure::Failure;
 use crate::images::Images;
 use crate::training::{self, Ended};
 
+/// Most bytes of a job: a space is a page of text.
+const LONGEST_LINE: usize = 64 << 20;
+
 /// Announces itself on `events`, then trains one job after another from `jobs`. Returns at the end of the input.
 ///
 /// # Errors
@@ -20,7 +24,7 @@ use crate::training::{self, Ended};
 /// no decision where one is due; [`Error::Io`] where
 /// nobody takes the events any more.
 pub fn serve(backend: Backend, jobs: impl BufRead, events: impl Write) -> Result<()> {
-    let mut search = Search { lines: jobs.lines(), read: 0, events };
+    let mut search = Search { lines: jobs, read: 0, events };
     search.send(&Event::Ready(backend.facts()))?;
     let mut worker = Worker { backend, loaded: None };
     while let Some(line) = search.line()? {
@@ -35,7 +39,7 @@ pub fn serve(backend: Backend, jobs: impl BufRead, events: impl Write) -> Result
 
 /// The other end of the conversation.
 struct Search<R, W> {
-    lines: Lines<R>,
+    lines: R,
     /// Lines read so far.
     read: usize,
     events: W,
@@ -44,14 +48,22 @@ struct Search<R, W> {
 impl<R: BufRead, W: Write> Search<R, W> {
     /// The next line that says something; `None` at the end of the input.
     fn line(&mut self) -> Result<Option<String>> {
-        for line in self.lines.by_ref() {
+        let wrong =
+            |number: usize, problem: &str| Error::input("standard input", format!("line {number} {problem}"));
+        loop {
+            let line = lines::next(&mut self.lines, LONGEST_LINE)
+                .map_err(Error::io("read", "standard input".as_ref()))?;
             self.read += 1;
-            let line = line.map_err(Error::io("read", "standard input".as_ref()))?;
+            let line = match line {
+                Line::Whole(line) | Line::Torn(line) => line,
+                Line::TooLong(_) => return Err(wrong(self.read, "is too long for a job")),
+                Line::End => return Ok(None),
+            };
+            let line = String::from_utf8(line).map_err(|_| wrong(self.read, "is not UTF-8 text"))?;
             if !line.trim().is_empty() {
                 return Ok(Some(line));
             }
         }
-        Ok(None)
     }
 
     fn send(&mut self, event: &Event) -> Result<()> {

@@ -144,15 +144,22 @@ fn it_stays_on_the_cores_it_is_given() {
 fn the_same_job_gives_the_same_files() {
     let (data, output) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     toy::write_data(data.path());
-    let files = ["one", "two"].map(|name| {
+    let files = |precision: &str, name: &str| {
         let folder = output.path().join(name);
         let mut job = toy::job(data.path(), &folder);
         job.recipe.epochs = 1;
-        let ran = run(&["--threads", "2"], &line(&job));
-        assert!(matches!(events(&ran).last(), Some(Event::Done { .. })), "{:?}", events(&ran));
+        let ran = run(&["--threads", "2", "--precision", precision], &line(&job));
+        let events = events(&ran);
+        assert!(matches!(events.last(), Some(Event::Done { .. })), "{events:?}");
+        assert!(matches!(&events[0], Event::Ready(facts) if facts.precision == precision), "{events:?}");
         [WEIGHTS_FILE, CHECK_FILE].map(|file| std::fs::read(folder.join(file)).unwrap())
+    };
+    let [one, other] = ["float32", "bfloat16"].map(|precision| {
+        let one = files(precision, &format!("{precision}-1"));
+        assert!(one == files(precision, &format!("{precision}-2")), "{precision}");
+        one
     });
-    assert!(files[0] == files[1]);
+    assert!(one != other, "the precision decides what is learnt");
 }
 
 #[test]

@@ -48,7 +48,9 @@ struct Asked {
 
 impl Asked {
     fn place(&self) -> anyhow::Result<(Place, SshOptions)> {
-        Ok((self.reach.board(&self.host, None), self.reach.ssh(1)?))
+        // Nothing is filed under this name.
+        let name = self.host.board_name().or_else(|_| "board".parse()).map_err(mfactor::Error::Defect)?;
+        Ok((self.reach.board(&self.host, name), self.reach.ssh(1)?))
     }
 }
 
@@ -105,6 +107,13 @@ fn info_text(probe: &Probe) -> String {
         ("temperature", probe.temperature_celsius.map_or_else(unknown, |celsius| format!("{celsius:.0} °C"))),
         ("governor", probe.governor.clone().unwrap_or_else(unknown)),
         ("lacks", probe.missing_tools.join(", ")),
+        (
+            "noexec",
+            probe
+                .noexec
+                .clone()
+                .map_or_else(String::new, |place| format!("{place}: choose another --folder")),
+        ),
         ("releases", probe.releases.len().to_string()),
         ("current", probe.current.as_deref().map_or_else(|| "none".to_owned(), short)),
     ];
@@ -124,6 +133,7 @@ fn status_text(status: &BoardStatus) -> String {
             short(&release.id),
             role.to_owned(),
             release.study.clone().unwrap_or_default(),
+            if release.sequence == 0 { String::new() } else { release.sequence.to_string() },
             release.models.len().to_string(),
             thousands(release.bytes),
             release.damage.clone().unwrap_or_else(|| "whole".to_owned()),
@@ -131,7 +141,7 @@ fn status_text(status: &BoardStatus) -> String {
     });
     let mut text = match status.releases.is_empty() {
         true => "The board holds no release.\n".to_owned(),
-        false => table(&["release", "", "study", ">models", ">bytes", "state"], rows),
+        false => table(&["release", "", "study", ">sequence", ">models", ">bytes", "state"], rows),
     };
     let uploads = match status.unfinished {
         0 => String::new(),
@@ -139,8 +149,15 @@ fn status_text(status: &BoardStatus) -> String {
         count => format!(", {count} uploads that are not whole"),
     };
     text.push_str(&format!("\n{} bytes free{uploads}\n", thousands(status.free_bytes)));
+    for problem in &status.problems {
+        text.push_str(&format!("{problem}\n"));
+    }
     if let Some(key) = &status.trusted_key {
         text.push_str(&format!("trusts {key}\n"));
+    }
+    if let Some(target) = &status.target {
+        let above = status.sequence;
+        text.push_str(&format!("takes releases for {target}, from sequence {above} on\n"));
     }
     text
 }
@@ -149,5 +166,6 @@ fn collected_text(collected: &Collected) -> String {
     let (removed, kept) = (collected.removed.len(), collected.kept.len());
     let bytes = thousands(collected.freed_bytes);
     let releases = |count| if count == 1 { "release" } else { "releases" };
-    format!("{removed} {} removed, {kept} kept, {bytes} bytes freed\n", releases(removed))
+    let problems: String = collected.problems.iter().map(|problem| format!("{problem}\n")).collect();
+    format!("{removed} {} removed, {kept} kept, {bytes} bytes freed\n{problems}", releases(removed))
 }

@@ -3,13 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use mfactor::{Error, Limits, Measurement, files};
+use mfactor::{Error, Limits, Measurement, SearchSpace, files};
 use report::{Filed, Input, Repeat};
-use search::{Study, StudyConfig, StudyRecord};
-use targets::Target;
+use search::{StudyConfig, StudyRecord};
 
 use super::measure::measurements_folder;
 use crate::output::Output;
+use crate::studies;
+
+/// The page of a study without trials has more bytes.
+const SMALLEST_PAGE: u64 = 64 << 10;
 
 /// Compare the ranking by M with what was measured, and write the report page
 #[derive(Args)]
@@ -19,8 +22,8 @@ Examples:
   mfactor compare runs/first --max-latency-ms 5
   mfactor compare runs/seed0 --with runs/seed1 runs/seed2
 
-The page is written to report/index.html in the folder of the study, and opens offline. Limits in a board's file apply to what was
-measured on that board; the options win over them.")]
+The page is written to report/index.html in the folder of the study, and opens offline. Limits apply to everything that was measured,
+on whichever board: those of the options, and where an option says nothing those of the board file that --target names.")]
 pub struct Compare {
     /// Folder of the study
     dir: PathBuf,
@@ -49,31 +52,35 @@ pub struct Compare {
 
 impl Compare {
     pub fn run(self, output: &Output) -> anyhow::Result<()> {
-        let record = Study::read(&self.dir)?;
-        let measurements = self.measurements()?;
-        let repeats = self.repeats(&record)?;
+        let record = studies::read(&self.dir, output)?;
+        let page = self.dir.join("report/index.html");
+        files::check_target(&page, SMALLEST_PAGE)?;
+        let (measurements, unreadable) = self.measurements(&record.config.space)?;
+        unreadable.iter().for_each(|problem| output.say(format!("left out: {problem}")));
+        let repeats = self.repeats(&record, output)?;
         let input = Input {
             study: &record.config.name,
             alpha: self.alpha.unwrap_or(record.config.alpha),
             space: &record.config.space,
             trials: &record.trials,
             measurements: &measurements,
+            unreadable: &unreadable,
             repeats: &repeats,
             seed: record.config.seed,
         };
-        let comparison = report::compare(&input)?;
-        let page = self.dir.join("report/index.html");
+        let mut comparison = report::compare(&input)?;
+        comparison.notes.extend(record.damage.iter().chain(&record.remarks).cloned());
         files::write(&page, report::page(&input, &comparison)?.as_bytes())?;
-        output.result(&comparison, || report::terminal(&comparison, output.colour()))?;
+        output.drawn_result(&comparison, || report::terminal(&comparison, output.colour()))?;
         output.say(format!("The page: {}", page.display()));
         Ok(())
     }
 
     /// The other studies, each of which must be this one but for its seed.
-    fn repeats(&self, own: &StudyRecord) -> anyhow::Result<Vec<Repeat>> {
+    fn repeats(&self, own: &StudyRecord, output: &Output) -> anyhow::Result<Vec<Repeat>> {
         let mut repeats: Vec<Repeat> = vec![];
         for folder in &self.with {
-            let StudyRecord { config, trials } = Study::read(folder)?;
+            let StudyRecord { config, trials, .. } = studies::read(folder, output)?;
             let differences = own.config.differences(&named_alike(&config, &own.config));
             if !differences.is_empty() {
                 let problem = format!(
@@ -93,33 +100,35 @@ impl Compare {
         Ok(repeats)
     }
 
-    /// All records of the study, place by place.
-    fn measurements(&self) -> anyhow::Result<Vec<Filed>> {
-        let named = self.target.as_deref().map(targets::load).transpose()?;
-        let boards = targets::list();
-        let mut measurements = vec![];
-        for folder in entries(&measurements_folder(&self.dir))?.into_iter().filter(|entry| entry.is_dir()) {
+    /// All records of the study, place by place; and of each that cannot be read, which and why.
+    fn measurements(&self, space: &SearchSpace) -> anyhow::Result<(Vec<Filed>, Vec<String>)> {
+        let limits = self.limits()?;
+        let (mut measurements, mut unreadable) = (vec![], vec![]);
+        let folders = files::entries(&measurements_folder(&self.dir))?;
+        for folder in folders.into_iter().filter(|entry| entry.is_dir()) {
             let place = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let board = named.as_ref().or_else(|| boards.iter().find(|board| board.name == place));
-            let limits = self.limits(board);
-            for path in entries(&folder)?.iter().filter(|path| path.extension().is_some_and(|e| e == "json"))
+            let records = files::entries(&folder)?;
+            for path in records.iter().filter(|path| path.extension().is_some_and(|ending| ending == "json"))
             {
-                let measurement = Measurement::read(path)?;
-                measurements.push(Filed { place: place.clone(), limits, measurement });
+                match read(path, space) {
+                    Ok(measurement) => measurements.push(Filed { place: place.clone(), limits, measurement }),
+                    Err(error) => unreadable.push(error.to_string()),
+                }
             }
         }
-        Ok(measurements)
+        Ok((measurements, unreadable))
     }
 
-    /// The limits that were asked for, and those of the board where nothing was.
-    fn limits(&self, board: Option<&Target>) -> Limits {
+    /// The limits that were asked for, and those of the board that was named where nothing was.
+    fn limits(&self) -> mfactor::Result<Limits> {
+        let board = self.target.as_deref().map(targets::load).transpose()?;
         let of_board = board.map(|board| board.limits).unwrap_or_default();
-        Limits {
+        Ok(Limits {
             latency_ms: self.max_latency_ms.or(of_board.latency_ms),
             memory_bytes: self.max_memory_bytes.or(of_board.memory_bytes),
             model_bytes: self.max_model_bytes.or(of_board.model_bytes),
             accuracy: self.min_accuracy.or(of_board.accuracy),
-        }
+        })
     }
 }
 
@@ -134,13 +143,10 @@ fn named_alike(config: &StudyConfig, own: &StudyConfig) -> StudyConfig {
     }
 }
 
-/// What is in a folder, in the order of names; nothing where there is no folder.
-fn entries(folder: &Path) -> mfactor::Result<Vec<PathBuf>> {
-    let mut paths: Vec<PathBuf> = match std::fs::read_dir(folder) {
-        Ok(entries) => entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => vec![],
-        Err(error) => return Err(Error::io("read", folder)(error)),
-    };
-    paths.sort();
-    Ok(paths)
+/// A record that has its place in a comparison.
+fn read(path: &Path, space: &SearchSpace) -> mfactor::Result<Measurement> {
+    let measurement = Measurement::read(path)?;
+    report::check_measurement(&measurement, space)
+        .map_err(|error| Error::file(path, format!("is of another study: {error}")))?;
+    Ok(measurement)
 }

@@ -25,7 +25,8 @@ impl Completions {
         let mut script = vec![];
         clap_complete::generate(self.shell, &mut Cli::command(), "mfactor", &mut script);
         let script = String::from_utf8(script)?;
-        output.result(&script, || script.clone())
+        // A file of its own: nothing in it is from elsewhere.
+        output.drawn_result(&script, || script.clone())
     }
 }
 
@@ -42,6 +43,7 @@ impl Man {
         let mut root = Cli::command();
         // Without this the pages of subcommands would not show the global options.
         root.build();
+        files::check_room(&self.dir, 1 << 20)?;
         let mut written = vec![];
         for command in pages(&root) {
             let page = clap_mangen::Man::new(command.clone());

@@ -25,7 +25,7 @@ enum Action {
 #[derive(Args)]
 #[command(after_help = "Example:\n  mfactor data fetch cifar10")]
 struct Fetch {
-    /// digits or cifar10
+    #[arg(help = datasets::names().join(" or "))]
     name: String,
     /// Folder to put it in; ~/.cache/mfactor/NAME if not given, or $MFACTOR_DATA/NAME
     #[arg(long, value_name = "DIR")]
@@ -39,7 +39,7 @@ struct Fetch {
 #[derive(Args)]
 #[command(after_help = "Example:\n  mfactor data check digits")]
 struct Check {
-    /// digits, cifar10, or a folder
+    #[arg(help = format!("{}, or a folder", datasets::names().join(", ")))]
     name: String,
 }
 

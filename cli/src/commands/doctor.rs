@@ -1,14 +1,21 @@
 //! `mfactor doctor`: what is installed, what is missing, and the command that mends it.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::time::Duration;
 
 use clap::Args;
+use mfactor::process::{self, Trouble};
 use mfactor::protocol::Event;
 use mfactor::{Error, Result};
 use serde::Serialize;
 
 use crate::output::{Output, table, wrapped};
 use crate::programs::{Program, RUNNER, TRAINER};
+
+/// How long a program may take to say its version: libtorch is slow to load from a cold disk.
+const LONGEST: Duration = Duration::from_secs(120);
+/// Most bytes it may say.
+const MOST_SAID: usize = 1 << 20;
 
 /// Say what is installed, what is missing, and how to mend it
 #[derive(Args)]
@@ -30,11 +37,10 @@ struct Finding {
 
 impl Doctor {
     pub fn run(self, output: &Output) -> anyhow::Result<()> {
-        let findings = vec![
+        let mut findings = vec![
             finding("mfactor-trainer", "training", true, trainer()),
             finding("edge-runner", "measuring here", true, runner()),
             finding("ONNX Runtime", "checking exports", true, onnx_runtime()),
-            finding("cifar10", "training on CIFAR-10", false, data_set("cifar10")),
             finding(
                 "ssh",
                 "flashing boards",
@@ -43,6 +49,8 @@ impl Doctor {
             ),
             finding("optuna-dashboard", "watching a study", false, dashboard()),
         ];
+        let sets = datasets::names_to_fetch().into_iter();
+        findings.extend(sets.map(|name| finding(name, "training on this data set", false, data_set(name))));
         output.result(&findings, || text(&findings))?;
         let missing: Vec<&str> =
             findings.iter().filter(|f| f.required && !f.found).map(|finding| finding.part).collect();
@@ -77,15 +85,12 @@ fn runner() -> Result<String> {
 
 fn said(program: &Program, arguments: &[&str]) -> Result<String> {
     let path = program.find()?;
-    let output = Command::new(&path)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .map_err(Error::io("start", &path))?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    let ended = process::run(Command::new(&path).args(arguments), LONGEST, MOST_SAID)
+        .map_err(|trouble| Error::missing(format!("{} {trouble}", path.display()), "scripts/setup"))?;
+    if ended.status.success() {
+        return Ok(String::from_utf8_lossy(&ended.stdout).into_owned());
     }
-    let complaint = String::from_utf8_lossy(&output.stderr);
+    let complaint = String::from_utf8_lossy(&ended.stderr);
     let last = complaint.lines().last().unwrap_or("it says nothing").to_owned();
     Err(Error::missing(format!("{} does not start: {last}", program.name()), "scripts/setup"))
 }
@@ -100,15 +105,24 @@ fn data_set(name: &str) -> Result<String> {
     datasets::resolve(name).map(|folder| folder.display().to_string())
 }
 
+/// The set-up puts it into the project's Python environment, which need not be on PATH.
 fn dashboard() -> Result<String> {
-    version("optuna-dashboard", "--version", "pip install optuna-dashboard")
+    let name = "optuna-dashboard";
+    let inside = engines::library::environments().into_iter().map(|folder| folder.join("bin").join(name));
+    match inside.into_iter().find(|path| path.is_file()) {
+        Some(path) => Ok(path.display().to_string()),
+        None => version(name, "--version", "scripts/venv"),
+    }
 }
 
 /// What a program on PATH says about its version.
 fn version(program: &'static str, option: &str, install: &str) -> Result<String> {
-    let output = Command::new(program).arg(option).stdin(Stdio::null()).output();
-    let output = output.map_err(|_| Error::missing(format!("{program} is not on PATH"), install))?;
-    let said = [output.stdout, output.stderr].concat();
+    let ended = process::run(Command::new(program).arg(option), LONGEST, MOST_SAID);
+    let ended = ended.map_err(|trouble| match trouble {
+        Trouble::Absent => Error::missing(format!("{program} is not on PATH"), install),
+        other => Error::missing(format!("{program} {other}"), install),
+    })?;
+    let said = [ended.stdout, ended.stderr].concat();
     Ok(String::from_utf8_lossy(&said).lines().next().unwrap_or("installed").to_owned())
 }
 

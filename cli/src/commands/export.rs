@@ -8,11 +8,12 @@ use engines::EngineKind;
 use export::{ExportedModel, Precision, Progress, Request};
 use mfactor::trial::ranked;
 use mfactor::{Architecture, Error, Trial};
+use search::StudyRecord;
 use search::study::trial_folder;
-use search::{Study, StudyRecord};
 
 use crate::output::{Output, table, thousands};
 use crate::progress::Line;
+use crate::studies;
 
 /// Export trained networks as ONNX models, each checked against the trainer's answers
 #[derive(Args)]
@@ -65,7 +66,7 @@ enum PrecisionName {
 
 impl Export {
     pub fn run(self, output: &Output) -> anyhow::Result<()> {
-        let record = Study::read(&self.dir)?;
+        let record = studies::read(&self.dir, output)?;
         let limits = self.target.as_deref().map(targets::load).transpose()?.map(|board| board.limits);
         let limit = limits.and_then(|limits| limits.model_bytes).unwrap_or(u64::MAX);
         let line = Line::new(output);
@@ -200,10 +201,11 @@ fn text(models: &[ExportedModel]) -> String {
     for model in models {
         if let Some(int8) = &model.int8 {
             text.push_str(&format!(
-                "{}: int8, {} ranges; test accuracy {:+.2} points from f32; both engines agree on {:.2} % of the \
-                 test images; the file has {:.2} of the f32 one's size\n",
+                "{}: int8, {} ranges; validation accuracy {:+.2} points from f32, test accuracy {:+.2}; both \
+                 engines agree on {:.2} % of the validation images; the file has {:.2} of the f32 one's size\n",
                 model.metadata.architecture,
                 int8.calibration.name(),
+                100.0 * (model.metadata.validation_accuracy - int8.f32_validation_accuracy),
                 100.0 * (model.metadata.test_accuracy - int8.f32_test_accuracy),
                 100.0 * int8.agreement,
                 int8.share_of_f32_bytes,

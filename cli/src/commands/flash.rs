@@ -8,19 +8,20 @@ use edge_runner::record::file_name;
 use mfactor::dataset::DataSet;
 use mfactor::measurement::Measurement;
 use mfactor::{Error, files};
-use search::{Study, StudyRecord};
+use search::StudyRecord;
 use serde::Serialize;
 use targets::inventory::{self, Listed};
 use targets::keys::{self, Signer};
 use targets::{
-    Assignment, Board, BuildOptions, Bundle, Contents, FlashEvent, FlashOptions, Flashed, Folder, Host,
-    MeasureOptions, SshOptions, Target, flash_all,
+    Assignment, Board, BoardName, BuildOptions, Bundle, Contents, FlashEvent, FlashOptions, Flashed, Folder,
+    Host, MeasureOptions, SshOptions, Target, flash_all,
 };
 
 use super::measure::{self, Thoroughness, measurements_folder, models};
 use super::targets::show_build;
 use crate::flash_progress::FlashProgress;
 use crate::output::{Output, table, thousands};
+use crate::{signals, studies};
 
 /// Bring a study's models to a board, check and activate them there, measure, and fetch the numbers
 #[derive(Args)]
@@ -46,15 +47,21 @@ pub struct Flash {
     /// A file that lists boards
     #[arg(long, value_name = "FILE", conflicts_with = "host")]
     inventory: Option<PathBuf>,
-    /// Name of the board, of one --host; else made of the host
+    /// Name of the board, of one --host; else made of the host. Letters, digits, `.`, `_`, `-`
     #[arg(long, value_name = "NAME", conflicts_with = "inventory")]
-    name: Option<String>,
+    name: Option<BoardName>,
     /// The runner, if it is not to be built
     #[arg(long, value_name = "FILE")]
     runner: Option<PathBuf>,
     /// Say what would be sent, and change nothing
     #[arg(long)]
     dry_run: bool,
+    /// Flash this release although the board took a newer one before
+    #[arg(long)]
+    allow_downgrade: bool,
+    /// Have the board trust your key from now on, where it trusts another or has lost the one that it trusted
+    #[arg(long)]
+    repin: bool,
     /// Do not measure
     #[arg(long)]
     no_measure: bool,
@@ -84,8 +91,7 @@ pub struct Reach {
 
 impl Reach {
     /// One board.
-    pub fn board(&self, host: &Host, name: Option<&str>) -> Board {
-        let name = name.map_or_else(|| host.file_name(), str::to_owned);
+    pub fn board(&self, host: &Host, name: BoardName) -> Board {
         Board { name, host: host.clone(), folder: self.folder.clone() }
     }
 
@@ -94,11 +100,8 @@ impl Reach {
     pub fn ssh(&self, boards: usize) -> anyhow::Result<SshOptions> {
         let options = SshOptions::new(self.ssh_config.clone(), boards > 1)?;
         let sockets = options.sockets().to_owned();
-        ctrlc::set_handler(move || {
-            // Nothing can be done about a folder that does not go away.
-            let _ = std::fs::remove_dir_all(&sockets);
-            std::process::exit(i32::from(mfactor::exit::INTERRUPTED))
-        })?;
+        // Nothing can be done about a folder that does not go away.
+        signals::at_end(move || drop(std::fs::remove_dir_all(sockets)));
         Ok(options)
     }
 }
@@ -106,7 +109,7 @@ impl Reach {
 /// One board of the result.
 #[derive(Serialize)]
 struct Line {
-    board: String,
+    board: BoardName,
     host: Host,
     #[serde(flatten)]
     outcome: Outcome,
@@ -121,7 +124,7 @@ enum Outcome {
 
 impl Flash {
     pub fn run(self, output: &Output) -> anyhow::Result<()> {
-        let record = Study::read(&self.dir)?;
+        let record = studies::read(&self.dir, output)?;
         let listed = self.boards()?;
         let signer = Signer::load(&self.key.clone().map_or_else(keys::default_path, Ok)?)?;
         let targets = targets_of(&listed)?;
@@ -134,8 +137,9 @@ impl Flash {
                 Some(Assignment { board: &listed.board, target, bundle })
             })
             .collect();
-        let results = self.flash(&assignments, output)?;
-        self.finish(&assignments, results, output)
+        let (results, unfiled) = self.flash(&assignments, output)?;
+        let finished = self.finish(&assignments, results, output);
+        unfiled.map_or(finished, |error| Err(error.into()))
     }
 
     /// The boards, each with its target.
@@ -148,8 +152,7 @@ impl Flash {
                         Error::Usage("--name is for one --host; an --inventory names many".into()).into()
                     );
                 }
-                let board = |host| self.reach.board(host, self.name.as_deref());
-                self.host.iter().map(|host| Listed { board: board(host), target: None }).collect()
+                self.host.iter().map(|host| self.listed(host)).collect::<anyhow::Result<_>>()?
             }
         };
         for entry in &mut listed {
@@ -159,18 +162,23 @@ impl Flash {
                 return Err(Error::input(format!("board {}", entry.board.name), problem).into());
             }
         }
-        let mut names: Vec<&str> = listed.iter().map(|listed| listed.board.name.as_str()).collect();
-        names.sort_unstable();
-        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            let problem = format!("two boards are called {}; name them in an --inventory", twice[0]);
-            return Err(Error::Usage(problem).into());
-        }
-        if names.contains(&"host") {
-            return Err(
-                Error::Usage("`host` is this machine; call the board otherwise with --name".into()).into()
-            );
+        for (place, entry) in listed.iter().enumerate() {
+            if listed[..place].iter().any(|other| other.board.name.is_like(&entry.board.name)) {
+                let problem =
+                    format!("two boards are called {}; name them in an --inventory", entry.board.name);
+                return Err(Error::Usage(problem).into());
+            }
         }
         Ok(listed)
+    }
+
+    /// The board of one --host.
+    fn listed(&self, host: &Host) -> anyhow::Result<Listed> {
+        let name = match &self.name {
+            Some(name) => name.clone(),
+            None => host.board_name().map_err(Error::Usage)?,
+        };
+        Ok(Listed { board: self.reach.board(host, name), target: None })
     }
 
     /// A signed release for each target.
@@ -217,11 +225,13 @@ impl Flash {
         &self,
         assignments: &[Assignment<'_>],
         output: &Output,
-    ) -> anyhow::Result<Vec<mfactor::Result<Flashed>>> {
+    ) -> anyhow::Result<(Vec<mfactor::Result<Flashed>>, Option<Error>)> {
         let measure = MeasureOptions { preset: self.preset.preset(), threads: self.threads };
         let options = FlashOptions {
             ssh: self.reach.ssh(assignments.len())?,
             measure: (!self.no_measure).then_some(measure),
+            allow_downgrade: self.allow_downgrade,
+            repin: self.repin,
             dry_run: self.dry_run,
         };
         let names: Vec<&str> = assignments.iter().map(|assignment| assignment.board.name.as_str()).collect();
@@ -229,14 +239,15 @@ impl Flash {
         let mut unfiled = None;
         let results = flash_all(assignments, &options, &mut |place, event| {
             if let FlashEvent::Measured(measurement) = &event {
+                // Both names are the host's own: of the board, and of the model in the release.
                 let folder = measurements_folder(&self.dir).join(names[place]);
-                let filed = files::write_json(&folder.join(file_name(measurement)), measurement);
+                let filed = files::write_json(&folder.join(file_name(measurement)), measurement.as_ref());
                 unfiled = unfiled.take().or(filed.err());
             }
             progress.show(place, &event);
         });
         progress.finish();
-        unfiled.map_or(Ok(results), |error| Err(error.into()))
+        Ok((results, unfiled))
     }
 
     /// Shows what came of it. The first board that failed decides the exit code, then a measurement that is not valid.
@@ -306,11 +317,18 @@ fn text(lines: &[Line], assignments: &[Assignment<'_>]) -> String {
             };
             let seconds = if flashed.dry_run { "-".to_owned() } else { format!("{:.1}", flashed.seconds) };
             let [sent, held] = [flashed.sent_bytes, flashed.held_bytes].map(thousands);
-            [line.board.clone(), short(&flashed.release), sent, held, seconds, outcome]
+            [line.board.to_string(), short(&flashed.release), sent, held, seconds, outcome]
         }
         Outcome::Failed { error, .. } => {
             let reason = error.lines().next().unwrap_or_default();
-            [line.board.clone(), "-".into(), "-".into(), "-".into(), "-".into(), format!("FAILED {reason}")]
+            [
+                line.board.to_string(),
+                "-".into(),
+                "-".into(),
+                "-".into(),
+                "-".into(),
+                format!("FAILED {reason}"),
+            ]
         }
     });
     let mut text = table(&headers, rows);

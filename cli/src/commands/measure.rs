@@ -1,21 +1,23 @@
 //! `mfactor measure`: the exported models of a study, measured on this machine.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
 use clap::{Args, ValueEnum};
 use edge_runner::advice;
 use edge_runner::measure::Progress;
-use edge_runner::record::{file_name, partial_name};
+use edge_runner::record::{check_places, file_name, partial_name};
 use edge_runner::rounds::{self, Event, LiveMachine, Order, Subject};
 use engines::{EngineChoice, EngineKind, EngineOptions};
 use mfactor::measurement::{Preset, Verdict};
 use mfactor::{Error, Measurement, files};
-use search::Study;
+use release::SensorChoice;
 
 use super::export::models_folder;
 use crate::output::{Output, table};
 use crate::programs::RUNNER;
 use crate::progress::Line;
+use crate::{signals, studies};
 
 /// Measure the exported models on this machine: accuracy, latency, memory, energy
 #[derive(Args)]
@@ -64,11 +66,12 @@ impl Thoroughness {
 
 impl Measure {
     pub fn run(self, output: &Output) -> anyhow::Result<()> {
-        let record = Study::read(&self.dir)?;
+        let record = studies::read(&self.dir, output)?;
         let order = self.order(models(&self.dir)?, record.config.data.map(|data| data.folder));
         let program = RUNNER.find()?;
         let line = Line::new(output);
         let folder = measurements_folder(&self.dir).join("host");
+        check_places(&order, Some(&folder))?;
         let mut unfiled = None;
         let mut on_event = |subject: usize, event: Event<'_>| {
             text_of(&order.subjects[subject], &event).iter().for_each(|text| line.show(text));
@@ -76,11 +79,18 @@ impl Measure {
                 unfiled.get_or_insert(error);
             }
         };
-        let results = rounds::measure(&order, &mut LiveMachine { program: &program }, &mut on_event);
+        let stop = signals::stop_flag();
+        let is_stopped = || stop.load(Ordering::Relaxed);
+        let mut machine = LiveMachine::new(&program, &SensorChoice::default(), &is_stopped);
+        let results = rounds::measure(&order, &mut machine, &mut on_event);
         line.finish();
         let (measurements, failures): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
         let measurements: Vec<Measurement> = measurements.into_iter().flatten().collect();
         output.result(&measurements, || text(&measurements))?;
+        if is_stopped() {
+            let text = "stopped: the figures are those of the rounds that were measured by then";
+            return Err(Error::Interrupted(text.to_owned()).into());
+        }
         if let Some(error) = unfiled.or_else(|| failures.into_iter().find_map(Result::err)) {
             return Err(error.into());
         }
@@ -95,7 +105,11 @@ impl Measure {
             library: self.ort_library.clone(),
         };
         let subjects = models.iter().flat_map(|model| {
-            self.engine.kinds().iter().map(|kind| Subject { model: model.clone(), engine: engine(kind) })
+            self.engine.kinds().iter().map(|kind| Subject {
+                model: model.clone(),
+                contents: None,
+                engine: engine(kind),
+            })
         });
         Order { subjects: subjects.collect(), data: data.into_iter().collect(), preset: self.preset.preset() }
     }
@@ -123,13 +137,8 @@ pub fn measurements_folder(study: &Path) -> PathBuf {
 /// The exported models of a study.
 pub fn models(study: &Path) -> mfactor::Result<Vec<PathBuf>> {
     let folder = models_folder(study);
-    let mut models: Vec<PathBuf> = match std::fs::read_dir(&folder) {
-        Ok(entries) => entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => vec![],
-        Err(error) => return Err(Error::io("read", &folder)(error)),
-    };
+    let mut models = files::entries(&folder)?;
     models.retain(|path| path.extension().is_some_and(|extension| extension == "onnx"));
-    models.sort();
     if models.is_empty() {
         let problem = format!("has no models; `mfactor export {}` makes them", study.display());
         return Err(Error::file(&folder, problem));
@@ -156,7 +165,7 @@ fn text_of(subject: &Subject, event: &Event<'_>) -> Option<String> {
     let name = format!("{model} ({})", subject.engine.kind.name());
     Some(match event {
         Event::Progress { round, of, progress } => match progress {
-            Progress::Loading => format!("{name}: loading"),
+            Progress::Loading | Progress::Loaded { .. } => format!("{name}: loading"),
             Progress::WarmingUp => format!("{name}: round {round} of {of}, warming up"),
             Progress::Timing => format!("{name}: round {round} of {of}, timing"),
             Progress::Records { done, of } => format!("{name}: test image {done} of {of}"),

@@ -3,12 +3,9 @@
 use std::cell::OnceCell;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::Context;
 use clap::Args;
-use mfactor::{Error, exit};
+use mfactor::{Error, name};
 use search::config::{DataSource, EvaluatorConfig};
 use search::evaluators::TrainerCommand;
 use search::{Outcome, Pruning, StrategyKind, Study, StudyConfig, StudyRecord};
@@ -17,6 +14,7 @@ use serde::Serialize;
 use crate::output::Output;
 use crate::programs::TRAINER;
 use crate::progress::SearchProgress;
+use crate::signals;
 use crate::summary::{self, Summary};
 use crate::workers::{Machine, Workers};
 
@@ -28,6 +26,7 @@ Examples:
   mfactor search --data cifar10 --workers auto --prune --out runs/cifar10
   mfactor search --evaluator constant:0.75 --trials 50     a dry run, without libtorch
   mfactor search --resume --out runs/first
+  mfactor search --resume --retry-failed --out runs/first  try again what failed
   mfactor search --architecture 353-533-333,333-333-333 --epochs 30 --data cifar10 --out runs/final
                                                            no search: train what was found, for longer")]
 pub struct Search {
@@ -46,8 +45,7 @@ pub struct Search {
     /// Weight of the M-factor: above 1 favours small models, below 1 accurate ones [default: 1]
     #[arg(long, allow_negative_numbers = true)]
     alpha: Option<f64>,
-    /// Data set: digits, cifar10, or a folder
-    #[arg(long, value_name = "NAME|DIR")]
+    #[arg(long, value_name = "NAME|DIR", help = format!("Data set: {}, or a folder", datasets::names().join(", ")))]
     data: Option<String>,
     /// Epochs of each training [default: 3]
     #[arg(long, value_name = "E")]
@@ -55,7 +53,7 @@ pub struct Search {
     /// Search space, a TOML file; the paper's if not given
     #[arg(long, value_name = "FILE")]
     space: Option<PathBuf>,
-    /// train; or without training: constant:A, or table:FILE with a line ARCHITECTURE,ACCURACY each
+    /// train; or without training: constant:A, or table:FILE, a CSV file with the columns architecture and accuracy
     #[arg(long, value_name = "KIND")]
     evaluator: Option<String>,
     /// Trials that run at once: auto (one a GPU, or one a core, four at the most) or a number [default: 1]
@@ -82,6 +80,9 @@ pub struct Search {
     /// Where to train: cpu, cuda or cuda:N; what libtorch sees if not given
     #[arg(long)]
     device: Option<String>,
+    /// Type that convolutions are trained in: float32, bfloat16, or what suits the device if not given
+    #[arg(long, value_parser = ["auto", "float32", "bfloat16"])]
+    precision: Option<String>,
     /// A study as a file, study.toml of another study say; options given beside it win
     #[arg(long, value_name = "FILE")]
     study: Option<PathBuf>,
@@ -91,6 +92,15 @@ pub struct Search {
     /// Go on with the study in --out
     #[arg(long)]
     resume: bool,
+    /// With --resume: try failed trials again, before any new ones
+    #[arg(long, requires = "resume")]
+    retry_failed: bool,
+    /// Let several kinds of hardware train one study: another device, precision or libtorch than it began with
+    ///
+    /// Accuracies of one kind of hardware differ from those of another by that alone. The study and its report say that
+    /// several trained it.
+    #[arg(long)]
+    mixed_hardware: bool,
     /// Asked once: loading libtorch to count GPUs takes seconds.
     #[arg(skip)]
     machine: OnceCell<Machine>,
@@ -108,23 +118,42 @@ struct SearchResult<'a> {
 impl Search {
     pub fn run(self, output: &Output) -> anyhow::Result<()> {
         let mut study = if self.resume { self.resumed()? } else { self.created()? };
+        if self.mixed_hardware {
+            study.allow_mixed_hardware();
+        }
         let folder = study.folder().to_owned();
         output.say(format!("Study {}", folder.display()));
-        let stop = stop_on_ctrl_c()?;
-        let cache = self.cache.clone().unwrap_or_else(|| folder.join("cache"));
+        if let Some(aside) = study.kept_aside() {
+            output.say(format!(
+                "note: the journal ended in half a line of another program; it is kept in {}",
+                aside.display()
+            ));
+        }
+        let outcome = self.searched(&mut study, output);
+        let record = study.record();
+        let finished = match outcome {
+            Ok(outcome) => outcome == Outcome::Finished,
+            Err(error) if !self.resume && study.discard()? => return Err(error),
+            Err(error) => return Err(error.context(go_on(&folder))),
+        };
+        show(output, &folder, finished, &record)?;
+        if !finished {
+            let problem = format!("stopped, and everything known is written; {}", go_on(&folder));
+            return Err(Error::Interrupted(problem).into());
+        }
+        if record.is_fruitless() { Err(fruitless(&folder, &record).into()) } else { Ok(()) }
+    }
+
+    /// Runs the study until it ends or a signal stops it.
+    fn searched(&self, study: &mut Study, output: &Output) -> anyhow::Result<Outcome> {
+        let stop = signals::stop_flag();
+        let cache = self.cache.clone().unwrap_or_else(|| study.folder().join("cache"));
         let cache = (cache != Path::new("none")).then_some(&*cache);
         let mut evaluators = study.config().evaluators(&self.trainers(study.config())?, cache)?;
         let mut progress = SearchProgress::new(output, study.config())?;
         let outcome = study.run(&mut evaluators, &mut |event| progress.show(event), &stop);
         progress.finish();
-        let record = study.record();
-        let finished = matches!(outcome.with_context(|| go_on(&folder))?, Outcome::Finished);
-        show(output, &folder, finished, &record)?;
-        if finished {
-            return Ok(());
-        }
-        Err(Error::Interrupted(format!("stopped, and everything known is written; {}", go_on(&folder)))
-            .into())
+        Ok(outcome?)
     }
 
     fn created(&self) -> anyhow::Result<Study> {
@@ -135,11 +164,14 @@ impl Search {
         let folder = self.out.clone().unwrap_or_else(|| Path::new("runs").join(&config.name));
         self.lay_over(&mut config)?;
         if let (EvaluatorConfig::Train, None) = (&config.evaluator, &config.data) {
-            let problem = "is needed to train: digits, cifar10 or a folder (or pass --evaluator constant:A)";
+            let names = datasets::names().join(", ");
+            let problem =
+                format!("is needed to train: {names}, or a folder (or pass --evaluator constant:A)");
             return Err(Error::input("--data", problem).into());
         }
         // Before anything is written: a search that cannot start leaves nothing behind.
         self.trainers(&config)?;
+        config.check_inputs()?;
         Ok(Study::create(&folder, config)?)
     }
 
@@ -151,7 +183,11 @@ impl Search {
             None => study.config().clone(),
         };
         self.lay_over(&mut asked)?;
+        asked.check_inputs()?;
         study.reconcile(&asked)?;
+        if self.retry_failed {
+            study.retry_failed();
+        }
         Ok(study)
     }
 
@@ -192,9 +228,11 @@ impl Search {
         Ok(())
     }
 
+    /// What the folder's name allows.
     fn name_of_folder(&self) -> String {
-        let name = self.out.as_ref().and_then(|folder| folder.file_name());
-        name.map_or_else(|| "study".to_owned(), |name| name.to_string_lossy().into_owned())
+        let folder = self.out.as_ref().and_then(|folder| std::path::absolute(folder).ok());
+        let text = folder.as_ref().and_then(|folder| folder.file_name()).map(|name| name.to_string_lossy());
+        text.and_then(|text| name::derived(&text)).unwrap_or_else(|| "study".to_owned())
     }
 
     /// The trainer of each worker; not looked for where nothing is trained.
@@ -203,10 +241,10 @@ impl Search {
             return Ok(vec![TrainerCommand::default(); config.workers as usize]);
         }
         let program = TRAINER.find()?;
-        let arguments = match &self.device {
-            Some(device) => vec!["--device".into(), device.into()],
-            None => vec![],
-        };
+        let options = [("--device", &self.device), ("--precision", &self.precision)];
+        let given =
+            options.into_iter().filter_map(|(option, value)| Some([option.into(), value.as_ref()?.into()]));
+        let arguments: Vec<OsString> = given.flatten().collect();
         let command = TrainerCommand { program, arguments, environment: patient_threads() };
         let machine = if config.workers == 1 { None } else { self.machine()? };
         Ok(match machine {
@@ -246,14 +284,17 @@ fn show(output: &Output, folder: &Path, finished: bool, record: &StudyRecord) ->
     output.result(&result, || summary::text(&result.summary, record))
 }
 
-/// A flag that the first Ctrl-C sets; the second one ends the program at once.
-fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stop);
-    ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::SeqCst) {
-            std::process::exit(i32::from(exit::INTERRUPTED));
-        }
-    })?;
-    Ok(stop)
+/// That nothing came of a search, and why.
+fn fruitless(folder: &Path, record: &StudyRecord) -> Error {
+    let reason = record
+        .trials
+        .iter()
+        .rev()
+        .find_map(|trial| trial.failure.as_deref())
+        .unwrap_or("no reason was given");
+    Error::Fruitless(format!(
+        "every trial failed, the last one because: {reason}; mend that, then run: mfactor search --resume --retry-failed \
+         --out {}",
+        folder.display()
+    ))
 }

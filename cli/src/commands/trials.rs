@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use mfactor::trial::{pareto_front, ranked};
 use mfactor::{Error, Objective, Trial, TrialState};
-use search::Study;
 
 use crate::output::{Output, table, thousands};
-use crate::trial_table::{self, Facts};
+use crate::studies;
+use crate::trial_table;
 
 /// List the trials of a study, best first; it may still be running
 #[derive(Args)]
@@ -16,7 +16,9 @@ use crate::trial_table::{self, Facts};
 Examples:
   mfactor trials runs/first --top 10
   mfactor trials runs/first --pareto
-  mfactor trials runs/first --all --format parquet > trials.parquet")]
+  mfactor trials runs/first --all --format csv > trials.csv
+
+Where the journal is damaged the trials that are whole are shown all the same, and the exit code is 3.")]
 pub struct Trials {
     /// Folder of the study
     dir: PathBuf,
@@ -35,7 +37,7 @@ pub struct Trials {
     /// Those too that are not complete: they stand at the end
     #[arg(long, conflicts_with_all = ["pareto", "top"])]
     all: bool,
-    /// How to write them; csv and parquet have every column
+    /// How to write them; csv and jsonl have every column
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -47,38 +49,34 @@ enum Format {
     Text,
     /// Comma-separated values, RFC 4180
     Csv,
-    /// Apache Parquet; redirect it into a file
-    Parquet,
+    /// A JSON object a line
+    Jsonl,
     /// The table for people in Markdown
     Markdown,
 }
 
 impl Trials {
     pub fn run(self, output: &Output) -> anyhow::Result<()> {
-        let record = Study::read(&self.dir)?;
+        let record = studies::read(&self.dir, output)?;
         let alpha = self.alpha.unwrap_or(record.config.alpha);
         let objective = Objective::new(alpha, record.config.space.minimum_parameters())?;
-        let mut trials = record.trials;
+        let (mut trials, damage) = (record.trials, record.damage);
         for trial in &mut trials {
             trial.m_factor = trial.accuracy.map(|a| objective.m_factor(a, trial.cost.parameters));
         }
         trials.retain(|trial| self.strategy.as_ref().is_none_or(|name| *name == trial.strategy));
         let shown = self.shown(&trials);
-        let facts = Facts { study: &record.config.name, alpha };
-        match self.format {
+        let written = match self.format {
             _ if output.is_json() && self.format != Format::Text => {
-                Err(Error::Usage("--json and --format exclude each other".to_owned()).into())
+                return Err(Error::Usage("--json and --format exclude each other".to_owned()).into());
             }
             Format::Text => output.result(&shown, || text(&shown, &trials, alpha)),
-            Format::Markdown => output.result(&shown, || trial_table::markdown(&HEADERS, rows(&shown))),
-            Format::Csv => output.bytes(trial_table::csv(&shown).as_bytes()),
-            Format::Parquet if output.is_terminal() => {
-                let problem = "--format parquet is not for a terminal; redirect it: \
-                               mfactor trials DIR --format parquet > trials.parquet";
-                Err(Error::Usage(problem.to_owned()).into())
-            }
-            Format::Parquet => output.bytes(&trial_table::parquet(&shown, &facts)?),
-        }
+            Format::Markdown => output.result(&shown, || trial_table::markdown(HEADERS, rows(&shown))),
+            Format::Csv => output.bytes(&trial_table::csv(&shown)?),
+            Format::Jsonl => output.bytes(&trial_table::json_lines(&shown)?),
+        };
+        written?;
+        whole(&damage)
     }
 
     fn shown<'a>(&self, trials: &'a [Trial]) -> Vec<&'a Trial> {
@@ -89,6 +87,15 @@ impl Trials {
         }
         shown
     }
+}
+
+/// What is shown of a damaged journal is not all: whoever goes on with it should know.
+fn whole(damage: &[String]) -> anyhow::Result<()> {
+    let Some(first) = damage.first() else { return Ok(()) };
+    let more = if damage.len() == 1 { String::new() } else { format!(" (and {} more)", damage.len() - 1) };
+    let problem =
+        format!("{first}{more}; the other trials are shown. To mend it, restore the journal from a copy");
+    Err(Error::input("the journal is damaged", problem).into())
 }
 
 const HEADERS: [&str; 8] =

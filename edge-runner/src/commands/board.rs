@@ -2,12 +2,14 @@
 
 use clap::Args;
 use edge_runner::board;
+use edge_runner::sensors::Sensors;
 use edge_runner::system::SystemTree;
 use mfactor::measurement::{Board, Conditions};
 use mfactor::{Result, exit};
+use release::SensorChoice;
 use serde::Serialize;
 
-use crate::output::Output;
+use crate::output::{self, Output};
 
 /// Show what this machine is and the state it is in
 #[derive(Args)]
@@ -23,9 +25,18 @@ struct Report {
 /// Runs the command.
 pub fn run(output: &Output) -> Result<u8> {
     let tree = SystemTree::live();
-    let report = Report { board: board::facts(&tree), conditions: board::conditions(&tree, None) };
+    let conditions = board::conditions(&tree, &Sensors::find(&tree, &SensorChoice::default()), None);
+    let report = Report { board: board::facts(&tree), conditions };
     output.result(&report, || text(&report))?;
     Ok(exit::DONE)
+}
+
+fn temperature(conditions: &Conditions) -> String {
+    match (conditions.temperature_celsius, conditions.temperature_sensor.as_deref()) {
+        (None, _) => "unknown".to_owned(),
+        (Some(celsius), None | Some("")) => format!("{celsius:.0} °C"),
+        (Some(celsius), Some(sensor)) => format!("{celsius:.0} °C ({sensor})"),
+    }
 }
 
 fn text(Report { board, conditions }: &Report) -> String {
@@ -34,7 +45,7 @@ fn text(Report { board, conditions }: &Report) -> String {
         value.map_or_else(|| "unknown".to_owned(), |value| format!("{value:.0} {unit}"))
     };
     let megahertz = |khz: Option<u64>| number(khz.map(|khz| khz as f64 / 1000.0), "MHz");
-    let lines = [
+    output::lines([
         ("board", board.name.clone()),
         ("processor", format!("{}, {}, {} cores", board.architecture, told(&board.processor), board.cores)),
         ("kernel", told(&board.kernel)),
@@ -48,12 +59,11 @@ fn text(Report { board, conditions }: &Report) -> String {
                 megahertz(conditions.maximum_frequency_khz)
             ),
         ),
-        ("temperature", number(conditions.temperature_celsius, "°C")),
+        ("temperature", temperature(conditions)),
         (
             "throttle bits",
             conditions.throttle_bits.map_or_else(|| "unknown".to_owned(), |bits| format!("{bits:#x}")),
         ),
         ("emulated", if board.emulated { "yes: times mean nothing" } else { "no" }.to_owned()),
-    ];
-    lines.map(|(name, value)| format!("{name:<14}{value}\n")).concat()
+    ])
 }

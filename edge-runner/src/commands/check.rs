@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use edge_runner::health::check_model;
+use mfactor::text::visible;
 use mfactor::{Result, exit};
 use release::ModelHealth;
 
@@ -33,5 +34,5 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<u8> {
 fn line(health: &ModelHealth) -> String {
     let difference = health.golden_difference.map_or("no number".to_owned(), |value| format!("{value:.1e}"));
     let verdict = if health.is_healthy { "healthy" } else { "NOT HEALTHY" };
-    format!("{:<32}difference {difference:<10}{verdict}\n", health.model)
+    format!("{:<32}difference {difference:<10}{verdict}\n", visible(&health.model))
 }

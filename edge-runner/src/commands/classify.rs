@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use edge_runner::classify::{Classification, classify};
+use mfactor::text::visible;
 use mfactor::{Result, exit};
 
 use crate::commands::EngineArguments;
@@ -41,10 +42,10 @@ fn text(answer: &Classification) -> String {
     let mut text: String = answer
         .classes
         .iter()
-        .map(|class| format!("{:>6.2} %  {}\n", 100.0 * class.probability, class.class))
+        .map(|class| format!("{:>6.2} %  {}\n", 100.0 * class.probability, visible(&class.class)))
         .collect();
     if let Some(label) = &answer.label {
-        text.push_str(&format!("label     {label}\n"));
+        text.push_str(&format!("label     {}\n", visible(label)));
     }
     text
 }

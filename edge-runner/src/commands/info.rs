@@ -8,7 +8,7 @@ use engines::graph::GraphFacts;
 use mfactor::{ModelMetadata, Result, exit};
 use serde::Serialize;
 
-use crate::output::Output;
+use crate::output::{self, Output};
 
 /// Show what a model file says about itself, and what is counted in it
 #[derive(Args)]
@@ -50,7 +50,7 @@ fn text(Report { file, sha256, model_bytes, counted, metadata }: &Report) -> Str
     };
     let operators: Vec<String> =
         counted.operators.iter().map(|(operator, count)| format!("{count} {operator}")).collect();
-    let lines = [
+    output::lines([
         ("file", format!("{file}, {model_bytes} bytes")),
         ("sha256", sha256.clone()),
         ("architecture", format!("{} of space {}", metadata.architecture, metadata.space.name())),
@@ -78,6 +78,5 @@ fn text(Report { file, sha256, model_bytes, counted, metadata }: &Report) -> Str
         ("weights", metadata.precision.clone()),
         ("operators", format!("{} (opset {})", operators.join(", "), counted.opset)),
         ("written by", format!("mfactor {}", metadata.tool_version)),
-    ];
-    lines.map(|(name, value)| format!("{name:<14}{value}\n")).concat()
+    ])
 }

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use edge_runner::measure::Progress;
 use edge_runner::rounds::{self, Event, LiveMachine, Order, Subject};
-use edge_runner::{advice, record};
+use edge_runner::{advice, record, stop};
 use engines::{EngineChoice, EngineOptions};
 use mfactor::measurement::{Measurement, Preset, Verdict};
+use mfactor::text::visible;
 use mfactor::{Error, Result, exit, files};
+use release::SensorChoice;
 
 use crate::output::Output;
 
@@ -62,6 +64,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<u8> {
     check_names(&arguments.models, arguments.output.is_some())?;
     let program = std::env::current_exe().map_err(Error::io("find", Path::new("this program")))?;
     let order = order(arguments);
+    record::check_places(&order, arguments.output.as_deref())?;
     let mut unfiled = None;
     let mut on_event = |subject: usize, event: Event<'_>| {
         tell(output, &order.subjects[subject], &event);
@@ -70,11 +73,17 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<u8> {
             unfiled.get_or_insert(error);
         }
     };
-    let results = rounds::measure(&order, &mut LiveMachine { program: &program }, &mut on_event);
-    let code = results.iter().find_map(|result| result.as_ref().err()).map(Error::exit_code);
+    stop::listen()?;
+    let mut machine = LiveMachine::new(&program, &SensorChoice::default(), &stop::is_asked);
+    let results = rounds::measure(&order, &mut machine, &mut on_event);
+    let failed = results.iter().find_map(|result| result.as_ref().err()).map(Error::exit_code);
+    let code = if stop::is_asked() { Some(exit::INTERRUPTED) } else { failed };
     let measurements: Vec<Measurement> = results.into_iter().flatten().collect();
     let is_invalid = measurements.iter().any(|measured| measured.verdict != Verdict::Valid);
     output.result(&measurements, || table(&measurements))?;
+    if stop::is_asked() {
+        output.say("stopped: the figures are those of the rounds that were measured by then");
+    }
     match unfiled {
         Some(error) => Err(error),
         None => Ok(code.unwrap_or(if is_invalid { exit::INVALID } else { exit::DONE })),
@@ -90,7 +99,7 @@ fn order(arguments: &Arguments) -> Order {
     };
     let engines: Vec<EngineOptions> = arguments.engine.kinds().iter().map(engine).collect();
     let subjects = arguments.models.iter().flat_map(|model| {
-        engines.iter().map(|engine| Subject { model: model.clone(), engine: engine.clone() })
+        engines.iter().map(|engine| Subject { model: model.clone(), contents: None, engine: engine.clone() })
     });
     let preset = match arguments.preset {
         PresetArgument::Full => Preset::Full,
@@ -177,8 +186,7 @@ fn table(measurements: &[Measurement]) -> String {
         let accuracy = measured.accuracy.map_or_else(missing, |a| format!("{:.4}", a.accuracy));
         let peak = measured.memory.peak_rss_bytes;
         let memory = peak.map_or_else(missing, |bytes| format!("{:.1}", bytes as f64 / f64::from(1 << 20)));
-        let energy = measured.energy.as_ref();
-        let energy = energy.map_or_else(missing, |e| format!("{:.2}", e.inference_mj));
+        let energy = measured.inference_mj().map_or_else(missing, |energy| format!("{energy:.2}"));
         let latency = &measured.latency;
         let verdict = match (&measured.verdict, measured.board.emulated) {
             (Verdict::Invalid { .. }, _) => "invalid",
@@ -187,8 +195,8 @@ fn table(measurements: &[Measurement]) -> String {
         };
         text.push_str(&format!(
             "{:<24}{:>6}{accuracy:>10}{:>9.3}{:>9.3}{:>9.3}{:>9.2}{memory:>9}{energy:>9}  {verdict}\n",
-            measured.model.file,
-            measured.engine.name,
+            visible(&measured.model.file),
+            visible(&measured.engine.name),
             latency.p50_ms,
             latency.p90_ms,
             latency.p99_ms,

@@ -1,13 +1,16 @@
 //! The hidden command that `mfactor flash` starts on the board.
 
 use std::fs::File;
+use std::io;
 use std::path::PathBuf;
 
 use clap::Args;
 use edge_runner::release_measurer::RoundsOfRelease;
+use mfactor::patience::Patient;
 use mfactor::{Error, Result, exit};
-use release::board::agent::{Leased, serve};
-use rustix::fd::AsFd;
+use release::board::agent::{LONGEST_SILENCE, serve};
+use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fs::Mode;
 
 /// Serve one flash from the host
 #[derive(Args)]
@@ -22,8 +25,17 @@ pub struct Arguments {
 
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> Result<u8> {
-    let input = std::io::stdin().as_fd().try_clone_to_owned().map(File::from);
-    let input = Leased::new(input.map_err(Error::io("read", "standard input".as_ref()))?);
-    serve(&arguments.folder, &arguments.owner, &RoundsOfRelease, input, &mut std::io::stdout())?;
+    // What is made here is not to be changed by others, whatever the login's habit.
+    rustix::process::umask(Mode::from_raw_mode(0o022));
+    let input = unbuffered(io::stdin().as_fd()).map_err(Error::io("read", "standard input".as_ref()))?;
+    let output = unbuffered(io::stdout().as_fd()).map_err(Error::io("write", "standard output".as_ref()))?;
+    let input = Patient::each(input, LONGEST_SILENCE);
+    let mut output = Patient::each(output, LONGEST_SILENCE);
+    serve(&arguments.folder, &arguments.owner, &RoundsOfRelease, input, &mut output)?;
     Ok(exit::DONE)
+}
+
+/// The same pipe without a buffer: what that held back could not be waited for.
+fn unbuffered(pipe: BorrowedFd<'_>) -> io::Result<File> {
+    pipe.try_clone_to_owned().map(File::from)
 }

@@ -26,10 +26,14 @@ impl Machine for Steady {
     }
 
     fn pause(&mut self, _: Duration) {}
+
+    fn is_stopped(&self) -> bool {
+        false
+    }
 }
 
 fn measured(file: &str, engine: EngineKind, microseconds: u64) -> Measurement {
-    let subjects = vec![Subject { model: file.into(), engine: EngineOptions::new(engine) }];
+    let subjects = vec![Subject { model: file.into(), contents: None, engine: EngineOptions::new(engine) }];
     let order = Order { subjects, data: vec![], preset: Preset::Full };
     measure(&order, &mut Steady(microseconds * 1000), &mut |_, _| {}).remove(0).unwrap()
 }

@@ -48,7 +48,7 @@ const X86: &[(&str, &str)] = &[
 
 fn sensor(files: &[(&str, &str)]) -> (tempfile::TempDir, SystemTree, Sensor) {
     let (folder, tree) = tree(files);
-    let sensor = Sensor::find(&tree).unwrap();
+    let sensor = Sensor::find(&tree, None).unwrap();
     (folder, tree, sensor)
 }
 
@@ -79,7 +79,7 @@ fn a_raspberry_pi_4_and_an_unreadable_counter_have_no_sensor() {
         [&X86[..1], &[("commands/vcgencmd pmic_read_adc", "error=1 error_msg=\"Command not registered\"\n")]]
     {
         let (_folder, tree) = tree(files);
-        assert_eq!(Sensor::find(&tree), None);
+        assert_eq!(Sensor::find(&tree, None), None);
     }
 }
 
@@ -90,6 +90,8 @@ fn a_counter_that_begins_again_is_followed() {
     let meter = Meter::start(&sensor, &tree, None);
     std::thread::sleep(Duration::from_millis(1));
     std::fs::write(folder.path().join("sys/class/powercap/intel-rapl:0/energy_uj"), "671150").unwrap();
+    // Longer than it is between two readings.
+    std::thread::sleep(Duration::from_millis(120));
     let power = meter.stop().unwrap();
     // 0.32885 J up to the end of the range and 0.67115 J from 0, in some time above a millisecond.
     assert!(power.watts > 0.0 && power.watts <= 1000.0, "{power:?}");
@@ -108,8 +110,85 @@ fn a_power_sensor_is_read_in_between() {
 #[test]
 fn what_the_board_takes_at_rest_is_not_the_models() {
     let (_folder, _, sensor) = sensor(ORIN);
-    let at = |watts| Power { watts, samples_per_second: Some(10.0) };
-    let energy = of_inferences(&sensor, at(3.0), at(5.0), 10.0, 4000);
+    let at = |watts| Power { watts, standard_error: Some(0.1), samples_per_second: Some(10.0) };
+    let energy = of_inferences(&sensor, at(3.0), at(5.0), 10.0, 4000).unwrap();
     assert!((energy.inference_mj - 5.0).abs() < 1e-9);
     assert_eq!((energy.idle_watts, energy.watts), (3.0, 5.0));
+    assert!((energy.noise_mj.unwrap() - 3.0 * 0.02f64.sqrt() * 2.5).abs() < 1e-9, "{energy:?}");
+}
+
+#[test]
+fn a_difference_below_the_sensors_noise_is_not_told() {
+    let (_folder, _, sensor) = sensor(ORIN);
+    let at = |watts, standard_error| Power { watts, standard_error, samples_per_second: Some(10.0) };
+    let told = |rest, power| of_inferences(&sensor, rest, power, 10.0, 4000).is_some();
+    assert!(told(at(3.0, Some(0.1)), at(3.5, Some(0.1))));
+    assert!(!told(at(3.0, Some(0.1)), at(3.4, Some(0.1))), "0.4 W, where 0.42 W may be noise");
+    assert!(told(at(3.0, Some(0.0)), at(3.01, Some(0.0))), "a sensor without noise");
+    for (rest, power) in [
+        (at(3.0, Some(0.0)), at(3.0, Some(0.0))),
+        (at(5.0, Some(0.0)), at(3.0, Some(0.0))),
+        (at(3.0, None), at(5.0, Some(0.1))),
+        (at(3.0, Some(f64::NAN)), at(5.0, Some(0.1))),
+        (at(f64::NAN, Some(0.1)), at(5.0, Some(0.1))),
+        (at(3.0, Some(0.1)), at(f64::INFINITY, Some(f64::INFINITY))),
+    ] {
+        assert!(!told(rest, power), "{rest:?} {power:?}");
+    }
+}
+
+#[test]
+fn power_that_cannot_be_is_not_told() {
+    for (volts, amperes) in [
+        ("4976", "0"),
+        ("4976", "-1200"),
+        ("0", "1200"),
+        ("-1", "1200"),
+        ("4976", "nan"),
+        ("99999999", "5"),
+        ("5000", "x"),
+    ] {
+        let (_folder, tree) = tree(&[
+            ("sys/class/hwmon/hwmon3/name", "ina3221\n"),
+            ("sys/class/hwmon/hwmon3/in1_label", "VDD_IN\n"),
+            ("sys/class/hwmon/hwmon3/in1_input", volts),
+            ("sys/class/hwmon/hwmon3/curr1_input", amperes),
+        ]);
+        assert_eq!(Sensor::find(&tree, None), None, "{volts} mV, {amperes} mA");
+    }
+}
+
+#[test]
+fn a_rail_that_the_boards_description_names_is_read() {
+    let (_folder, tree) = tree(ORIN);
+    let find = |named| Sensor::find(&tree, Some(named)).unwrap().source();
+    assert_eq!(
+        find("/sys/…/in*_input, curr*_input (INA3221, rail VDD_CPU_GPU_CV)"),
+        "INA3221 VDD_CPU_GPU_CV"
+    );
+    assert_eq!(find("/sys/…/in*_input, curr*_input (INA3221, rail POM_5V_IN)"), "INA3221 VDD_IN", "not here");
+}
+
+#[test]
+fn a_counter_that_jumps_has_counted_something_else() {
+    let (folder, tree, sensor) = sensor(X86);
+    let counter = folder.path().join("sys/class/powercap/intel-rapl:0/energy_uj");
+    for (before, after) in
+        [("1000", "999"), ("0", "262143000000"), ("5", "18446744073709551615"), ("18446744073709551615", "5")]
+    {
+        std::fs::write(&counter, before).unwrap();
+        let meter = Meter::start(&sensor, &tree, None);
+        std::fs::write(&counter, after).unwrap();
+        assert_eq!(meter.stop(), None, "{before} to {after} µJ in a moment");
+    }
+}
+
+#[test]
+fn a_sensor_that_stops_answering_is_not_believed_in_what_it_said_before() {
+    let (folder, tree, sensor) = sensor(ORIN);
+    let meter = Meter::start(&sensor, &tree, None);
+    std::thread::sleep(Duration::from_millis(120));
+    std::fs::remove_file(folder.path().join("sys/class/hwmon/hwmon3/in1_input")).unwrap();
+    std::thread::sleep(Duration::from_millis(400));
+    assert_eq!(meter.stop(), None);
 }

@@ -79,6 +79,7 @@ struct Oven {
     inference_ns: Vec<u64>,
     asked: Vec<String>,
     paused: Duration,
+    stops_after: usize,
 }
 
 impl Oven {
@@ -89,6 +90,7 @@ impl Oven {
             inference_ns: vec![1_000_000],
             asked: vec![],
             paused: Duration::ZERO,
+            stops_after: usize::MAX,
         }
     }
 }
@@ -120,11 +122,16 @@ impl Machine for Oven {
         self.paused += time;
         self.celsius -= time.as_secs_f64();
     }
+
+    fn is_stopped(&self) -> bool {
+        self.asked.len() >= self.stops_after
+    }
 }
 
 fn order(models: &[&str], preset: Preset) -> Order {
     let engine = EngineOptions::new(EngineKind::Tract);
-    let subjects = models.iter().map(|model| Subject { model: model.into(), engine: engine.clone() });
+    let subjects =
+        models.iter().map(|model| Subject { model: model.into(), contents: None, engine: engine.clone() });
     Order { subjects: subjects.collect(), data: vec![], preset }
 }
 
@@ -213,4 +220,21 @@ fn a_model_that_fails_costs_no_other_and_partial_records_are_told() {
     assert_eq!(partial.len(), 4);
     let Verdict::Invalid { reasons } = &partial[1].1 else { panic!("a part is not the whole") };
     assert_eq!(reasons, &["only 2 of 5 rounds were measured"]);
+}
+
+#[test]
+fn stopped_it_returns_what_is_measured_by_then() {
+    let mut oven = Oven { stops_after: 3, ..Oven::new() };
+    let mut complete = 0;
+    let results = measure(&order(&["a", "b"], Preset::Quick), &mut oven, &mut |_, event| {
+        complete += usize::from(matches!(event, Event::Complete(_)));
+    });
+    assert_eq!((oven.asked.join(" ").as_str(), complete), ("a b b", 0));
+    let rounds: Vec<usize> = results.iter().map(|result| result.as_ref().unwrap().rounds.len()).collect();
+    assert_eq!(rounds, [1, 2]);
+    let Verdict::Invalid { reasons } = &results[0].as_ref().unwrap().verdict else { panic!("{results:?}") };
+    assert_eq!(reasons, &["only 1 of 5 rounds were measured"]);
+    let mut oven = Oven { stops_after: 0, ..Oven::new() };
+    let results = measure(&order(&["a"], Preset::Quick), &mut oven, &mut |_, _| {});
+    assert_eq!(results[0].as_ref().unwrap_err().exit_code(), exit::INTERRUPTED);
 }

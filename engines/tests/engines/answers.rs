@@ -5,20 +5,22 @@ use mfactor::exit;
 
 use crate::model;
 
-fn kinds() -> Vec<EngineKind> {
-    let mut kinds = vec![EngineKind::Tract];
-    if crate::onnx_runtime_is_here() {
-        kinds.push(EngineKind::Ort);
-    }
-    kinds
+#[test]
+fn known_answers_of_tract() {
+    known_answers(EngineKind::Tract);
 }
 
 #[test]
-fn known_answers() {
+#[ignore = "needs ONNX Runtime: scripts/test"]
+fn known_answers_of_onnx_runtime() {
+    known_answers(EngineKind::Ort);
+}
+
+fn known_answers(kind: EngineKind) {
     let folder = tempfile::tempdir().unwrap();
     let read = |model| ModelFile::read(&model::write(&folder, "tiny.onnx", &model)).unwrap();
     let files = [read(model::model(&model::metadata())), read(model::int8())];
-    for (kind, file) in kinds().into_iter().flat_map(|kind| files.iter().map(move |file| (kind, file))) {
+    for file in files {
         let engine = engine::open(&EngineOptions::new(kind)).unwrap();
         let facts = engine.facts();
         assert_eq!((facts.name.as_str(), facts.threads), (kind.name(), 1));
@@ -37,24 +39,35 @@ fn known_answers() {
 }
 
 #[test]
-fn an_engine_refuses_in_words() {
-    let image = model::space().image();
-    for kind in kinds() {
-        let engine = engine::open(&EngineOptions::new(kind)).unwrap();
-        let error = engine.load(b"no model", Signature { image, classes: 3 }, "bad.onnx").err().unwrap();
-        assert_eq!(error.exit_code(), exit::INPUT);
-        assert!(error.to_string().starts_with("bad.onnx: "), "{error}");
-    }
+fn tract_refuses_in_words() {
+    refuses_in_words(EngineKind::Tract);
 }
 
 #[test]
-fn more_threads() {
+#[ignore = "needs ONNX Runtime: scripts/test"]
+fn onnx_runtime_refuses_in_words() {
+    refuses_in_words(EngineKind::Ort);
+}
+
+fn refuses_in_words(kind: EngineKind) {
+    let image = model::space().image();
+    let engine = engine::open(&EngineOptions::new(kind)).unwrap();
+    let error = engine.load(b"no model", Signature { image, classes: 3 }, "bad.onnx").err().unwrap();
+    assert_eq!(error.exit_code(), exit::INPUT);
+    assert!(error.to_string().starts_with("bad.onnx: "), "{error}");
+}
+
+#[test]
+fn tract_has_one_thread() {
     let options = EngineOptions { threads: 2, ..EngineOptions::new(EngineKind::Tract) };
     assert_eq!(engine::open(&options).err().unwrap().exit_code(), exit::USAGE);
-    if crate::onnx_runtime_is_here() {
-        let options = EngineOptions { threads: 2, ..EngineOptions::new(EngineKind::Ort) };
-        assert_eq!(engine::open(&options).unwrap().facts().threads, 2);
-    }
+}
+
+#[test]
+#[ignore = "needs ONNX Runtime: scripts/test"]
+fn onnx_runtime_has_more_threads() {
+    let options = EngineOptions { threads: 2, ..EngineOptions::new(EngineKind::Ort) };
+    assert_eq!(engine::open(&options).unwrap().facts().threads, 2);
 }
 
 #[test]

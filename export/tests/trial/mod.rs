@@ -218,16 +218,3 @@ fn convolve(layer: &Layer, from: &Layer, input: &[f64], weight: &[f64]) -> Vec<f
     }
     output
 }
-
-/// Whether ONNX Runtime is on this machine. Without it a test says so and checks nothing, but never on CI.
-#[expect(clippy::print_stderr, reason = "whoever runs the tests must see that some checked nothing")]
-pub fn onnx_runtime_is_here() -> bool {
-    match engines::library::find(None) {
-        Ok(_) => true,
-        Err(error) if std::env::var_os("CI").is_none() => {
-            eprintln!("skipped: {error}");
-            false
-        }
-        Err(error) => panic!("{error}"),
-    }
-}

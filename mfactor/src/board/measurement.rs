@@ -6,9 +6,11 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::board::soundness;
 use crate::error::{Error, Result};
 use crate::files;
 pub use crate::latency::Latency;
+use crate::magic::{self, Kind};
 use crate::metadata::ModelMetadata;
 
 /// Largest record that is read, in bytes: that of a million samples has a fifth of it.
@@ -156,6 +158,17 @@ pub struct Energy {
     pub watts: f64,
     /// Energy of one inference beyond that of the board at rest, millijoules: (watts − idle) · time / inferences.
     pub inference_mj: f64,
+    /// What of it the sensor's own noise makes likely, millijoules: three standard errors of the difference. Where the
+    /// difference is below it, no energy is told. Records of former versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise_mj: Option<f64>,
+}
+
+impl Energy {
+    /// Why this is no energy of an inference, as a phrase; `None` if it may be one.
+    pub fn impossible(&self) -> Option<&'static str> {
+        soundness::of_energy(self)
+    }
 }
 
 /// The model of a measurement.
@@ -216,8 +229,11 @@ pub struct Conditions {
     pub frequency_khz: Option<u64>,
     /// Largest frequency that the core is allowed, in kHz.
     pub maximum_frequency_khz: Option<u64>,
-    /// Highest temperature of all thermal zones, °C.
+    /// Temperature of the processor, °C: the highest of its sensors, or of those of its chip where it has none.
     pub temperature_celsius: Option<f64>,
+    /// What these sensors call themselves; records of former versions do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature_sensor: Option<String>,
     /// Raspberry Pi's `get_throttled` bits.
     pub throttle_bits: Option<u32>,
 }
@@ -269,13 +285,25 @@ impl Measurement {
             schema: u32,
         }
         let subject = subject.to_string();
-        let malformed =
-            |error: serde_json::Error| Error::input(&subject, format!("not a measurement: {error}"));
+        let malformed = |error: serde_json::Error| match magic::mistaken(bytes, Kind::Json) {
+            Some(words) => Error::input(&subject, format!("not a measurement: it {words}")),
+            None => Error::input(&subject, format!("not a measurement: {error}")),
+        };
         let Version { schema } = serde_json::from_slice(bytes).map_err(malformed)?;
         if schema != SCHEMA {
             return Err(Error::input(&subject, format!("schema is {schema}; this version reads {SCHEMA}")));
         }
-        serde_json::from_slice(bytes).map_err(malformed)
+        let measurement: Self = serde_json::from_slice(bytes).map_err(malformed)?;
+        match soundness::impossible(&measurement) {
+            Some(problem) => Err(Error::input(subject, format!("{problem}, which cannot be; measure again"))),
+            None => Ok(measurement),
+        }
+    }
+
+    /// Energy of one inference in millijoules, if it is told and can be: records of former versions hold differences
+    /// below the sensor's noise, and some are negative.
+    pub fn inference_mj(&self) -> Option<f64> {
+        self.energy.as_ref().map(|energy| energy.inference_mj).filter(|mj| mj.is_finite() && *mj > 0.0)
     }
 
     /// Whether its times may enter statistics: valid, and not emulated.
@@ -293,5 +321,16 @@ mod tests {
         let error = Measurement::parse(br#"{"schema": 9}"#, "m.json").unwrap_err().to_string();
         assert_eq!(error, "m.json: schema is 9; this version reads 2");
         assert!(Measurement::parse(b"{", "m.json").unwrap_err().to_string().contains("m.json"));
+    }
+
+    #[test]
+    fn what_former_records_do_not_say_is_not_missed() {
+        let energy: Energy = serde_json::from_str(
+            r#"{"source": "INA3221", "samples_per_second": 10, "idle_watts": 3, "watts": 2, "inference_mj": -1}"#,
+        )
+        .unwrap();
+        assert_eq!((energy.noise_mj, energy.inference_mj), (None, -1.0));
+        let conditions: Conditions = serde_json::from_str("{}").unwrap();
+        assert_eq!(conditions, Conditions::default());
     }
 }

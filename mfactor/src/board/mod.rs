@@ -3,3 +3,4 @@
 pub mod latency;
 pub mod limits;
 pub mod measurement;
+mod soundness;

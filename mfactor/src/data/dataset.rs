@@ -3,7 +3,7 @@
 //! A record is one label byte and then the planes of the image, row by row, a byte a value. A folder with a
 //! `dataset.toml` says itself what is in it; a folder without one must hold CIFAR-10's own six files.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
+use crate::magic::{self, Kind};
 use crate::space::{ImageShape, SearchSpace};
+use crate::{files, text};
 
 /// Version of the manifest's form.
 pub const SCHEMA: u32 = 1;
@@ -73,9 +75,8 @@ impl Manifest {
         }
     }
 
-    fn parse(text: &str, path: &Path) -> Result<Self> {
-        let manifest: Self =
-            toml::from_str(text).map_err(|error| Error::file(path, error.to_string().trim_end()))?;
+    fn read(path: &Path) -> Result<Self> {
+        let manifest: Self = files::read_toml(path)?;
         let refuse = |problem: String| Err(Error::file(path, problem));
         if manifest.schema != SCHEMA {
             return refuse(format!("schema is {}; this version reads {SCHEMA}", manifest.schema));
@@ -88,17 +89,24 @@ impl Manifest {
             return refuse(format!("image is {channels}×{height}×{width}; 1 to 4 channels, sides up to 512"));
         }
         for record_file in manifest.train.iter().chain(&manifest.test) {
-            if record_file.file.is_empty() || Path::new(&record_file.file).components().count() != 1 {
-                return refuse(format!("{:?} is not the name of a file in this folder", record_file.file));
+            let mut parts = Path::new(&record_file.file).components();
+            if !matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None)) {
+                let name = text::name(&record_file.file);
+                return refuse(format!("{name} is not the name of a file in this folder"));
             }
+            let most = LARGEST_FILE / (1 + manifest.image.bytes() as u64);
+            if record_file.records == 0 || record_file.records as u64 > most {
+                let (name, records) = (text::name(&record_file.file), record_file.records);
+                return refuse(format!("{name} has {records} records; it must have from 1 to {most}"));
+            }
+        }
+        if manifest.train.is_empty() || manifest.test.is_empty() {
+            return refuse("names no file to train on, or none to test on".to_owned());
         }
         let train: usize = manifest.train.iter().map(|file| file.records).sum();
         if manifest.validation == 0 || manifest.validation >= train {
-            return refuse(format!(
-                "validation is {}; it must be from 1 to {}",
-                manifest.validation,
-                train - 1
-            ));
+            let (validation, most) = (manifest.validation, train - 1);
+            return refuse(format!("validation is {validation}; it must be from 1 to {most}"));
         }
         Ok(manifest)
     }
@@ -126,9 +134,8 @@ impl DataSet {
         let inner = folder.join(CIFAR10_FOLDER);
         let folder = if inner.is_dir() { inner } else { folder.to_owned() };
         let path = folder.join(MANIFEST_FILE);
-        let manifest = if path.is_file() {
-            let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-            Manifest::parse(&text, &path)?
+        let manifest = if path.symlink_metadata().is_ok() {
+            Manifest::read(&path)?
         } else if folder.is_dir() {
             Manifest::cifar10()
         } else {
@@ -142,9 +149,13 @@ impl DataSet {
     fn check_size(&self, file: &RecordFile) -> Result<()> {
         let path = self.folder.join(&file.file);
         let expected = file.records as u64 * (1 + self.manifest.image.bytes() as u64);
-        let bytes = std::fs::metadata(&path).map_err(Error::io("read", &path))?.len();
+        let opened = files::open(&path)?;
+        let bytes = opened.metadata().map_err(Error::io("read", &path))?.len();
         if bytes == expected {
             return Ok(());
+        }
+        if let Some(words) = mistaken(&files::head(opened, &path)?) {
+            return Err(Error::file(&path, words));
         }
         Err(Error::file(&path, format!("has {bytes} bytes; {} records make {expected}", file.records)))
     }
@@ -197,7 +208,7 @@ impl DataSet {
         let mut records = Records::empty(self.manifest.image);
         for file in files {
             let path = self.folder.join(&file.file);
-            records.append(&crate::files::read(&path)?, self.manifest.classes.len(), &path)?;
+            records.append(&files::read(&path)?, self.manifest.classes.len(), &path)?;
         }
         Ok(records)
     }
@@ -219,11 +230,11 @@ impl DataSet {
         let mut hash = Sha256::new();
         for file in self.manifest.train.iter().chain(&self.manifest.test) {
             let path = self.folder.join(&file.file);
-            let bytes = crate::files::read(&path)?;
+            let bytes = files::read(&path)?;
             check_records(&bytes, self.manifest.image, self.manifest.classes.len(), &path)?;
             hash.update(bytes);
         }
-        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(crate::files::hex(&hash.finalize()))
     }
 }
 
@@ -252,7 +263,7 @@ impl Records {
     /// Reads a file of records, of at most [`LARGEST_FILE`] bytes; how many there are follows from its size.
     pub fn read_file(path: &Path, image: ImageShape, classes: usize) -> Result<Self> {
         let mut records = Self::empty(image);
-        records.append(&crate::files::read_at_most(path, LARGEST_FILE)?, classes, path)?;
+        records.append(&files::read_at_most(path, LARGEST_FILE)?, classes, path)?;
         Ok(records)
     }
 
@@ -322,10 +333,18 @@ impl Records {
     }
 }
 
+/// What a file is that is not records. Pixels may begin like anything, so only what is told surely is said.
+pub fn mistaken(bytes: &[u8]) -> Option<&'static str> {
+    magic::recognise(bytes).filter(|kind| *kind != Kind::Zeros).map(Kind::words)
+}
+
 /// Refuses bytes that are not whole records, and labels of no class.
 fn check_records(bytes: &[u8], image: ImageShape, classes: usize, path: &Path) -> Result<()> {
     let size = 1 + image.bytes();
     if bytes.is_empty() || !bytes.len().is_multiple_of(size) {
+        if let Some(words) = mistaken(bytes) {
+            return Err(Error::file(path, words));
+        }
         let problem =
             format!("has {} bytes, which is not a whole number of {size}-byte records", bytes.len());
         return Err(Error::file(path, problem));

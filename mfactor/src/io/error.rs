@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::exit;
+use crate::text::quoted;
 
 /// Result with [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -43,6 +44,9 @@ pub enum Error {
     /// A measurement was made and is not valid.
     #[error("the measurement is not valid: {0}")]
     Invalid(String),
+    /// A search came to its end and no trial has a result.
+    #[error("{0}")]
+    Fruitless(String),
     /// The operating system refused a file operation.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
@@ -53,6 +57,9 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// The result could not be handed over.
+    #[error("cannot write standard output: {0}")]
+    Output(io::Error),
     /// Something that this program promised itself did not hold.
     #[error("{0} (this is a defect of mfactor)")]
     Defect(String),
@@ -72,6 +79,20 @@ impl Error {
         Self::input(path.display(), problem)
     }
 
+    /// TOML `text` from `subject`, which does not say what it should: the place, and what is wrong there, in one line.
+    pub fn toml(subject: impl ToString, text: &str, error: &toml::de::Error) -> Self {
+        let place = error.span().map_or_else(String::new, |span| {
+            let before = text.get(..span.start).unwrap_or(text);
+            let start = before.rfind('\n').map_or(0, |end| end + 1);
+            let (line, column) = (before.matches('\n').count() + 1, before[start..].chars().count() + 1);
+            let shown = quoted(text[start..].lines().next().unwrap_or_default().trim(), 60);
+            let shown = if shown.is_empty() { shown } else { format!(" ({shown})") };
+            format!("line {line}, column {column}{shown}: ")
+        });
+        let message = error.message().trim_end().replace('\n', "; ");
+        Self::input(subject, format!("{place}{message}"))
+    }
+
     /// Something missing, and the command that installs it.
     pub fn missing(what: impl ToString, install: impl ToString) -> Self {
         Self::Missing { what: what.to_string(), install: install.to_string() }
@@ -88,9 +109,9 @@ impl Error {
         match self {
             Self::Input { .. } => exit::INPUT,
             Self::Usage(_) => exit::USAGE,
-            Self::Missing { .. } => exit::MISSING,
+            Self::Missing { .. } | Self::Output(_) => exit::MISSING,
             Self::Board { .. } => exit::BOARD,
-            Self::Invalid(_) => exit::INVALID,
+            Self::Invalid(_) | Self::Fruitless(_) => exit::INVALID,
             Self::Defect(_) => exit::DEFECT,
             Self::Interrupted(_) => exit::INTERRUPTED,
             Self::Io { source, .. } => match source.kind() {

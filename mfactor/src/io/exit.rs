@@ -12,7 +12,7 @@ pub const INPUT: u8 = 3;
 pub const MISSING: u8 = 4;
 /// The board, or the network on the way to it, failed.
 pub const BOARD: u8 = 5;
-/// Measured, but the measurement is not valid.
+/// Done, but without a valid result: the measurement does not count, or every trial of the search failed.
 pub const INVALID: u8 = 6;
-/// Stopped by Ctrl-C (the shell's own convention, 128 + SIGINT). What was known is written.
+/// Stopped by Ctrl-C, SIGTERM or SIGHUP (the shell's own convention, 128 + SIGINT). What was known is written.
 pub const INTERRUPTED: u8 = 130;

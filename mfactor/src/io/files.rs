@@ -1,15 +1,19 @@
-//! Writing files so that a reader, or a crash, never meets half of one.
+//! Files: written so that a reader, or a crash, never meets half of one; read within limits; and which of those in a
+//! folder are ours.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
 
 use crate::error::{Error, Result};
+use crate::magic::{self, Kind};
 
 /// Writes `bytes` to `path` through a temporary file in the same folder, fsync and rename. Missing
 /// parent folders are made.
@@ -19,17 +23,63 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
         _ => Path::new("."),
     };
     fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
-    let mut file = tempfile::Builder::new()
-        .prefix(".mfactor-")
-        .suffix(".tmp")
-        .tempfile_in(folder)
-        .map_err(Error::io("write", path))?;
+    collect(folder);
+    let mut file = draft(folder).map_err(Error::io("write", path))?;
     file.write_all(bytes).map_err(Error::io("write", path))?;
     make_readable(file.as_file()).map_err(Error::io("write", path))?;
     file.as_file().sync_all().map_err(Error::io("write", path))?;
     file.persist(path).map_err(|error| Error::io("write", path)(error.error))?;
-    // The rename itself is durable only once the folder is.
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(Error::io("write", folder))
+    sync_folder(folder)
+}
+
+/// Brings the names in a folder to the disk: a rename is durable only once its folder is. A file system that cannot
+/// sync a folder (FAT and network shares among them) is asked to bring everything there, and believed if it cannot do
+/// that either: there is no more that a program could do.
+///
+/// # Errors
+/// If the folder cannot be opened, or the disk refuses.
+pub fn sync_folder(folder: &Path) -> Result<()> {
+    let opened = File::open(folder).map_err(Error::io("sync", folder))?;
+    match rustix::fs::fsync(&opened) {
+        Err(Errno::INVAL | Errno::NOTSUP | Errno::NOSYS | Errno::BADF | Errno::ROFS) => {
+            let _ = rustix::fs::syncfs(&opened);
+            Ok(())
+        }
+        synced => synced.map_err(|error| Error::io("sync", folder)(error.into())),
+    }
+}
+
+/// How the name of a temporary file begins and ends.
+const DRAFT: (&str, &str) = (".mfactor-", ".tmp");
+
+/// A temporary file in `folder`. Should this process be killed, [`collect`] finds it.
+///
+/// # Errors
+/// If the system refuses one.
+pub fn draft(folder: &Path) -> std::io::Result<NamedTempFile> {
+    loop {
+        let file = tempfile::Builder::new().prefix(DRAFT.0).suffix(DRAFT.1).tempfile_in(folder)?;
+        // Who collects has the lock before it removes the file: one that is locked and still there is safe.
+        let is_taken = matches!(file.as_file().try_lock(), Err(TryLockError::WouldBlock));
+        if !is_taken && file.path().exists() {
+            return Ok(file);
+        }
+    }
+}
+
+/// Removes the temporary files in `folder` whose writers were killed. Each holds a lock on its file, which the system
+/// gives up with it. What cannot be removed stays.
+pub fn collect(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(DRAFT.0) && name.ends_with(DRAFT.1) {
+            let is_left = open(&entry.path()).is_ok_and(|file| file.try_lock().is_ok());
+            if is_left {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
 }
 
 /// Temporary files are private by default; what is kept should be readable as any other file.
@@ -89,9 +139,13 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 /// Reads a whole regular file of at most [`LARGEST_TEXT`] bytes as UTF-8.
 ///
 /// # Errors
-/// As [`read_at_most`], and [`Error::Input`] for what is not UTF-8.
+/// As [`read_at_most`], and [`Error::Input`] for what is not UTF-8, or plainly another file (a web page, say).
 pub fn read_text(path: &Path) -> Result<String> {
     let bytes = read_at_most(path, LARGEST_TEXT)?;
+    match magic::recognise(&bytes) {
+        None | Some(Kind::Text | Kind::Json | Kind::Empty | Kind::Program) => {}
+        Some(other) => return Err(Error::file(path, other.words())),
+    }
     String::from_utf8(bytes).map_err(|_| Error::file(path, "is not UTF-8 text"))
 }
 
@@ -112,14 +166,119 @@ pub fn read_at_most(path: &Path, most: u64) -> Result<Vec<u8>> {
     if bytes.len() as u64 > most { Err(refuse(bytes.len() as u64)) } else { Ok(bytes) }
 }
 
+/// The first bytes of an open file, enough for [`magic::recognise`].
+pub fn head(file: File, path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = vec![];
+    file.take(magic::HEAD as u64).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+    Ok(bytes)
+}
+
 /// Reads a JSON file; an error names the file, line and column.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    serde_json::from_slice(&read_at_most(path, LARGEST_TEXT)?).map_err(|error| Error::file(path, error))
+    let bytes = read_at_most(path, LARGEST_TEXT)?;
+    serde_json::from_slice(&bytes).map_err(|error| match magic::mistaken(&bytes, Kind::Json) {
+        Some(words) => Error::file(path, words),
+        None => Error::file(path, error),
+    })
+}
+
+/// Reads a TOML file of at most [`LARGEST_TEXT`] bytes; an error names the file, line and column.
+pub fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = read_text(path)?;
+    toml::from_str(&text).map_err(|error| Error::toml(path.display(), &text, &error))
+}
+
+/// What is in a folder, in the order of names, without what [`is_foreign`]; nothing where there is no folder.
+pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let found = match fs::read_dir(folder) {
+        Ok(found) => found,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
+        Err(error) => return Err(Error::io("read", folder)(error)),
+    };
+    let mut paths = vec![];
+    for entry in found {
+        let entry = entry.map_err(Error::io("read", folder))?;
+        if !is_foreign(&entry.file_name().to_string_lossy()) {
+            paths.push(entry.path());
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// Whether a name is one that desktops, editors and file servers leave in anybody's folder, or a temporary file of a
+/// run that was killed: never a file of ours.
+pub fn is_foreign(name: &str) -> bool {
+    const ENDINGS: [&str; 10] =
+        ["~", ".swp", ".swo", ".swx", ".bak", ".orig", ".tmp", ".part", ".crdownload", ".partial"];
+    const NAMES: [&str; 7] =
+        ["desktop.ini", "thumbs.db", "ehthumbs.db", "__macosx", "@eadir", "$recycle.bin", "icon\r"];
+    let lower = name.to_lowercase();
+    name.starts_with('.')
+        || (name.starts_with('#') && name.ends_with('#'))
+        || NAMES.contains(&lower.as_str())
+        || ENDINGS.iter().any(|ending| lower.ends_with(ending))
+}
+
+/// Bytes that are really written to see whether a disk takes them.
+const MOST_TRIED: u64 = 256 << 10;
+
+/// Sees to it, before hours of work, that `bytes` can be written to a file in `folder`. Leaves nothing there, and does not
+/// make the folder.
+///
+/// # Errors
+/// If it, or what stands in its place or above it, is no folder, may not be written, or has not enough space.
+pub fn check_room(folder: &Path, bytes: u64) -> Result<()> {
+    let mut place = folder;
+    let place = loop {
+        match fs::metadata(if place.as_os_str().is_empty() { Path::new(".") } else { place }) {
+            Ok(facts) if facts.is_dir() => break place,
+            Ok(_) => return Err(Error::file(place, "is a file; a folder is wanted there")),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => match place.parent() {
+                // A dangling link would be in the way of the folder.
+                Some(above) if fs::symlink_metadata(place).is_err() => place = above,
+                _ => return Err(Error::io("write", place)(error)),
+            },
+            Err(error) => return Err(Error::io("write", place)(error)),
+        }
+    };
+    let place = if place.as_os_str().is_empty() { Path::new(".") } else { place };
+    let mut trial = tempfile::Builder::new()
+        .prefix(".mfactor-")
+        .suffix(".tmp")
+        .tempfile_in(place)
+        .map_err(|error| Error::io("write", folder)(error))?;
+    let full = || Error::io("write", folder)(std::io::ErrorKind::StorageFull.into());
+    // File systems that do not tell their size tell 0.
+    let told = rustix::fs::statvfs(place).ok().filter(|told| told.f_blocks > 0);
+    if told.is_some_and(|told| told.f_bavail.saturating_mul(told.f_frsize) < bytes) {
+        return Err(full());
+    }
+    let block = vec![0xa5; bytes.min(MOST_TRIED) as usize];
+    trial.write_all(&block).map_err(Error::io("write", folder))?;
+    trial.as_file().sync_all().map_err(Error::io("write", folder))
+}
+
+/// Sees to it that a file can be written at `path`, of `bytes` bytes: as [`check_room`], and what is there already is a
+/// file.
+///
+/// # Errors
+/// As [`check_room`], and for a folder at `path`.
+pub fn check_target(path: &Path, bytes: u64) -> Result<()> {
+    if fs::metadata(path).is_ok_and(|facts| !facts.is_file()) {
+        return Err(Error::file(path, "is in the way: a file is to be written there; move it away"));
+    }
+    check_room(path.parent().unwrap_or(Path::new("")), bytes)
 }
 
 /// Lower-case hexadecimal SHA-256 of `bytes`.
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(bytes))
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The same of everything that a reader gives.
@@ -132,7 +291,7 @@ pub fn sha256_of(mut reader: impl Read) -> std::io::Result<String> {
             count => hasher.update(&buffer[..count]),
         }
     }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&hasher.finalize()))
 }
 
 #[cfg(test)]
@@ -147,6 +306,19 @@ mod tests {
         write(&path, b"two").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_a_killed_writer_left_is_collected_and_what_another_writes_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let left = folder.path().join(".mfactor-0aZ.tmp");
+        fs::write(&left, b"half").unwrap();
+        fs::write(folder.path().join(".mfactor.toml"), b"not ours").unwrap();
+        let draft = draft(folder.path()).unwrap();
+        write(&folder.path().join("file.txt"), b"one").unwrap();
+        assert!(!left.exists() && draft.path().exists());
+        drop(draft);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 
     #[test]
@@ -180,6 +352,73 @@ mod tests {
             !read_text(Path::new("/proc/self/status")).unwrap().is_empty(),
             "a file that says its size is 0"
         );
+    }
+
+    #[test]
+    fn what_desktops_and_killed_runs_leave_is_not_ours() {
+        let folder = tempfile::tempdir().unwrap();
+        let foreign = [
+            "._a.onnx",
+            ".DS_Store",
+            "desktop.ini",
+            "Thumbs.db",
+            "a.onnx~",
+            ".a.onnx.swp",
+            "a.onnx.bak",
+            "#a.onnx#",
+            ".mfactor-x.tmp",
+            "a.json.partial",
+            "__MACOSX",
+            "a.onnx.part",
+        ];
+        for name in foreign.iter().chain(&["b.onnx", "a.json"]) {
+            fs::write(folder.path().join(name), b"x").unwrap();
+        }
+        let names: Vec<_> =
+            entries(folder.path()).unwrap().iter().map(|path| path.file_name().unwrap().to_owned()).collect();
+        assert_eq!(names, ["a.json", "b.onnx"]);
+        assert!(entries(&folder.path().join("none")).unwrap().is_empty());
+        assert!(entries(&folder.path().join("a.json")).is_err());
+    }
+
+    #[test]
+    fn room_is_looked_for_and_nothing_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        check_room(&folder.path().join("new/and/deep"), 100_000).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        let file = folder.path().join("file");
+        fs::write(&file, b"x").unwrap();
+        for wrong in [file.clone(), file.join("below")] {
+            let error = check_room(&wrong, 1).unwrap_err();
+            assert_eq!(error.exit_code(), crate::exit::INPUT, "{error}");
+            assert!(error.to_string().contains("file"), "{error}");
+        }
+        check_target(&file, 1).unwrap();
+        assert!(check_target(folder.path(), 1).unwrap_err().to_string().contains("is in the way"));
+        check_room(Path::new(""), 1).unwrap();
+        if Path::new("/dev/full").exists() {
+            assert!(check_target(Path::new("/dev/full"), 1).is_err(), "a device is no file");
+        }
+    }
+
+    #[test]
+    fn another_file_in_the_place_of_a_text_is_named_as_what_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        let problem = |bytes: &[u8]| {
+            fs::write(&path, bytes).unwrap();
+            let json = read_json::<serde_json::Value>(&path).unwrap_err().to_string();
+            (json, read_toml::<toml::Table>(&path).map(|_| ()).map_err(|error| error.to_string()))
+        };
+        let (json, toml) = problem(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n");
+        assert!(json.contains("git lfs pull") && toml.unwrap_err().contains("git lfs pull"));
+        let (json, toml) = problem(b"\x1f\x8b\x08\x00\xff");
+        assert!(json.contains("gunzip") && toml.unwrap_err().contains("gunzip"));
+        let (json, toml) = problem(b"");
+        assert!(json.contains("is empty") && toml.is_ok(), "an empty text is TOML");
+        let (_, toml) = problem(b"a = 1\nb = \n");
+        let toml = toml.unwrap_err();
+        assert!(toml.contains("f: line 2, column ") && !toml.contains('\n'), "{toml}");
     }
 
     #[test]

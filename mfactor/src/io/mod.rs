@@ -1,8 +1,13 @@
 //! Files, pipes, other programs, errors and exit codes: everything between this program and the system.
 
+pub mod console;
 pub mod error;
 pub mod exit;
 pub mod files;
 pub mod lines;
+pub mod magic;
+pub mod markdown;
+pub mod name;
+pub mod patience;
 pub mod process;
 pub mod text;

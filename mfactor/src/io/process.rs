@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, getppid, kill_process_group};
 
 /// How often a child that has closed its pipes is asked whether it has ended.
 const POLL: Duration = Duration::from_millis(2);
@@ -50,7 +50,7 @@ pub enum Trouble {
 /// code other than 0 is no error here.
 pub fn run(command: &mut Command, longest: Duration, most: usize) -> Result<Ended, Trouble> {
     let deadline = Instant::now() + longest;
-    let child = command
+    let child = end_with_parent(command)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -78,6 +78,23 @@ pub fn run(command: &mut Command, longest: Duration, most: usize) -> Result<Ende
             None if Instant::now() >= deadline => return Err(Trouble::Late(longest)),
             None => thread::sleep(POLL),
         }
+    }
+}
+
+/// Has the system kill the program when this one ends, however it ends: what is killed cannot end its children.
+/// (The thread that starts it has to live as long as it does.)
+pub fn end_with_parent(command: &mut Command) -> &mut Command {
+    let parent = Pid::from_raw(std::process::id().cast_signed());
+    let tie = move || {
+        // Where the system has no such thing, the child is only ended by those who live to do it.
+        let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
+        // The parent may have ended before it was asked for.
+        if getppid() == parent { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
+    };
+    #[expect(unsafe_code, reason = "what runs between fork and exec may only make system calls")]
+    // SAFETY: `tie` makes two system calls, and neither allocates nor takes a lock.
+    unsafe {
+        command.pre_exec(tie)
     }
 }
 

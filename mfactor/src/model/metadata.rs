@@ -89,7 +89,9 @@ impl ModelMetadata {
                 serde_json::from_str(text)
                     .map_err(|error| Error::input(&subject, format!("metadata {PREFIX}{key}: {error}")))?
             };
-            fields.insert(key.to_owned(), value);
+            if fields.insert(key.to_owned(), value).is_some() {
+                return Err(Error::input(subject, format!("metadata {PREFIX}{key} stands there twice")));
+            }
         }
         if fields.is_empty() {
             return Err(Error::input(subject, "has no metadata of mfactor; `mfactor export` writes models"));
@@ -147,6 +149,9 @@ mod tests {
     #[test]
     fn foreign_and_damaged_metadata_is_refused() {
         assert!(read(&[("author".to_owned(), "me".to_owned())]).unwrap_err().to_string().contains("m.onnx"));
+        let mut properties = metadata().to_properties();
+        properties.push(("mfactor.classes".to_owned(), "[\"x\"]".to_owned()));
+        assert!(read(&properties).unwrap_err().to_string().contains("mfactor.classes stands there twice"));
         let mut properties = metadata().to_properties();
         properties.retain(|(key, _)| key != "mfactor.parameters");
         assert!(read(&properties).unwrap_err().to_string().contains("parameters"));

@@ -8,6 +8,7 @@
 use prost::{Enumeration, Message, Oneof};
 
 use crate::error::{Error, Result};
+use crate::magic::{self, Kind};
 
 #[derive(Clone, PartialEq, Message)]
 pub struct Model {
@@ -89,6 +90,8 @@ pub struct Attribute {
     pub i: i64,
     #[prost(bytes = "vec", tag = "4")]
     pub s: Vec<u8>,
+    #[prost(message, optional, tag = "5")]
+    pub t: Option<Tensor>,
     #[prost(float, repeated, packed = "false", tag = "7")]
     pub floats: Vec<f32>,
     #[prost(int64, repeated, packed = "false", tag = "8")]
@@ -104,6 +107,7 @@ pub enum AttributeType {
     Float = 1,
     Int = 2,
     String = 3,
+    Tensor = 4,
     Floats = 6,
     Ints = 7,
 }
@@ -114,10 +118,22 @@ pub struct Tensor {
     pub dims: Vec<i64>,
     #[prost(enumeration = "DataType", tag = "2")]
     pub data_type: i32,
+    #[prost(float, repeated, tag = "4")]
+    pub float_data: Vec<f32>,
+    #[prost(int32, repeated, tag = "5")]
+    pub int32_data: Vec<i32>,
+    #[prost(bytes = "vec", repeated, tag = "6")]
+    pub string_data: Vec<Vec<u8>>,
+    #[prost(int64, repeated, tag = "7")]
+    pub int64_data: Vec<i64>,
     #[prost(string, tag = "8")]
     pub name: String,
     #[prost(bytes = "vec", tag = "9")]
     pub raw_data: Vec<u8>,
+    #[prost(double, repeated, tag = "10")]
+    pub double_data: Vec<f64>,
+    #[prost(uint64, repeated, tag = "11")]
+    pub uint64_data: Vec<u64>,
     #[prost(message, repeated, tag = "13")]
     pub external_data: Vec<StringStringEntry>,
     /// 0: in this file, 1: external.
@@ -134,6 +150,32 @@ pub enum DataType {
     Int8 = 3,
     Int32 = 6,
     Int64 = 7,
+}
+
+/// The name of an element type as ONNX's documentation writes it: `float16`.
+pub fn type_name(data_type: i32) -> String {
+    const NAMES: [&str; 17] = [
+        "undefined",
+        "float32",
+        "uint8",
+        "int8",
+        "uint16",
+        "int16",
+        "int32",
+        "int64",
+        "string",
+        "bool",
+        "float16",
+        "float64 (double)",
+        "uint32",
+        "uint64",
+        "complex64",
+        "complex128",
+        "bfloat16",
+    ];
+    let name = usize::try_from(data_type).ok().and_then(|number| NAMES.get(number));
+    // 17 and above: float8, int4 and their like.
+    name.map_or_else(|| format!("number {data_type} of ONNX's list"), |name| (*name).to_owned())
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -179,14 +221,24 @@ pub enum DimensionValue {
 }
 
 impl Model {
-    /// Decodes a model; `subject` names it in errors. Refuses what is not ONNX.
+    /// Decodes a model; `subject` names it in errors. Refuses what is not ONNX, and says what it is where that can be
+    /// told.
     pub fn parse(bytes: &[u8], subject: impl ToString) -> Result<Self> {
-        let model = Self::decode(bytes)
-            .map_err(|error| Error::input(subject.to_string(), format!("is not an ONNX model: {error}")))?;
-        if model.graph.is_none() || model.ir_version == 0 {
-            return Err(Error::input(subject, "is not an ONNX model: it has no graph"));
-        }
-        Ok(model)
+        // What the decoder says of a damaged file tells its reader nothing.
+        let problem = match Self::decode(bytes) {
+            Ok(model) if model.graph.is_some() && model.ir_version != 0 => return Ok(model),
+            Ok(_) => "is not an ONNX model: it has no graph".to_owned(),
+            Err(_) if magic::recognise(bytes) == Some(Kind::Onnx) => {
+                format!(
+                    "is an ONNX model that is damaged or was cut off at {} bytes; copy it again",
+                    bytes.len()
+                )
+            }
+            Err(_) => "is not an ONNX model".to_owned(),
+        };
+        let mistaken =
+            magic::mistaken(bytes, Kind::Onnx).map(|words| format!("is not an ONNX model: it {words}"));
+        Err(Error::input(subject, mistaken.unwrap_or(problem)))
     }
 
     /// The metadata, as keys and values.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::text;
 
 /// Kernel sizes of the blocks, stage by stage. Its id has one digit a block and a dash between
 /// stages, `357-333-377`; ids parse back, and sort as the architectures do.
@@ -25,7 +26,7 @@ impl Architecture {
             Ok(Self { stages })
         } else {
             Err(Error::input(
-                format!("architecture {stages:?}"),
+                format!("architecture {}", text::list(stages.iter().map(text::list))),
                 "every stage needs at least one block, and a kernel is odd and from 1 to 9",
             ))
         }
@@ -63,7 +64,7 @@ impl FromStr for Architecture {
             .collect();
         stages.and_then(|stages| Self::new(stages).ok()).ok_or_else(|| {
             Error::input(
-                format!("architecture {id:?}"),
+                format!("architecture {}", text::name(id)),
                 "not an architecture id; one kernel digit (1, 3, 5, 7 or 9) a block and a dash between \
                  stages, as in 357-333-377",
             )

@@ -6,6 +6,7 @@
 pub mod architecture;
 pub mod cost;
 pub mod layers;
+pub mod point;
 
 use std::path::Path;
 
@@ -15,6 +16,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::architecture::Architecture;
 use crate::error::{Error, Result};
+use crate::name;
+use crate::space::point::{Choice, Point};
+use crate::text::list;
 
 /// Version of the space file's form.
 pub const SCHEMA: u32 = 1;
@@ -76,24 +80,6 @@ pub struct Stage {
     pub kernels: Vec<u8>,
 }
 
-/// One choice a strategy has to make.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Decision<'a> {
-    /// Stage, from 1.
-    pub stage: usize,
-    /// Block within the stage, from 1.
-    pub block: usize,
-    /// Kernel sizes to choose from, ascending.
-    pub choices: &'a [u8],
-}
-
-impl Decision<'_> {
-    /// The parameter's name in the journal: `stage1.block1.kernel`.
-    pub fn name(&self) -> String {
-        format!("stage{}.block{}.kernel", self.stage, self.block)
-    }
-}
-
 impl SearchSpace {
     /// The space of the paper: 3^9 = 19,683 architectures of ResNet-20 for 32×32 images.
     pub fn paper() -> Self {
@@ -102,14 +88,13 @@ impl SearchSpace {
 
     /// Reads a space file.
     pub fn load(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+        let text = crate::files::read_text(path)?;
         Self::parse(&text, path.display())
     }
 
     /// Parses a space from TOML; `subject` names its source in error messages.
     pub fn parse(text: &str, subject: impl ToString) -> Result<Self> {
-        toml::from_str(text)
-            .map_err(|error: toml::de::Error| Error::input(subject, error.to_string().trim_end()))
+        toml::from_str(text).map_err(|error| Error::toml(subject, text, &error))
     }
 
     /// Name, for records and metadata.
@@ -137,46 +122,48 @@ impl SearchSpace {
         &self.stages
     }
 
-    /// All choices to make, in the order of the id's digits.
-    pub fn decisions(&self) -> impl Iterator<Item = Decision<'_>> {
+    /// All choices, in the order of the id's digits.
+    pub fn choices(&self) -> impl Iterator<Item = Choice<'_>> {
         self.stages.iter().zip(1..).flat_map(|(stage, number)| {
-            (1..=stage.blocks).map(move |block| Decision { stage: number, block, choices: &stage.kernels })
+            (1..=stage.blocks).map(move |block| Choice {
+                name: format!("stage{number}.block{block}.kernel"),
+                options: &stage.kernels,
+            })
         })
     }
 
-    /// Number of architectures; saturates at `u64::MAX`.
+    /// Number of points; saturates at `u64::MAX`.
     pub fn size(&self) -> u64 {
-        self.decisions().fold(1, |size: u64, decision| size.saturating_mul(decision.choices.len() as u64))
+        self.choices().fold(1, |size: u64, choice| size.saturating_mul(choice.options.len() as u64))
     }
 
-    /// The architecture with choice number `indices[i]` for decision `i`.
+    /// The architecture of a point.
     ///
     /// # Panics
-    /// If `indices` does not have one valid index for every decision.
-    pub fn architecture(&self, indices: &[usize]) -> Architecture {
-        let mut indices = indices.iter();
+    /// If the point is not one of this space: it has one valid option for every choice.
+    pub fn architecture(&self, point: &Point) -> Architecture {
+        let mut options = point.options().iter();
         let mut next = |stage: &Stage| -> Vec<u8> {
             (0..stage.blocks)
-                .map(|_| stage.kernels[*indices.next().expect("one index for every decision")])
+                .map(|_| stage.kernels[usize::from(*options.next().expect("one option for every choice"))])
                 .collect()
         };
         let stages = self.stages.iter().map(&mut next).collect();
-        assert!(indices.next().is_none(), "one index for every decision");
+        assert!(options.next().is_none(), "one option for every choice");
         Architecture::new(stages).expect("the kernels of a validated space are well-formed")
     }
 
-    /// The choice made for each decision, as indices into its choices: the inverse of
-    /// [`SearchSpace::architecture`]. Fails if the architecture does not belong to this space.
-    pub fn indices(&self, architecture: &Architecture) -> Result<Vec<usize>> {
+    /// The point of an architecture: the inverse of [`SearchSpace::architecture`].
+    ///
+    /// # Errors
+    /// As [`SearchSpace::check`].
+    pub fn point(&self, architecture: &Architecture) -> Result<Point> {
         self.check(architecture)?;
-        let position = |(decision, kernel): (Decision<'_>, u8)| {
-            decision
-                .choices
-                .iter()
-                .position(|choice| *choice == kernel)
-                .expect("the architecture was checked")
+        let position = |(choice, kernel): (Choice<'_>, u8)| {
+            let position = choice.options.iter().position(|option| *option == kernel);
+            position.expect("the architecture was checked") as u8
         };
-        Ok(self.decisions().zip(architecture.kernels()).map(position).collect())
+        Ok(Point::new(self.choices().zip(architecture.kernels()).map(position).collect()))
     }
 
     /// Whether the architecture belongs to this space; the error says what does not fit.
@@ -185,16 +172,13 @@ impl SearchSpace {
         let blocks: Vec<usize> = architecture.stages().iter().map(Vec::len).collect();
         let expected: Vec<usize> = self.stages.iter().map(|stage| stage.blocks).collect();
         if blocks != expected {
-            return refuse(format!("has {blocks:?} blocks a stage; space {} has {expected:?}", self.name));
+            let (has, wants) = (list(blocks), list(expected));
+            return refuse(format!("has {has} blocks a stage; space {} has {wants}", self.name));
         }
-        for (decision, kernel) in self.decisions().zip(architecture.kernels()) {
-            if !decision.choices.contains(&kernel) {
-                let choices = decision.choices;
-                return refuse(format!(
-                    "{} is {kernel}; space {} has {choices:?}",
-                    decision.name(),
-                    self.name
-                ));
+        for (choice, kernel) in self.choices().zip(architecture.kernels()) {
+            if !choice.options.contains(&kernel) {
+                let (name, options) = (choice.name, list(choice.options));
+                return refuse(format!("{name} is {kernel}; space {} has {options}", self.name));
             }
         }
         Ok(())
@@ -206,13 +190,13 @@ impl SearchSpace {
     /// If `index` is not below [`SearchSpace::size`].
     pub fn nth(&self, mut index: u64) -> Architecture {
         assert!(index < self.size(), "there is no architecture {index} among {}", self.size());
-        let radices: Vec<u64> = self.decisions().map(|decision| decision.choices.len() as u64).collect();
-        let mut indices = vec![0; radices.len()];
-        for (digit, radix) in indices.iter_mut().zip(&radices).rev() {
-            *digit = (index % radix) as usize;
+        let radices: Vec<u64> = self.choices().map(|choice| choice.options.len() as u64).collect();
+        let mut options = vec![0; radices.len()];
+        for (digit, radix) in options.iter_mut().zip(&radices).rev() {
+            *digit = (index % radix) as u8;
             index /= radix;
         }
-        self.architecture(&indices)
+        self.architecture(&Point::new(options))
     }
 
     /// All architectures in the order of their ids.
@@ -222,9 +206,8 @@ impl SearchSpace {
 
     /// An architecture drawn uniformly.
     pub fn sample(&self, rng: &mut ChaCha8Rng) -> Architecture {
-        let indices: Vec<usize> =
-            self.decisions().map(|decision| rng.random_range(0..decision.choices.len())).collect();
-        self.architecture(&indices)
+        let draw = |choice: Choice<'_>| rng.random_range(0..choice.options.len()) as u8;
+        self.architecture(&Point::new(self.choices().map(draw).collect()))
     }
 
     /// The architecture with the smallest kernel everywhere; it has the fewest parameters.
@@ -234,8 +217,7 @@ impl SearchSpace {
 
     /// The architecture with the largest kernel everywhere.
     pub fn largest(&self) -> Architecture {
-        let last: Vec<usize> = self.decisions().map(|decision| decision.choices.len() - 1).collect();
-        self.architecture(&last)
+        self.architecture(&Point::new(self.choices().map(|choice| choice.options.len() as u8 - 1).collect()))
     }
 
     /// P_min: trainable parameters of the smallest architecture.
@@ -271,7 +253,9 @@ impl TryFrom<RawSpace> for SearchSpace {
         if raw.schema != SCHEMA {
             return Err(format!("schema is {}; this version reads {SCHEMA}", raw.schema));
         }
-        check_name(&raw.name)?;
+        if !name::is_name(&raw.name) {
+            return Err(format!("name is {:?}; it {}", raw.name, name::RULE));
+        }
         check_range("classes", raw.classes, 2, 256)?;
         check_range("image.channels", raw.image.channels, 1, 4)?;
         check_range("image.height", raw.image.height, 8, 512)?;
@@ -287,14 +271,6 @@ impl TryFrom<RawSpace> for SearchSpace {
         }
         Ok(Self { name: raw.name, classes: raw.classes, image: raw.image, stem: raw.stem, stages })
     }
-}
-
-fn check_name(name: &str) -> Result<(), String> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    if name.is_empty() || name.len() > 64 || !name.chars().all(allowed) {
-        return Err(format!("name is {name:?}; it needs 1 to 64 letters, digits, '-', '_' or '.'"));
-    }
-    Ok(())
 }
 
 fn check_range(key: &str, value: usize, low: usize, high: usize) -> Result<(), String> {
@@ -342,7 +318,7 @@ mod tests {
         let space = SearchSpace::paper();
         assert_eq!(space.size(), 19_683);
         assert_eq!(space.architectures().collect::<BTreeSet<_>>().len(), 19_683);
-        assert_eq!(space.decisions().next().map(|decision| decision.name()).unwrap(), "stage1.block1.kernel");
+        assert_eq!(space.choices().next().map(|choice| choice.name).unwrap(), "stage1.block1.kernel");
     }
 
     #[test]
@@ -354,12 +330,12 @@ mod tests {
     }
 
     #[test]
-    fn indices_invert_architecture() {
+    fn points_invert_architectures() {
         let space = SearchSpace::paper();
         let mut rng = ChaCha8Rng::seed_from_u64(3);
         for _ in 0..100 {
             let architecture = space.sample(&mut rng);
-            assert_eq!(space.architecture(&space.indices(&architecture).unwrap()), architecture);
+            assert_eq!(space.architecture(&space.point(&architecture).unwrap()), architecture);
         }
     }
 

@@ -7,6 +7,7 @@
 //!
 //! JSON has no word for what is not a finite number: such a value travels as `null` and arrives as NaN.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer, Serialize};
@@ -14,6 +15,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::architecture::Architecture;
 use crate::recipe::Recipe;
 use crate::space::SearchSpace;
+
+/// Version of this protocol. A trainer says it when it is ready, and one that says another is not given any job.
+pub const PROTOCOL: u32 = 1;
 
 /// One architecture to train.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -104,19 +108,81 @@ pub enum Event {
     },
 }
 
-/// What a trainer is and where it trains.
+/// What a trainer is and where it trains. What the first trainers did not say arrives empty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrainerFacts {
+    /// Version of this protocol that it speaks; see [`PROTOCOL`].
+    #[serde(default = "first_protocol")]
+    pub protocol: u32,
     /// Version of the trainer, as [`crate::version`] gives it.
     pub version: String,
+    /// SHA-256 of its program, in hex: tells builds of one version apart.
+    #[serde(default)]
+    pub build: String,
     /// Version of libtorch.
     pub libtorch: String,
     /// Device: `cpu` or `cuda:0`.
     pub device: String,
+    /// Name of the processor or GPU, as its maker calls it.
+    #[serde(default)]
+    pub device_name: String,
     /// Type that convolutions are computed in: `float32` or `bfloat16`.
     pub precision: String,
     /// Threads of one operation.
     pub threads: usize,
+}
+
+/// On what a training was computed, as far as its result depends on that: the same job on another kind gives other
+/// digits. Which of several like devices it was does not matter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hardware {
+    /// `cpu` or `cuda`.
+    pub device: String,
+    /// As in [`TrainerFacts`]; empty where it is not known.
+    #[serde(default)]
+    pub device_name: String,
+    /// As in [`TrainerFacts`].
+    pub precision: String,
+    /// As in [`TrainerFacts`].
+    pub libtorch: String,
+}
+
+impl TrainerFacts {
+    /// The kind of machine that it trains on.
+    pub fn hardware(&self) -> Hardware {
+        let device = self.device.split_once(':').map_or(&*self.device, |(device, _)| device);
+        Hardware {
+            device: device.to_owned(),
+            device_name: self.device_name.clone(),
+            precision: self.precision.clone(),
+            libtorch: self.libtorch.clone(),
+        }
+    }
+}
+
+impl Hardware {
+    /// What is different on `other`, such as `precision float32 and not bfloat16`; `None` if nothing is. A name that one
+    /// of the two does not say is no difference.
+    pub fn difference(&self, other: &Self) -> Option<String> {
+        let known = |own: &str, other: &str| !own.is_empty() && !other.is_empty();
+        let parts = [
+            ("device", &self.device, &other.device),
+            ("processor or GPU", &self.device_name, &other.device_name),
+            ("precision", &self.precision, &other.precision),
+            ("libtorch", &self.libtorch, &other.libtorch),
+        ];
+        let differences = parts.into_iter().filter(|(_, own, other)| own != other && known(own, other));
+        let words = differences.map(|(part, own, other)| format!("{part} {other} and not {own}"));
+        Some(words.collect::<Vec<_>>().join(", ")).filter(|words| !words.is_empty())
+    }
+}
+
+impl fmt::Display for Hardware {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { device, device_name, precision, libtorch } = self;
+        let name = if device_name.is_empty() { String::new() } else { format!(" ({device_name})") };
+        write!(f, "{device}{name} in {precision} with libtorch {libtorch}")
+    }
 }
 
 /// State of a training at the end of an epoch.
@@ -156,6 +222,11 @@ pub struct Evaluation {
     pub images: u64,
 }
 
+/// The first trainers did not say which protocol they speak.
+fn first_protocol() -> u32 {
+    1
+}
+
 fn number_or_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
@@ -174,6 +245,30 @@ mod tests {
             r#"{"event":"done","trial":4,"evaluation":{"accuracy":0.5,"seconds":2.0,"images":10}}"#
         );
         assert_eq!(serde_json::from_str::<Event>(&line).unwrap(), event);
+    }
+
+    #[test]
+    fn what_the_first_trainers_said_is_understood() {
+        let line = r#"{"event":"ready","version":"0.1.0","libtorch":"2.13.0","device":"cuda:1","precision":"bfloat16","threads":2}"#;
+        let Event::Ready(facts) = serde_json::from_str(line).unwrap() else { panic!("it is ready") };
+        assert_eq!((facts.protocol, facts.build.as_str()), (1, ""));
+        assert_eq!(facts.hardware().to_string(), "cuda in bfloat16 with libtorch 2.13.0");
+    }
+
+    #[test]
+    fn kinds_of_hardware_differ_in_what_changes_a_result() {
+        let hardware = Hardware {
+            device: "cpu".to_owned(),
+            device_name: "Cortex-A76".to_owned(),
+            precision: "float32".to_owned(),
+            libtorch: "2.13.0".to_owned(),
+        };
+        let nameless = Hardware { device_name: String::new(), ..hardware.clone() };
+        assert_eq!((hardware.difference(&hardware), hardware.difference(&nameless)), (None, None));
+        let other =
+            Hardware { precision: "bfloat16".to_owned(), device: "cuda".to_owned(), ..hardware.clone() };
+        let expected = "device cuda and not cpu, precision bfloat16 and not float32";
+        assert_eq!(hardware.difference(&other).as_deref(), Some(expected));
     }
 
     #[test]

@@ -3,23 +3,30 @@
 //! It ends with its input, so that a host that dies leaves no lock behind, and when nothing arrives for
 //! [`LONGEST_SILENCE`]: a network that is gone closes nothing.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::fs::File;
+use std::io::{BufReader, Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::{MeasureRequest, RUNNER, Reply, Request, dialogue};
-use mfactor::{Error, Result};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fd::AsFd;
+use crate::manifest::LARGEST_MANIFEST;
+use crate::{MeasureRequest, Reply, Request, dialogue};
+use mfactor::lines::{self, Line};
+use mfactor::{Error, Result, text};
 
-use crate::board::layout::Layout;
-use crate::board::staging::{Received, Staging};
-use crate::board::{Measurer, Measuring, board, collect, health, lock, status, switch, verify};
+use crate::board::layout::{Layout, tidy};
+use crate::board::receive::Received;
+use crate::board::staging::{Offer, Staging};
+use crate::board::{
+    Measurer, Measuring, Opened, beneath, board, collect, health, lock, status, switch, verify,
+};
 
-/// A host that says nothing for so long is gone.
+/// A host that says nothing for so long, or takes no answer, is gone.
 pub const LONGEST_SILENCE: Duration = Duration::from_secs(60);
-/// A request holds a manifest at most.
-const LONGEST_LINE: u64 = 64 << 20;
+/// A request holds a manifest at most, in JSON, which escapes quotes and newlines.
+const LONGEST_LINE: usize = 2 * LARGEST_MANIFEST + (64 << 10);
+const LONGEST_COMPLAINT: usize = 200;
+/// More threads than a board has.
+const MOST_THREADS: usize = 1024;
 
 /// Serves one host from `input` to `output` until the input ends.
 ///
@@ -37,11 +44,22 @@ pub fn serve(
         Ok(lock) => lock,
         Err(owner) => return send(output, &Reply::Busy(owner)),
     };
-    let recovered = switch::recover(&layout)?;
+    tidy(&layout);
+    // What cannot be put right now is no reason to say nothing of what is whole.
+    let recovered = switch::recover(&layout).unwrap_or_else(|error| {
+        Some(format!("an earlier flash ended in a switch, and it could not be put right: {error}"))
+    });
     let mut agent = Agent { layout, measurer, staging: None };
     send(output, &Reply::Ready { version: dialogue::VERSION, recovered })?;
     let mut input = BufReader::with_capacity(256 << 10, input);
-    while let Some(request) = next(&mut input)? {
+    loop {
+        let request = match next(&mut input) {
+            Ok(Some(request)) => request,
+            Ok(None) => return Ok(()),
+            Err(error @ Error::Io { .. }) => return Err(error),
+            // Where it ends is not known, so nothing after it can be read.
+            Err(error) => return send(output, &Reply::Failed { failure: error.into() }),
+        };
         let is_upload = matches!(request, Request::File { .. } | Request::Records { .. });
         match agent.answer(request, &mut input, output) {
             Ok(reply) => send(output, &reply)?,
@@ -55,26 +73,25 @@ pub fn serve(
             }
         }
     }
-    Ok(())
 }
 
 /// The next request; `None` at the end of the input.
-fn next(input: &mut impl BufRead) -> Result<Option<Request>> {
-    let mut line = vec![];
+fn next(input: &mut BufReader<impl Read>) -> Result<Option<Request>> {
     let pipe = Path::new("standard input");
-    input.take(LONGEST_LINE).read_until(b'\n', &mut line).map_err(Error::io("read", pipe))?;
-    if line.is_empty() {
-        return Ok(None);
-    }
-    serde_json::from_slice(&line).map(Some).map_err(|error| Error::input("request", error))
+    let line = match lines::next(input, LONGEST_LINE).map_err(Error::io("read", pipe))? {
+        Line::End => return Ok(None),
+        Line::TooLong(_) => {
+            return Err(Error::input("request", format!("is longer than {LONGEST_LINE} bytes")));
+        }
+        Line::Whole(line) | Line::Torn(line) => line,
+    };
+    let malformed = |error: serde_json::Error| text::quoted(&error.to_string(), LONGEST_COMPLAINT);
+    serde_json::from_slice(&line).map(Some).map_err(|error| Error::input("request", malformed(error)))
 }
 
 fn send(output: &mut dyn Write, reply: &Reply) -> Result<()> {
-    let mut line = serde_json::to_vec(reply)
-        .map_err(|error| Error::Defect(format!("a reply has no JSON form: {error}")))?;
-    line.push(b'\n');
     let pipe = Path::new("standard output");
-    output.write_all(&line).and_then(|()| output.flush()).map_err(Error::io("write", pipe))
+    output.write_all(&lines::json(reply)?).and_then(|()| output.flush()).map_err(Error::io("write", pipe))
 }
 
 struct Agent<'a> {
@@ -87,8 +104,11 @@ impl Agent<'_> {
     fn answer(&mut self, request: Request, input: &mut impl Read, output: &mut dyn Write) -> Result<Reply> {
         let layout = &self.layout;
         Ok(match request {
-            Request::Stage { manifest, signature, public_key } => {
-                let staging = Staging::begin(layout, &manifest, &signature, &public_key)?;
+            Request::Stage { manifest, signature, public_key, allow_downgrade, repin } => {
+                let (manifest, signature, public_key) = (&manifest, &signature, &public_key);
+                let offer = Offer { manifest, signature, public_key, allow_downgrade, repin };
+                self.staging = None;
+                let staging = Staging::begin(layout, offer)?;
                 let (files, records) = (staging.files.clone(), staging.records.clone());
                 let is_held = staging.is_held;
                 self.staging = Some(staging);
@@ -105,8 +125,8 @@ impl Agent<'_> {
                 Reply::Sealed { id: self.staged()?.id().to_owned() }
             }
             Request::Check { id } => {
-                let manifest = verify::release(layout, &id)?;
-                Reply::Health { models: health::check_release(layout, &id, &manifest)? }
+                let release = verify::release(layout, &id)?;
+                Reply::Health { models: health::check_release(layout, &release)? }
             }
             Request::Activate { id } => switched(switch::activate(layout, &id)?),
             Request::Rollback => switched(switch::rollback(layout)?),
@@ -126,21 +146,35 @@ impl Agent<'_> {
     /// Has the models of the current release measured, with the release's runner.
     fn measure(&self, request: MeasureRequest, output: &mut dyn Write) -> Result<()> {
         let layout = &self.layout;
+        if !(1..=MOST_THREADS).contains(&request.threads) {
+            return Err(Error::Usage(format!(
+                "threads: {}; it must be 1 to {MOST_THREADS}",
+                request.threads
+            )));
+        }
         let Some(id) = layout.current() else {
             return Err(board(layout.root().display(), "holds no release to measure"));
         };
-        let manifest = verify::release(layout, &id)?;
-        let mut data = vec![];
-        for records in &manifest.records {
-            let path = layout.records().join(&records.sha256);
-            verify::contents(&path, &records.sha256)?;
-            data.push(path);
+        let release = verify::release(layout, &id)?;
+        let mut records = vec![];
+        for listed in &release.manifest.records {
+            let path = layout.records().join(&listed.sha256);
+            records.push((path, verify::records(layout, &listed.sha256)?));
         }
         let folder = layout.release(&id);
-        let models = manifest.models.iter().map(|model| folder.join(&model.file)).collect();
-        let work = Measuring { program: folder.join(RUNNER), models, data, request };
+        let models = release.manifest.models.iter().zip(&release.models);
+        let work = Measuring {
+            program: beneath::descriptor(&release.runner),
+            models: models.map(|(model, file)| opened(&folder.join(&model.file), file)).collect(),
+            data: records.iter().map(|(path, file)| opened(path, file)).collect(),
+            request,
+        };
         self.measurer.measure(&work, &mut |reply| send(output, reply))
     }
+}
+
+fn opened(path: &Path, file: &File) -> Opened {
+    Opened { path: path.to_owned(), contents: beneath::descriptor(file) }
 }
 
 fn received(received: Received) -> Reply {
@@ -152,28 +186,4 @@ fn received(received: Received) -> Reply {
 
 fn switched((current, previous): switch::Switched) -> Reply {
     Reply::Activated { current, previous }
-}
-
-/// An input that fails when nothing arrives for [`LONGEST_SILENCE`].
-#[derive(Debug)]
-pub struct Leased<R> {
-    inner: R,
-}
-
-impl<R: Read + AsFd> Leased<R> {
-    /// `inner`, which must not buffer: what it held back could not be waited for.
-    pub fn new(inner: R) -> Self {
-        Self { inner }
-    }
-}
-
-impl<R: Read + AsFd> Read for Leased<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let patience = Timespec { tv_sec: LONGEST_SILENCE.as_secs() as i64, tv_nsec: 0 };
-        let mut waited = [PollFd::new(&self.inner, PollFlags::IN)];
-        if poll(&mut waited, Some(&patience))? == 0 {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "the host said nothing for a minute"));
-        }
-        self.inner.read(buffer)
-    }
 }

@@ -1,7 +1,8 @@
 //! One flash at a time: flock(2) on a file, which the kernel releases with the process, however it ends.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Permissions};
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::LockOwner;
@@ -10,6 +11,10 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use crate::board::layout::Layout;
+use crate::board::{beneath, board};
+
+/// More of an owner's name is cut off.
+const LONGEST_OWNER: usize = 200;
 
 /// The lock, as long as it lives.
 #[derive(Debug)]
@@ -19,32 +24,46 @@ pub struct Lock {
 
 /// Takes the lock for `owner`, or tells who has it. The file holds owner, process and start, a line each: that is
 /// also what the host's shell commands write before an agent runs.
+///
+/// # Errors
+/// [`Error::Board`] for a link or another user's file in its place, and for a file system that has no locks.
 pub fn take(layout: &Layout, owner: &str) -> Result<Result<Lock, LockOwner>> {
     let path = layout.lock();
-    let mut options = OpenOptions::new();
-    let mut file = options
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(Error::io("open", &path))?;
+    let mut file = beneath::open_to_write(layout.root(), &path)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}
         Err(Errno::WOULDBLOCK) => {
-            let mut text = String::new();
+            let mut text = vec![];
             // Unreadable or half-written, it is still locked.
-            let _ = file.take(1024).read_to_string(&mut text);
-            return Ok(Err(LockOwner::parse(&text, now())));
+            let _ = file.take(1024).read_to_end(&mut text);
+            return Ok(Err(LockOwner::parse(&String::from_utf8_lossy(&text), now())));
         }
-        Err(error) => return Err(Error::io("lock", &path)(error.into())),
+        Err(error) => return Err(refused(layout, error)),
     }
-    let owner = owner.replace(char::is_control, " ");
+    // Who may read a file may also lock it, and would keep every flash out.
+    let _ = file.set_permissions(Permissions::from_mode(0o600));
+    let owner: String = owner.replace(char::is_control, " ").chars().take(LONGEST_OWNER).collect();
     let text = format!("{owner}\n{}\n{}\n", std::process::id(), now());
     let write = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(text.as_bytes()));
     // Where the disk is full, the lock still holds; only its owner's name is lost.
     drop(write);
     Ok(Ok(Lock { _file: file }))
+}
+
+/// Without a lock two flashes would write over each other: there is no going on.
+fn refused(layout: &Layout, error: Errno) -> Error {
+    match error {
+        Errno::NOLCK | Errno::NOTSUP | Errno::NOSYS | Errno::INVAL => board(
+            layout.root().display(),
+            format!(
+                "lies on a file system that has no locks ({}), so two flashes could not keep out of each other's way; \
+                 choose a folder on a disk of the board's own with --folder, or mount this one with locks (NFS: with \
+                 lockd, or local_lock=flock)",
+                std::io::Error::from(error)
+            ),
+        ),
+        error => Error::io("lock", &layout.lock())(error.into()),
+    }
 }
 
 fn now() -> u64 {
@@ -63,6 +82,33 @@ mod tests {
         let owner = take(&layout, "bob").unwrap().unwrap_err();
         assert_eq!((owner.owner.as_str(), owner.process), ("ada@desk ", std::process::id()));
         drop(first);
-        take(&layout, "bob").unwrap().unwrap();
+        take(&layout, &"bob".repeat(1000)).unwrap().unwrap();
+        assert!(std::fs::metadata(layout.lock()).unwrap().len() < 300);
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_the_lock_is_not_followed_and_nobody_else_can_hold_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::open(folder.path()).unwrap();
+        let precious = folder.path().join("precious");
+        std::fs::write(&precious, "precious").unwrap();
+        std::os::unix::fs::symlink(&precious, layout.lock()).unwrap();
+        let error = take(&layout, "ada").unwrap_err().to_string();
+        assert!(error.contains("lock: is a link"), "{error}");
+        assert_eq!(std::fs::read(&precious).unwrap(), b"precious");
+        std::fs::remove_file(layout.lock()).unwrap();
+        let _lock = take(&layout, "ada").unwrap().unwrap();
+        assert_eq!(std::fs::metadata(layout.lock()).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_file_system_without_locks_is_named_as_such() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::open(folder.path()).unwrap();
+        for error in [Errno::NOLCK, Errno::NOTSUP, Errno::NOSYS] {
+            let text = refused(&layout, error).to_string();
+            assert!(text.contains("has no locks") && text.contains("--folder"), "{text}");
+        }
+        assert!(!refused(&layout, Errno::IO).to_string().contains("has no locks"));
     }
 }

@@ -1,29 +1,35 @@
 //! The board's side of a flash: receive a release, verify it on the disk, try it, switch to it, and be able to go back.
 //!
 //! The rule that every function here keeps: at any moment, whatever is cut off, `current` leads to one whole release
-//! that passed its health check. See [`release`] for the folder, and `docs/boards.md` for what each fault
+//! that passed its health check. See [`crate`] for the folder, and `docs/boards.md` for what each fault
 //! leaves behind.
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`ownership`], [`beneath`] | whose folder it is; opening what lies in it, past no link |
 //! | [`layout`] | the folder on the board: paths, symlinks, syncing |
 //! | [`lock`] | one at a time |
-//! | [`trust`] | the pinned key and signatures |
+//! | [`trust`], [`taken`] | the pinned key and signatures; one target, and nothing older than what was taken |
 //! | [`verify`] | whether a release on the disk is what its manifest says |
-//! | [`staging`] | what is lacking; receiving it; making it a release |
+//! | [`staging`], [`receive`] | what is lacking; receiving it; making it a release |
 //! | [`health`] | golden inputs through every model, with the release's own runner |
 //! | [`switch`] | activate, confirm, recover, roll back |
-//! | [`status`], [`collect`] | what the board holds; making room |
+//! | [`status`], [`collect`], [`running`] | what the board holds; making room, but not of what runs |
 //! | [`agent`] | the dialogue with the host |
 
 pub mod agent;
+pub mod beneath;
 pub mod collect;
 pub mod health;
 pub mod layout;
 pub mod lock;
+pub mod ownership;
+pub mod receive;
+pub mod running;
 pub mod staging;
 pub mod status;
 pub mod switch;
+pub mod taken;
 pub mod trust;
 pub mod verify;
 
@@ -50,12 +56,21 @@ pub trait Measurer {
 /// What is to be measured, all of it verified just before.
 #[derive(Debug)]
 pub struct Measuring {
-    /// Path of the release's own runner.
+    /// Path of the release's own runner: that of its descriptor, which children inherit.
     pub program: PathBuf,
-    /// Paths of the models.
-    pub models: Vec<PathBuf>,
-    /// Paths of the labelled test records.
-    pub data: Vec<PathBuf>,
+    /// The models.
+    pub models: Vec<Opened>,
+    /// The labelled test records.
+    pub data: Vec<Opened>,
     /// How to measure.
     pub request: MeasureRequest,
+}
+
+/// A file that was verified and is still open.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    /// Its path in the release, for people.
+    pub path: PathBuf,
+    /// Where its bytes are read, here and in every child: the path of its descriptor.
+    pub contents: PathBuf,
 }

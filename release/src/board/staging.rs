@@ -1,18 +1,20 @@
 //! An upload: what the board lacks of a release, receiving it, and making it a release once every byte of it was
 //! read back from the disk.
 
-use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::{MANIFEST, Manifest, RUNNER, ReleaseFile, SIGNATURE, Wanted, id};
-use mfactor::{Error, Result, files};
-use rustix::fs::{OFlags, RenameFlags};
+use mfactor::{Error, Result, files, text};
+use rustix::fs::RenameFlags;
 
-use crate::board::layout::{Layout, entries, remove_folder, remove_if_there, sync_folder};
-use crate::board::{board, trust, verify};
+use crate::board::layout::{Layout, entries, is_hidden, name_of, remove_all, remove_folder, sync_folder};
+use crate::board::ownership::own_subfolder;
+use crate::board::receive::{Received, begun, copy, part, receive, remove_unless_file};
+use crate::board::{board, taken, trust, verify};
 
+const LONGEST_SHOWN: usize = 80;
 /// Space that stays free for the board itself.
 const RESERVE_BYTES: u64 = 4 << 20;
 
@@ -31,13 +33,19 @@ pub struct Staging {
     pub records: Vec<Wanted>,
 }
 
-/// What became of an upload.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Received {
-    /// It is on the disk, and right.
-    Stored,
-    /// It arrived whole and is something else; it was dropped.
-    Damaged(String),
+/// What the host offers.
+#[derive(Debug, Clone, Copy)]
+pub struct Offer<'a> {
+    /// The manifest's text.
+    pub manifest: &'a str,
+    /// Its signature.
+    pub signature: &'a str,
+    /// The signer's key.
+    pub public_key: &'a str,
+    /// Take it although the board took a newer one.
+    pub allow_downgrade: bool,
+    /// Pin the key although the board trusts another.
+    pub repin: bool,
 }
 
 impl Staging {
@@ -46,14 +54,22 @@ impl Staging {
     ///
     /// # Errors
     /// A manifest or signature that is refused, or too little space; nothing was changed then.
-    pub fn begin(layout: &Layout, text: &str, signature: &str, public_key: &str) -> Result<Self> {
+    pub fn begin(layout: &Layout, offer: Offer<'_>) -> Result<Self> {
+        let text = offer.manifest;
         let id = id(text.as_bytes());
         let manifest = Manifest::parse(text.as_bytes(), MANIFEST)?;
         if manifest.architecture != std::env::consts::ARCH {
             let ours = std::env::consts::ARCH;
-            return Err(board(MANIFEST, format!("is for {}, this board is {ours}", manifest.architecture)));
+            let theirs = text::quoted(&manifest.architecture, LONGEST_SHOWN);
+            return Err(board(MANIFEST, format!("is for {theirs}, this board is {ours}")));
         }
-        trust::accept(layout, text.as_bytes(), signature, public_key)?;
+        let Offer { signature, public_key, .. } = offer;
+        if signature.len() > verify::LARGEST_SIGNATURE {
+            return Err(board(SIGNATURE, "is too long for a signature"));
+        }
+        let accepted = trust::accept(layout, text.as_bytes(), signature, public_key, offer.repin)?;
+        taken::check(layout, &manifest, trust::key_line(public_key), offer.allow_downgrade)?;
+        accepted.pin(layout)?;
         let is_held = verify::release(layout, &id).is_ok();
         let mut staging = Self {
             id,
@@ -84,7 +100,7 @@ impl Staging {
     /// What has still to be written must fit, copies included.
     fn check_space(&self, layout: &Layout) -> Result<()> {
         let folder = self.folder(layout);
-        let there = |path: PathBuf| fs::metadata(path).map_or(0, |facts| facts.len());
+        let there = |path: PathBuf| fs::symlink_metadata(path).map_or(0, |facts| facts.len());
         let files = self.manifest.files.iter().filter(|_| !self.is_held);
         let files = files.map(|file| {
             file.bytes
@@ -94,6 +110,7 @@ impl Staging {
             let path = layout.records().join(&records.sha256);
             records.bytes.saturating_sub(there(path.clone()).max(there(part(&path))))
         });
+        // Each is at most 1 GiB, and there are a few hundred at most.
         let (needed, free) = (files.chain(records).sum::<u64>() + RESERVE_BYTES, layout.free_bytes()?);
         if needed <= free {
             return Ok(());
@@ -113,12 +130,12 @@ impl Staging {
         for file in &self.manifest.files {
             let path = folder.join(&file.name);
             make_folders(&folder, &file.name)?;
-            if verify::file(&folder, file).is_ok() {
+            if verify::file(layout, &folder, file).is_ok() {
                 continue;
             }
-            remove_if_there(fs::remove_file(&path)).map_err(Error::io("remove", &path))?;
+            remove_all(&path)?;
             let sources = held.iter().filter(|(sha256, _)| *sha256 == file.sha256).map(|(_, path)| path);
-            if sources.into_iter().any(|source| copy(source, &path, file).is_ok()) {
+            if sources.into_iter().any(|source| copy(layout, source, &path, file).is_ok()) {
                 continue;
             }
             wanted.push(Wanted { name: file.name.clone(), offset: begun(&path, file.bytes)? });
@@ -130,7 +147,8 @@ impl Staging {
         let mut wanted = vec![];
         for records in &self.manifest.records {
             let path = layout.records().join(&records.sha256);
-            if verify::contents(&path, &records.sha256).is_err() {
+            if verify::records(layout, &records.sha256).is_err() {
+                remove_unless_file(&path)?;
                 let offset = begun(&path, records.bytes)?;
                 wanted.push(Wanted { name: records.sha256.clone(), offset });
             }
@@ -151,11 +169,11 @@ impl Staging {
         input: &mut dyn Read,
     ) -> Result<Received> {
         let Some(file) = self.manifest.files.iter().find(|file| file.name == name) else {
-            return Err(board(name, "is not in the manifest"));
+            return Err(board(text::quoted(name, LONGEST_SHOWN), "is not in the manifest"));
         };
         let folder = self.folder(layout);
         make_folders(&folder, name)?;
-        receive(&folder.join(name), file, offset, input)
+        receive(layout, &folder.join(name), file, offset, input)
     }
 
     /// Receives test records likewise.
@@ -170,11 +188,11 @@ impl Staging {
         input: &mut dyn Read,
     ) -> Result<Received> {
         let Some(records) = self.manifest.records.iter().find(|records| records.sha256 == sha256) else {
-            return Err(board(sha256, "is not among the manifest's records"));
+            return Err(board(text::quoted(sha256, LONGEST_SHOWN), "is not among the manifest's records"));
         };
         let (bytes, sha256) = (records.bytes, records.sha256.clone());
         let file = ReleaseFile { name: records.name.clone(), sha256, bytes, mode: 0o644 };
-        receive(&layout.records().join(&records.sha256), &file, offset, input)
+        receive(layout, &layout.records().join(&records.sha256), &file, offset, input)
     }
 
     /// Makes a release of the upload: every file is read back and compared, everything is synced, and then the
@@ -187,15 +205,16 @@ impl Staging {
             return Ok(());
         }
         let folder = self.folder(layout);
+        own_subfolder(&folder)?;
         remove_strangers(&folder, &folder, &self.manifest)?;
         for file in &self.manifest.files {
-            verify::file(&folder, file)?;
+            verify::file(layout, &folder, file)?;
         }
         files::write(&folder.join(MANIFEST), self.text.as_bytes())?;
         files::write(&folder.join(SIGNATURE), self.signature.as_bytes())?;
         sync_folders(&folder)?;
         let place = layout.release(&self.id);
-        if place.exists() {
+        if fs::symlink_metadata(&place).is_ok() {
             exchange(&folder, &place)?;
             sync_folder(&layout.releases())?;
             remove_folder(layout, &folder)?;
@@ -204,8 +223,9 @@ impl Staging {
         }
         sync_folder(&layout.releases())?;
         sync_folder(&layout.stagings())?;
-        for path in entries(&layout.incoming())? {
-            fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+        for path in entries(&layout.incoming())?.iter().filter(|path| !is_hidden(path)) {
+            // What cannot go is in nobody's way; `gc` says why.
+            let _ = remove_all(path);
         }
         Ok(())
     }
@@ -215,7 +235,7 @@ impl Staging {
 fn held_files(layout: &Layout) -> Result<Vec<(String, PathBuf)>> {
     let mut held = vec![];
     for path in entries(&layout.incoming())? {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = name_of(&path);
         if let Some(sha256) = name.strip_prefix(RUNNER).and_then(|rest| rest.strip_prefix('-')) {
             held.push((sha256.to_owned(), path));
         }
@@ -227,23 +247,6 @@ fn held_files(layout: &Layout) -> Result<Vec<(String, PathBuf)>> {
         held.extend(manifest.files.into_iter().map(|file| (file.sha256, folder.join(file.name))));
     }
     Ok(held)
-}
-
-/// The unfinished form of a file.
-fn part(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".part");
-    path.with_file_name(name)
-}
-
-/// How much of a file an earlier upload left. More than there should be is nothing.
-fn begun(path: &Path, bytes: u64) -> Result<u64> {
-    let part = part(path);
-    match fs::symlink_metadata(&part) {
-        Ok(facts) if facts.is_file() && facts.len() <= bytes => Ok(facts.len()),
-        Ok(_) => fs::remove_file(&part).map(|()| 0).map_err(Error::io("remove", &part)),
-        Err(_) => Ok(0),
-    }
 }
 
 /// Makes the folders above a file, of which none may be a link.
@@ -264,68 +267,16 @@ fn make_folders(root: &Path, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Copies rather than links: two releases that shared a file would share its damage.
-fn copy(source: &Path, path: &Path, file: &ReleaseFile) -> Result<()> {
-    let mut input = File::open(source).map_err(Error::io("read", source))?;
-    match receive(path, file, 0, &mut input)? {
-        Received::Stored => Ok(()),
-        Received::Damaged(problem) => Err(board(source.display(), problem)),
-    }
-}
-
-fn receive(path: &Path, file: &ReleaseFile, offset: u64, input: &mut dyn Read) -> Result<Received> {
-    let part = part(path);
-    let write = |error| Error::io("write", &part)(error);
-    let mut options = OpenOptions::new();
-    // A link in the place of the file is not followed.
-    options.write(true).create(true).truncate(false).custom_flags(OFlags::NOFOLLOW.bits() as i32);
-    let mut output = options.open(&part).map_err(write)?;
-    if output.metadata().map_err(write)?.len() < offset || offset > file.bytes {
-        return Err(board(part.display(), format!("cannot go on from byte {offset}")));
-    }
-    output.set_len(offset).and_then(|()| output.seek(SeekFrom::Start(offset))).map_err(write)?;
-    let outcome = copy_exactly(input, &mut output, file.bytes - offset);
-    // Also of what broke off: the next upload goes on from what is really there.
-    output.sync_all().map_err(write)?;
-    outcome.map_err(write)?;
-    if let Err(error) = verify::contents(&part, &file.sha256) {
-        fs::remove_file(&part).map_err(Error::io("remove", &part))?;
-        return Ok(Received::Damaged(error.to_string()));
-    }
-    output.set_permissions(Permissions::from_mode(file.mode)).map_err(write)?;
-    output.sync_all().map_err(write)?;
-    fs::rename(&part, path).map_err(Error::io("write", path))?;
-    path.parent().map_or(Ok(()), sync_folder)?;
-    Ok(Received::Stored)
-}
-
-fn copy_exactly(input: &mut dyn Read, output: &mut File, bytes: u64) -> io::Result<()> {
-    let mut buffer = vec![0; 256 << 10];
-    let mut left = bytes;
-    while left > 0 {
-        let most = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        match input.read(&mut buffer[..most])? {
-            0 => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the upload broke off")),
-            count => {
-                output.write_all(&buffer[..count])?;
-                left -= count as u64;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Removes from the upload what the manifest does not list: broken-off parts, and what anybody else put there.
+/// Removes from the upload what the manifest does not list: broken-off parts, and what anybody else put there, but for
+/// what begins with a dot, which a system may put back at once.
 fn remove_strangers(root: &Path, folder: &Path, manifest: &Manifest) -> Result<()> {
-    for path in entries(folder)? {
+    for path in entries(folder)?.into_iter().filter(|path| !is_hidden(path)) {
         let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
         let facts = fs::symlink_metadata(&path).map_err(Error::io("read", &path))?;
         if facts.is_dir() && manifest.files.iter().any(|file| file.name.starts_with(&format!("{name}/"))) {
             remove_strangers(root, &path, manifest)?;
-        } else if facts.is_dir() {
-            fs::remove_dir_all(&path).map_err(Error::io("remove", &path))?;
-        } else if !manifest.files.iter().any(|file| file.name == name) {
-            fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+        } else if facts.is_dir() || !manifest.files.iter().any(|file| file.name == name) {
+            remove_all(&path)?;
         }
     }
     Ok(())
@@ -334,7 +285,7 @@ fn remove_strangers(root: &Path, folder: &Path, manifest: &Manifest) -> Result<(
 /// Syncs a folder and all below it.
 fn sync_folders(folder: &Path) -> Result<()> {
     for path in entries(folder)? {
-        if path.is_dir() {
+        if fs::symlink_metadata(&path).is_ok_and(|facts| facts.is_dir()) {
             sync_folders(&path)?;
         }
     }

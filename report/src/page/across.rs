@@ -12,7 +12,7 @@ use crate::agreement::{Agreement, Verdict};
 use crate::compare::BenchComparison;
 use crate::models::Figures;
 use crate::numbers::{bytes, counted, millijoules, milliseconds, percent};
-use crate::quantity::{Quantity, Ranking};
+use crate::quantity::{Quantity, Ranking, latency_noise};
 use crate::seeds::{Pair, Seeds, StrategyOverSeeds};
 use crate::side_by_side::{Row, SideBySide};
 
@@ -84,7 +84,8 @@ fn benches_table(side_by_side: &SideBySide, rows: &[Row]) -> Element {
     let names = side_by_side.columns.iter().map(String::as_str);
     let headings: Vec<&str> = ["model", "M"].into_iter().chain(names).collect();
     let row = |row: &Row| {
-        let soonest = row.figures.iter().flatten().map(|figures| figures.latency_p50_ms).reduce(f64::min);
+        let measured = row.figures.iter().flatten();
+        let soonest = measured.min_by(|a, b| a.latency_p50_ms.total_cmp(&b.latency_p50_ms));
         let cells = row.figures.iter().map(|figures| bench_cell(figures.as_ref(), soonest));
         let known = [heading(&row.architecture), cell(format!("{:.4}", row.m_factor))];
         known.into_iter().chain(cells).collect()
@@ -92,9 +93,12 @@ fn benches_table(side_by_side: &SideBySide, rows: &[Row]) -> Element {
     table("benches", &headings, rows.iter().map(row))
 }
 
-fn bench_cell(figures: Option<&Figures>, soonest: Option<f64>) -> Element {
+fn bench_cell(figures: Option<&Figures>, soonest: Option<&Figures>) -> Element {
     let Some(figures) = figures else { return cell("–") };
-    let name = if Some(figures.latency_p50_ms) == soonest { "strong" } else { "span" };
+    let is_soonest = soonest.is_some_and(|soonest| {
+        figures.latency_p50_ms - soonest.latency_p50_ms <= latency_noise(figures, soonest)
+    });
+    let name = if is_soonest { "strong" } else { "span" };
     let mut more: Vec<String> = figures.test_accuracy.map(percent).into_iter().collect();
     more.push(bytes(figures.file_bytes));
     more.extend(figures.energy_mj.map(millijoules));

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use mfactor::text::visible_lines;
+
 /// An element with its attributes and children.
 #[derive(Debug, Clone)]
 pub(crate) struct Element {
@@ -86,10 +88,11 @@ impl fmt::Display for Element {
     }
 }
 
-/// Text that is safe between tags and inside a quoted attribute.
+/// Text that is safe between tags and inside a quoted attribute, and in which nothing hides or turns the direction of
+/// writing.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
+    for character in visible_lines(text).chars() {
         match character {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
@@ -113,6 +116,11 @@ mod tests {
             element.to_string(),
             "<p title=\"&quot;&gt;&lt;script&gt;\">&lt;b&gt; &amp; &#39;c&#39;</p>"
         );
+    }
+
+    #[test]
+    fn nothing_hides_and_lines_stay() {
+        assert_eq!(escape("a\nb\u{202e}c\u{200b}\u{0}"), "a\nb\\u{202e}c\\u{200b}\\u{0}");
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod trial_table;
 mod view;
 
 use mfactor::Result;
+use mfactor::text::visible_json;
 use serde::Serialize;
 
 use crate::compare::{Comparison, Input};
@@ -102,7 +103,7 @@ fn slider_position(alpha: f64) -> f64 {
 
 /// JSON that cannot end the script element it stands in.
 fn inside_script(json: &str) -> String {
-    json.replace('<', "\\u003c")
+    visible_json(json).replace('<', "\\u003c")
 }
 
 /// The template with every `{{name}}` replaced, in one pass: what is filled in is never looked at again.

@@ -75,8 +75,10 @@
 
   function csv() {
     const quote = (value) => {
-      const text = value === null || value === undefined ? "" : String(value);
-      return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+      let text = value === null || value === undefined ? "" : String(value);
+      // A spreadsheet would take such a text for a formula.
+      if (typeof value === "string" && /^\s*[=+\-@＝＋－＠]/.test(text)) text = `'${text}`;
+      return /[",;'\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
     };
     const shown = rows.filter((row) => !row.hidden);
     const values = shown.map((row) => columns.map((column) => quote(row[column.key])).join(","));

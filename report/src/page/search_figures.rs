@@ -184,7 +184,7 @@ fn parameters_at(view: &View<'_>, m: f64, accuracy: f64) -> Option<f64> {
 pub(crate) fn kernels(view: &View<'_>) -> Element {
     let best = view.best_fifth();
     let space = view.input.space;
-    let columns = space.decisions().count();
+    let columns = space.choices().count();
     let kernels = all_kernels(space);
     let (cell, left, top) = ([320.0 / columns as f64, 34.0], 46.0, 40.0);
     let height = top + cell[1] * kernels.len() as f64 + 8.0;
@@ -199,8 +199,8 @@ pub(crate) fn kernels(view: &View<'_>) -> Element {
         drawing = drawing.child(
             label.place([("x", left - 6.0), ("y", y + cell[1] / 2.0 + 4.0)]).attr("text-anchor", "end"),
         );
-        for (column, decision) in space.decisions().enumerate() {
-            if !decision.choices.contains(kernel) {
+        for (column, choice) in space.choices().enumerate() {
+            if !choice.options.contains(kernel) {
                 continue;
             }
             let chosen = best
@@ -208,7 +208,7 @@ pub(crate) fn kernels(view: &View<'_>) -> Element {
                 .filter(|(trial, _)| trial.architecture.kernels().nth(column) == Some(*kernel))
                 .count();
             let x = left + cell[0] * column as f64;
-            let title = format!("{}: {kernel}×{kernel} in {chosen} of {}", decision.name(), best.len());
+            let title = format!("{}: {kernel}×{kernel} in {chosen} of {}", choice.name, best.len());
             drawing = drawing.child(heat_cell([x, y], cell, chosen, best.len(), &title));
         }
     }
@@ -250,8 +250,7 @@ fn stage_labels(space: &SearchSpace, left: f64, width: f64) -> Vec<Element> {
 }
 
 fn all_kernels(space: &SearchSpace) -> Vec<u8> {
-    let mut kernels: Vec<u8> =
-        space.decisions().flat_map(|decision| decision.choices.iter().copied()).collect();
+    let mut kernels: Vec<u8> = space.choices().flat_map(|choice| choice.options.iter().copied()).collect();
     kernels.sort_unstable();
     kernels.dedup();
     kernels

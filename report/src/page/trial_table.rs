@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use mfactor::text::visible;
 use mfactor::{Trial, TrialState};
 use serde::Serialize;
 
@@ -101,7 +102,8 @@ fn row(view: &View<'_>, trial: &Trial, model: Option<&Model>) -> Row {
     Row {
         trial: trial.id,
         architecture: trial.architecture.to_string(),
-        strategy: trial.strategy.clone(),
+        // The page's script shows and copies it.
+        strategy: visible(&trial.strategy).into_owned(),
         state: trial.state,
         accuracy: trial.accuracy,
         m_factor: model.map(|model| model.m_factor),

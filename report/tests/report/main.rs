@@ -3,6 +3,7 @@
 
 mod browser;
 mod compare;
+mod noise;
 mod page;
 mod sample;
 mod seeds;

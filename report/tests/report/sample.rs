@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 
 use mfactor::measurement::{
     Board, Conditions, Energy, EngineFacts, Latency, MeasuredAccuracy, MeasuredModel, MemoryUse, Preset,
-    SCHEMA, Verdict,
+    Round, SCHEMA, Verdict,
 };
 use mfactor::{
-    Architecture, Cost, Limits, Measurement, ModelMetadata, Objective, Recipe, SearchSpace, Trial, TrialState,
+    Architecture, Cost, Limits, Measurement, ModelMetadata, Objective, Point, Recipe, SearchSpace, Trial,
+    TrialState,
 };
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -70,6 +71,7 @@ impl Sample {
             space: &self.space,
             trials: &self.trials,
             measurements: &self.measurements,
+            unreadable: &[],
             repeats: &self.repeats,
             seed: 1,
         }
@@ -104,10 +106,10 @@ impl<'a> Study<'a> {
     }
 
     fn propose(&mut self, lean: f64) -> Architecture {
-        let choices: Vec<usize> = self.space.decisions().map(|decision| decision.choices.len()).collect();
+        let options: Vec<usize> = self.space.choices().map(|choice| choice.options.len()).collect();
         let mut pick = |count| if self.rng.random_bool(lean) { 0 } else { self.rng.random_range(0..count) };
-        let indices: Vec<usize> = choices.into_iter().map(&mut pick).collect();
-        self.space.architecture(&indices)
+        let point = options.into_iter().map(|count| pick(count) as u8).collect();
+        self.space.architecture(&Point::new(point))
     }
 
     fn tell(&mut self, strategy: &str, number: u64, architecture: Architecture, failed: bool) {
@@ -211,6 +213,15 @@ fn measurement(
         (expected * (1.0 + board.noise * rng.random_range(-1.0..1.0) + tail) * 1e6) as u64
     };
     let samples: Vec<u64> = (0..300).map(|_| sample(rng)).collect();
+    let energy = |watts: f64, rng: &mut ChaCha8Rng| Energy {
+        source: "synthetic".to_owned(),
+        samples_per_second: None,
+        idle_watts: 0.0,
+        watts,
+        inference_mj: watts * expected * (1.0 + rng.random_range(-0.03..0.03)),
+        noise_mj: None,
+    };
+    let measured = board.watts.map(|watts| energy(watts, rng));
     Measurement {
         schema: SCHEMA,
         tool_version: "0.0.0+synthetic".to_owned(),
@@ -241,22 +252,41 @@ fn measurement(
         first_inference_ms: 2.0 * expected,
         warm_up_inferences: 20,
         latency: Latency::from_samples(samples).unwrap(),
-        energy: board.watts.map(|watts| Energy {
-            source: "synthetic".to_owned(),
-            samples_per_second: None,
-            idle_watts: 0.0,
-            watts,
-            inference_mj: watts * expected * (1.0 + rng.random_range(-0.03..0.03)),
-        }),
+        rounds: measured.as_ref().map_or_else(Vec::new, rounds),
+        energy: measured,
         processor_share: 1.0,
         memory: MemoryUse {
             baseline_rss_bytes: Some(4_000_000),
             peak_rss_bytes: Some(9_000_000 + 9 * trial.cost.parameters + 4096 * rng.random_range(0..40)),
             ..MemoryUse::default()
         },
-        rounds: vec![],
         verdict: Verdict::Valid,
     }
+}
+
+/// Three rounds whose energies are a thousandth of it apart.
+fn rounds(energy: &Energy) -> Vec<Round> {
+    let round = |number: usize| Round {
+        number,
+        attempt: 1,
+        position: 1,
+        cool_down_seconds: 0.0,
+        unix_seconds: 1_700_000_000,
+        load_ms: 31.0,
+        first_inference_ms: 31.0,
+        warm_up_inferences: 20,
+        processor_share: 1.0,
+        memory: MemoryUse::default(),
+        energy: Some(Energy {
+            inference_mj: energy.inference_mj * (0.998 + 0.001 * number as f64),
+            ..energy.clone()
+        }),
+        conditions: [Conditions::default(), Conditions::default()],
+        samples: 100,
+        set_aside_ns: vec![],
+        verdict: Verdict::Valid,
+    };
+    (1..=3).map(round).collect()
 }
 
 fn latency_ms(space: &SearchSpace, architecture: &Architecture, board: &SyntheticBoard) -> f64 {

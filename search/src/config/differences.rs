@@ -1,6 +1,6 @@
-//! In what two configurations differ.
+//! In what two configurations differ, and what a journal keeps of one to find that out.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::StudyConfig;
 
@@ -15,6 +15,69 @@ impl StudyConfig {
         let mut differences = Vec::new();
         compare("", &tree(self), &tree(asked), &mut differences);
         differences
+    }
+
+    /// What decides the result of a study, for [`StudyConfig::changes_since`].
+    pub(crate) fn decisive(&self) -> Value {
+        let mut tree = tree(self);
+        for key in UNDECISIVE {
+            let (parent, name) = place(&mut tree, key);
+            parent.map(|parent| parent.remove(name));
+        }
+        tree
+    }
+
+    /// What is another than it was when `began` was kept, likewise.
+    pub(crate) fn changes_since(&self, began: &Value) -> Vec<String> {
+        let (mut began, mut own) = (began.clone(), tree(self));
+        for key in UNDECISIVE {
+            let value = place(&mut own, key).0.and_then(|parent| parent.get(key_name(key)).cloned());
+            if let (Some(value), (Some(parent), name)) = (value, place(&mut began, key)) {
+                parent.insert(name.to_owned(), value);
+            }
+        }
+        // What a later version has beside it had its default.
+        match serde_json::from_value::<Self>(began) {
+            Ok(began) => self.differences(&began),
+            Err(error) => vec![format!("the journal has what this version does not know ({error})")],
+        }
+    }
+
+    /// The same for a study of the first versions, which kept no more than these attributes.
+    pub(crate) fn changes_since_attributes(&self, attributes: &Map<String, Value>) -> Vec<String> {
+        let mut own = tree(self);
+        own["space"] = json!(self.space.name());
+        own["data"] = json!(self.data.as_ref().map(|data| &data.name));
+        let kept = ["seed", "workers", "alpha", "evaluator", "data", "recipe", "space"];
+        let mut differences = Vec::new();
+        for (name, began) in kept.iter().filter_map(|name| Some((*name, attributes.get(*name)?))) {
+            compare(name, &within(&own[name], began), began, &mut differences);
+        }
+        differences
+    }
+}
+
+/// The object that holds a key such as `data.folder`, if there is one, and the key's last part.
+fn place<'a>(tree: &'a mut Value, key: &'static str) -> (Option<&'a mut Map<String, Value>>, &'static str) {
+    let parent = match key.split_once('.') {
+        Some((parent, _)) => tree.get_mut(parent),
+        None => Some(tree),
+    };
+    (parent.and_then(Value::as_object_mut), key_name(key))
+}
+
+fn key_name(key: &'static str) -> &'static str {
+    key.rsplit_once('.').map_or(key, |(_, name)| name)
+}
+
+/// Of `tree` what `other` has as well.
+fn within(tree: &Value, other: &Value) -> Value {
+    match (tree, other) {
+        (Value::Object(tree), Value::Object(other)) => {
+            let both = tree.iter().filter_map(|(name, value)| Some((name, value, other.get(name)?)));
+            both.map(|(name, value, other)| (name.clone(), within(value, other))).collect()
+        }
+        _ => tree.clone(),
     }
 }
 
@@ -49,6 +112,7 @@ mod tests {
 
     use super::super::{DataSource, EvaluatorConfig};
     use super::*;
+    use crate::pruning::Pruning;
 
     fn data(folder: &str, fingerprint: &str) -> Option<DataSource> {
         let (folder, fingerprint) = (PathBuf::from(folder), fingerprint.to_owned());
@@ -65,6 +129,36 @@ mod tests {
             ..StudyConfig::new("s")
         };
         assert_eq!(study.differences(&asked), [""; 0]);
+    }
+
+    #[test]
+    fn what_a_journal_keeps_tells_what_was_changed_since() {
+        let study = StudyConfig { data: data("here", "1"), ..StudyConfig::new("s") };
+        let began = study.decisive();
+        let text = began.to_string();
+        assert!(!text.contains("here") && !text.contains("trials"), "{text}");
+        let grown = StudyConfig { trials: 99, data: data("there", "1"), ..study.clone() };
+        assert_eq!(grown.changes_since(&began), [""; 0]);
+        let pruned = StudyConfig { prune: Some(Pruning::default()), seed: 5, ..study.clone() };
+        let changes = pruned.changes_since(&began).join("; ");
+        assert!(changes.contains("seed is 5 and not 0") && changes.contains("prune is {"), "{changes}");
+        let mut newer = began.clone();
+        newer["temperature"] = json!(1);
+        assert!(study.changes_since(&newer)[0].contains("temperature"));
+        let mut older = began;
+        older.as_object_mut().unwrap().remove("workers");
+        assert_eq!(study.changes_since(&older), [""; 0], "it had the default");
+    }
+
+    #[test]
+    fn the_attributes_of_the_first_versions_tell_what_they_can() {
+        let study = StudyConfig { data: data("here", "1"), ..StudyConfig::new("s") };
+        let kept = json!({
+            "alpha": 1.0, "seed": 3, "data": "digits", "space": "paper", "strategy": "tpe",
+            "recipe": {"epochs": 4}, "evaluator": {"kind": "train"},
+        });
+        let changes = study.changes_since_attributes(kept.as_object().unwrap());
+        assert_eq!(changes, ["seed is 0 and not 3", "recipe.epochs is 3 and not 4"]);
     }
 
     #[test]

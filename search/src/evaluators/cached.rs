@@ -1,7 +1,7 @@
 //! Trainings that are found again: the same job is trained once, whichever strategies ask for it.
 //!
 //! A cache is a folder of entries named by the SHA-256 of all that decides a training's result. An entry appears
-//! by one rename, is checked byte by byte before it is used, and is thrown away when it is damaged.
+//! by one rename, is held against its key and checked byte by byte before it is used, and is thrown away when it is damaged.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
@@ -9,20 +9,21 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use mfactor::protocol::{CHECK_FILE, Epoch, Evaluation, Job, WEIGHTS_FILE};
+use mfactor::protocol::{Epoch, Evaluation, Job, TrainerFacts};
 use mfactor::{Error, Result, files};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::trained::{self, TRAINED_FILES};
 use super::trainer_process::check_stop;
 use super::{Evaluator, Failure, Report, Verdict};
 
 /// Version of an entry's form.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 /// What is known of an entry, beside the trained files.
 const ENTRY_FILE: &str = "entry.json";
-/// Files that a training leaves.
-const TRAINED_FILES: [&str; 2] = [WEIGHTS_FILE, CHECK_FILE];
+/// How the name of an entry's folder begins until it is whole.
+const DRAFT: &str = ".draft-";
 /// How often a worker looks whether the one that trains the same job is done.
 const POLL: Duration = Duration::from_millis(50);
 
@@ -36,6 +37,8 @@ struct Entry {
     epochs: Vec<Epoch>,
     /// SHA-256 of each of [`TRAINED_FILES`].
     sha256: [String; 2],
+    /// SHA-256 of all of the above.
+    checksum: String,
 }
 
 /// Answers from earlier trainings where it can, and keeps what another evaluator trains. Only whole trainings
@@ -49,19 +52,28 @@ pub struct Cached<E> {
 
 impl<E: Evaluator> Cached<E> {
     /// A cache in `folder`, which is made if need be, for what `inner` trains. `context` is what decides a
-    /// training's result beside the job: the contents of the data set, the trainer's settings.
+    /// training's result beside the job and the trainer: the contents of the data set.
     ///
     /// # Errors
     /// [`Error::Io`] if the folder cannot be made or written to.
     pub fn new(inner: E, folder: &Path, context: Value) -> Result<Self> {
         fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
-        let probe = tempfile::Builder::new().prefix(".probe-").tempfile_in(folder);
-        probe.map_err(Error::io("write to", folder))?;
+        // A file without a name: nothing of it stays, even if this process is killed.
+        tempfile::tempfile_in(folder).map_err(Error::io("write to", folder))?;
+        collect(folder);
         Ok(Self { inner, folder: folder.to_owned(), context })
     }
 
-    /// All that decides the result of `job`.
-    fn key(&self, job: &Job) -> Value {
+    /// All that decides the result of `job` on this trainer.
+    fn key(&self, job: &Job, trainer: Option<&TrainerFacts>) -> Value {
+        let trainer = trainer.map(|facts| {
+            json!({
+                "version": facts.version,
+                "build": facts.build,
+                "hardware": facts.hardware(),
+                "threads": facts.threads,
+            })
+        });
         json!({
             "schema": SCHEMA,
             "tool": mfactor::version(),
@@ -69,23 +81,35 @@ impl<E: Evaluator> Cached<E> {
             "space": job.space,
             "recipe": job.recipe,
             "seed": job.seed,
+            "trainer": trainer,
             "context": self.context,
         })
     }
 }
 
 impl<E: Evaluator> Evaluator for Cached<E> {
+    fn trainer(
+        &mut self,
+        on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
+        stop: &AtomicBool,
+    ) -> Result<Option<TrainerFacts>> {
+        self.inner.trainer(on_report, stop)
+    }
+
     fn evaluate(
         &mut self,
         job: &Job,
         on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
         stop: &AtomicBool,
     ) -> Result<Evaluation, Failure> {
-        let key = self.key(job);
+        let trainer = self.inner.trainer(on_report, stop)?;
+        let key = self.key(job, trainer.as_ref());
         let name = files::sha256(key.to_string().as_bytes());
         let _lock = lock(&self.folder.join(format!("{name}.lock")), stop)?;
+        // What one left that was killed while it held the lock.
+        let _ = fs::remove_dir_all(self.folder.join(format!("{DRAFT}{name}")));
         let folder = self.folder.join(name);
-        match Entry::read(&folder) {
+        match Entry::read(&folder, &key) {
             Ok(Some(entry)) => return entry.replay(&folder, job, on_report),
             Ok(None) => {}
             Err(problem) => {
@@ -113,31 +137,61 @@ impl<E: Evaluator> Evaluator for Cached<E> {
     }
 }
 
-/// Holds a job for its worker. The system gives it up with the process.
-fn lock(path: &Path, stop: &AtomicBool) -> Result<File> {
+/// Removes the drafts of killed processes: those whose lock nobody holds. What cannot be removed stays.
+fn collect(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Some(job) = name.strip_prefix(DRAFT) else { continue };
+        let Ok(lock) = OpenOptions::new().write(true).open(folder.join(format!("{job}.lock"))) else {
+            continue;
+        };
+        if lock.try_lock().is_ok() {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// Holds a job for its worker. The system gives it up with the process. Where the file system has no locks, two workers may
+/// train the same job, and the later entry replaces the other.
+fn lock(path: &Path, stop: &AtomicBool) -> Result<Option<File>> {
     let open = OpenOptions::new().write(true).create(true).truncate(false).open(path);
     let file = open.map_err(Error::io("open", path))?;
     loop {
         check_stop(stop)?;
         match file.try_lock() {
-            Ok(()) => return Ok(file),
+            Ok(()) => return Ok(Some(file)),
             Err(TryLockError::WouldBlock) => std::thread::sleep(POLL),
+            Err(TryLockError::Error(error)) if has_no_locks(&error) => return Ok(None),
             Err(TryLockError::Error(error)) => return Err(Error::io("lock", path)(error)),
         }
     }
 }
 
+/// Whether this is what a file system says that has no locks.
+fn has_no_locks(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    let errors = [Errno::NOSYS, Errno::OPNOTSUPP, Errno::NOLCK].map(Errno::raw_os_error);
+    error.raw_os_error().is_some_and(|error| errors.contains(&error))
+}
+
 impl Entry {
-    /// Reads an entry and checks its files; `None` if there is none. The error says what is wrong.
-    fn read(folder: &Path) -> Result<Option<Self>, String> {
-        let bytes = match fs::read(folder.join(ENTRY_FILE)) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == ErrorKind::NotFound && !folder.exists() => return Ok(None),
-            Err(error) => return Err(format!("{ENTRY_FILE}: {error}")),
-        };
-        let entry: Self = serde_json::from_slice(&bytes).map_err(|error| format!("{ENTRY_FILE}: {error}"))?;
+    /// Reads the entry of `key` and checks its files; `None` if there is none. The error says what is wrong.
+    fn read(folder: &Path, key: &Value) -> Result<Option<Self>, String> {
+        if fs::symlink_metadata(folder).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+            return Ok(None);
+        }
+        let entry: Self = files::read_json(&folder.join(ENTRY_FILE)).map_err(|error| error.to_string())?;
+        if entry.schema != SCHEMA {
+            return Err(format!("{ENTRY_FILE} has schema {}", entry.schema));
+        }
+        if entry.key != *key {
+            return Err(format!("{ENTRY_FILE} is of another training"));
+        }
+        if entry.checksum != entry.expected_checksum() {
+            return Err(format!("{ENTRY_FILE} has other contents than when it was written"));
+        }
         for (name, sha256) in TRAINED_FILES.iter().zip(&entry.sha256) {
-            let bytes = fs::read(folder.join(name)).map_err(|error| format!("{name}: {error}"))?;
+            let bytes = files::read(&folder.join(name)).map_err(|error| error.to_string())?;
             if files::sha256(&bytes) != *sha256 {
                 return Err(format!("{name} has other contents than when it was written"));
             }
@@ -145,7 +199,13 @@ impl Entry {
         Ok(Some(entry))
     }
 
-    /// Keeps what a training left in `output`.
+    /// Of everything but the checksum itself.
+    fn expected_checksum(&self) -> String {
+        let Self { schema, key, evaluation, epochs, sha256, checksum: _ } = self;
+        files::sha256(json!([schema, key, evaluation, epochs, sha256]).to_string().as_bytes())
+    }
+
+    /// Keeps what a training left in `output`. The caller has the job's lock.
     fn write(
         folder: &Path,
         key: Value,
@@ -154,19 +214,24 @@ impl Entry {
         output: &Path,
     ) -> Result<()> {
         let parent = folder.parent().expect("an entry lies in the cache's folder");
-        let draft = tempfile::Builder::new().prefix(".draft-").tempdir_in(parent);
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        let draft =
+            tempfile::Builder::new().prefix(&format!("{DRAFT}{name}")).rand_bytes(0).tempdir_in(parent);
         let draft = draft.map_err(Error::io("write to", parent))?;
         let mut sha256 = [String::new(), String::new()];
         for (name, sha256) in TRAINED_FILES.iter().zip(&mut sha256) {
             *sha256 = files::sha256(&files::read(&output.join(name))?);
             link(&output.join(name), &draft.path().join(name))?;
         }
-        let entry = Self { schema: SCHEMA, key, evaluation: evaluation.clone(), epochs, sha256 };
+        let evaluation = evaluation.clone();
+        let mut entry = Self { schema: SCHEMA, key, evaluation, epochs, sha256, checksum: String::new() };
+        entry.checksum = entry.expected_checksum();
         files::write_json(&draft.path().join(ENTRY_FILE), &entry)?;
-        if folder.exists() {
-            fs::remove_dir_all(folder).map_err(Error::io("remove", folder))?;
-        }
-        fs::rename(draft.keep(), folder).map_err(Error::io("create", folder))
+        remove_entry(folder)?;
+        fs::rename(draft.path(), folder).map_err(Error::io("create", folder))?;
+        // It lies under its own name now, and is not to be removed as a draft.
+        let _ = draft.keep();
+        Ok(())
     }
 
     /// Answers a job as its training did.
@@ -193,13 +258,20 @@ impl Entry {
     }
 }
 
+/// Removes an entry that is damaged, whatever it has become.
+fn remove_entry(folder: &Path) -> Result<()> {
+    let removed = match fs::symlink_metadata(folder) {
+        Ok(facts) if facts.is_dir() => fs::remove_dir_all(folder),
+        Ok(_) => fs::remove_file(folder),
+        Err(_) => return Ok(()),
+    };
+    removed.map_err(Error::io("remove", folder))
+}
+
 /// Makes `to` the file `from`: by a second name where the file system has that, else by a copy. Neither is ever
 /// changed in place, so sharing is safe.
 fn link(from: &Path, to: &Path) -> Result<()> {
-    match fs::remove_file(to) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(Error::io("replace", to)(error)),
-        _ => {}
-    }
+    trained::remove(to)?;
     if fs::hard_link(from, to).is_ok() {
         return Ok(());
     }

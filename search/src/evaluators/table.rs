@@ -1,7 +1,6 @@
 //! Accuracies from a file: architectures that were trained before, or a benchmark.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -21,56 +20,82 @@ pub struct Table {
     accuracies: HashMap<Architecture, (f64, usize)>,
 }
 
-/// One row, before it is believed.
+/// One row, before it is believed. `accuracy` must be named, and is missing where a trial was not completed.
 #[derive(Deserialize)]
 struct Row {
     architecture: Architecture,
-    accuracy: f64,
+    #[serde(deserialize_with = "Option::deserialize")]
+    accuracy: Option<f64>,
 }
 
 impl Table {
-    /// Reads a table: comma-separated with a header that names the columns `architecture` and `accuracy`, or
-    /// one JSON object a line with these keys. Other columns and keys are passed over, and so are empty lines.
-    /// An architecture belongs to `space` and is there once; errors name the file and the line.
+    /// Reads a table: comma-separated values (RFC 4180) whose header names the columns `architecture` and `accuracy`,
+    /// or one JSON object a line with these keys: what `mfactor trials --format csv` and `jsonl` write. Other columns and
+    /// keys are passed over, and so are rows without an accuracy. An architecture belongs to `space` and has one
+    /// accuracy; errors name the file and the line.
     pub fn load(path: &Path, space: &SearchSpace) -> Result<Self> {
-        let bytes = files::read(path)?;
-        let text = std::str::from_utf8(&bytes).map_err(|error| Error::file(path, error))?;
+        let text = files::read_text(path)?;
         let mut table = Self { path: path.to_owned(), accuracies: HashMap::new() };
-        let mut columns = None;
-        for (line, number) in text.lines().map(str::trim).zip(1..) {
-            let refuse = |problem: String| Error::input(format!("{}:{number}", path.display()), problem);
-            let row = if line.is_empty() {
-                continue;
-            } else if line.starts_with('{') {
-                serde_json::from_str(line).map_err(|error| refuse(error.to_string()))?
-            } else if let Some(columns) = columns {
-                parse_row(line, columns).map_err(refuse)?
-            } else {
-                columns = Some(parse_header(line).map_err(refuse)?);
-                continue;
-            };
-            table.insert(row, number, space).map_err(refuse)?;
+        if text.trim_start().starts_with('{') {
+            table.add_json_lines(&text, space)?;
+        } else {
+            table.add_csv(&text, space)?;
         }
         if table.accuracies.is_empty() {
-            return Err(Error::file(path, "the table has no rows"));
+            return Err(Error::file(path, "the table has no row with an accuracy"));
         }
         Ok(table)
     }
 
-    fn insert(&mut self, row: Row, number: usize, space: &SearchSpace) -> Result<(), String> {
-        space.check(&row.architecture).map_err(|error| error.to_string())?;
-        if !(0.0..=1.0).contains(&row.accuracy) {
-            return Err(format!("accuracy is {}; it must be from 0 to 1", row.accuracy));
+    fn add_json_lines(&mut self, text: &str, space: &SearchSpace) -> Result<()> {
+        for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
+            let row = serde_json::from_str(line).map_err(|error| self.refuse(number, error.to_string()))?;
+            self.insert(row, number, space)?;
         }
-        match self.accuracies.entry(row.architecture) {
-            Entry::Occupied(entry) => {
-                Err(format!("{} stands in line {} already", entry.key(), entry.get().1))
+        Ok(())
+    }
+
+    fn add_csv(&mut self, text: &str, space: &SearchSpace) -> Result<()> {
+        let mut reader =
+            csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(true).from_reader(text.as_bytes());
+        let headers = reader.headers().map_err(|error| self.refuse(1, error.to_string()))?.clone();
+        let position = |name: &str| {
+            let found: Vec<&str> = headers.iter().collect();
+            let missing =
+                || format!("the header is {found:?}; it needs the columns architecture and accuracy");
+            headers.iter().position(|column| column == name).ok_or_else(|| self.refuse(1, missing()))
+        };
+        let columns = (position("architecture")?, position("accuracy")?);
+        let mut lines = Lines { bytes: text.as_bytes(), at: 0, number: 1 };
+        let mut record = csv::StringRecord::new();
+        loop {
+            let more = reader.read_record(&mut record);
+            let number = lines.number(record.position().map_or(0, csv::Position::byte));
+            if !more.map_err(|error| self.refuse(number, error.to_string()))? {
+                return Ok(());
             }
-            Entry::Vacant(entry) => {
-                entry.insert((row.accuracy, number));
-                Ok(())
-            }
+            let row = parse_row(&record, columns).map_err(|problem| self.refuse(number, problem))?;
+            self.insert(row, number, space)?;
         }
+    }
+
+    fn refuse(&self, line: usize, problem: String) -> Error {
+        Error::input(format!("{}:{line}", self.path.display()), problem)
+    }
+
+    fn insert(&mut self, row: Row, line: usize, space: &SearchSpace) -> Result<()> {
+        let Some(accuracy) = row.accuracy else { return Ok(()) };
+        space.check(&row.architecture).map_err(|error| self.refuse(line, error.to_string()))?;
+        if !(0.0..=1.0).contains(&accuracy) {
+            return Err(self.refuse(line, format!("accuracy is {accuracy}; it must be from 0 to 1")));
+        }
+        let (known, first) = *self.accuracies.entry(row.architecture.clone()).or_insert((accuracy, line));
+        if known != accuracy {
+            let problem =
+                format!("{} has accuracy {accuracy} here and {known} in line {first}", row.architecture);
+            return Err(self.refuse(line, problem + "; keep one of both rows"));
+        }
+        Ok(())
     }
 }
 
@@ -90,26 +115,37 @@ impl Evaluator for Arc<Table> {
     }
 }
 
-/// Positions of the columns `architecture` and `accuracy`.
-fn parse_header(line: &str) -> Result<(usize, usize), String> {
-    let position = |name: &str| {
-        line.split(',')
-            .position(|column| column.trim() == name)
-            .ok_or_else(|| format!("the header is {line:?}; it needs the columns architecture and accuracy"))
-    };
-    Ok((position("architecture")?, position("accuracy")?))
-}
-
-fn parse_row(line: &str, (architecture, accuracy): (usize, usize)) -> Result<Row, String> {
-    let fields: Vec<&str> = line.split(',').map(str::trim).collect();
+fn parse_row(record: &csv::StringRecord, (architecture, accuracy): (usize, usize)) -> Result<Row, String> {
     let field = |column: usize| {
-        fields.get(column).ok_or_else(|| format!("has {} columns; the header names more", fields.len()))
+        record.get(column).ok_or_else(|| format!("has {} columns; the header names more", record.len()))
     };
-    let accuracy = field(accuracy)?;
+    let accuracy = match field(accuracy)? {
+        "" => None,
+        text => Some(text.parse().map_err(|_| format!("accuracy is {text:?}, which is not a number"))?),
+    };
     Ok(Row {
         architecture: field(architecture)?.parse().map_err(|error: Error| error.to_string())?,
-        accuracy: accuracy.parse().map_err(|_| format!("accuracy is {accuracy:?}, which is not a number"))?,
+        accuracy,
     })
+}
+
+/// Numbers of lines, for places in ascending order: a cell may hold line breaks, and empty lines are no records.
+struct Lines<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    number: usize,
+}
+
+impl Lines<'_> {
+    /// The line of the record that is looked for from `byte` on.
+    fn number(&mut self, byte: u64) -> usize {
+        let rest = &self.bytes[self.at..];
+        let from = (byte as usize).saturating_sub(self.at).min(rest.len());
+        let breaks = rest[from..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        self.number += rest[..from + breaks].iter().filter(|byte| **byte == b'\n').count();
+        self.at += from + breaks;
+        self.number
+    }
 }
 
 #[cfg(test)]
@@ -126,10 +162,11 @@ mod tests {
     #[test]
     fn both_forms_say_the_same() {
         let csv =
-            load("trial, architecture, accuracy\r\n0,333-333-333,0.75\r\n\r\n1,357-333-377,0.5\n").unwrap();
+            load("trial, architecture, accuracy\r\n\"a\n,\",333-333-333,0.75\r\n\r\n1,357-333-377,0.5\n2,333-333-333,0.75\n3,777-777-777,\n").unwrap();
         let lines = load(
             "{\"architecture\":\"333-333-333\",\"accuracy\":0.75,\"macs\":1}\n\
-             {\"architecture\":\"357-333-377\",\"accuracy\":0.5}\n",
+             \n{\"architecture\":\"357-333-377\",\"accuracy\":0.5}\n\
+             {\"architecture\":\"777-777-777\",\"accuracy\":null}\n",
         )
         .unwrap();
         for table in [csv, lines] {
@@ -151,9 +188,10 @@ mod tests {
             (format!("{header}333-333-333,nan\n"), "table:2", "from 0 to 1"),
             (format!("{header}333-333-333,75\n"), "table:2", "from 0 to 1"),
             (format!("{header}333-333-339,0.5\n"), "table:2", "333-333-339"),
-            (format!("{header}333-333-333,0.5\n333-333-333,0.6\n"), "table:3", "line 2 already"),
+            (format!("{header}333-333-333,0.5\n333-333-333,0.6\n"), "table:3", "0.5 in line 2"),
             ("{\"architecture\":\"333-333-333\"}\n".to_owned(), "table:1", "accuracy"),
-            (header.to_owned(), "table", "no rows"),
+            (header.to_owned(), "table", "no row"),
+            (format!("{header}333-333-333,\n"), "table", "no row"),
         ] {
             let error = load(&text).unwrap_err();
             assert_eq!(error.exit_code(), mfactor::exit::INPUT);

@@ -3,18 +3,22 @@
 
 mod child;
 mod ending;
+mod silence;
+mod talk;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use mfactor::protocol::{Decision, Epoch, Evaluation, Event, Job};
-use mfactor::{Error, Result};
+use mfactor::protocol::{Decision, Evaluation, Job, TrainerFacts};
+use mfactor::{Error, Result, files};
 
 use self::child::{Output, Trainer};
 use self::ending::Ending;
-use super::{Evaluator, Failure, Report, Verdict};
+use self::silence::Silence;
+use self::talk::{Answer, Talk};
+use super::{Evaluator, Failure, Report, Verdict, trained};
 
 /// How long a trainer may take to come up. Loading libtorch with CUDA from a cold disk takes a while.
 const START_TIMEOUT: Duration = Duration::from_secs(180);
@@ -39,7 +43,37 @@ pub struct TrainerCommand {
 pub struct TrainerProcess {
     command: TrainerCommand,
     timeout: Option<Duration>,
-    idle: Option<Trainer>,
+    idle: Option<Ready>,
+}
+
+/// A trainer that is up.
+struct Ready {
+    trainer: Trainer,
+    facts: TrainerFacts,
+    silence: Silence,
+    /// The last job that it ended.
+    ended: Option<u64>,
+}
+
+/// Why an attempt at a job gave no evaluation.
+enum Unfinished {
+    Failure(Failure),
+    /// The trainer is lost, for a reason that need not be the job.
+    Lost(String),
+}
+
+impl<F: Into<Failure>> From<F> for Unfinished {
+    fn from(failure: F) -> Self {
+        Self::Failure(failure.into())
+    }
+}
+
+impl From<Ending> for Unfinished {
+    fn from(ending: Ending) -> Self {
+        let is_innocent = ending.came_from_outside();
+        let reason = ending.to_string();
+        if is_innocent { Self::Lost(reason) } else { Self::Failure(Failure::Trial(reason)) }
+    }
 }
 
 impl TrainerProcess {
@@ -48,37 +82,121 @@ impl TrainerProcess {
         Self { command, timeout, idle: None }
     }
 
-    /// Starts a trainer and waits until it is ready. A trainer that does not come up ends the study.
-    fn start(
-        &self,
+    /// The trainer that is up, or else one that is started and waited for. One that does not come up ends the study.
+    fn ready(
+        &mut self,
         on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
         stop: &AtomicBool,
-    ) -> Result<Trainer> {
-        let trainer = Trainer::start(&self.command)?;
+    ) -> Result<Ready> {
+        if let Some(mut ready) = self.idle.take()
+            && ready.trainer.is_alive()
+        {
+            return Ok(ready);
+        }
+        let mut trainer = Trainer::start(&self.command)?;
         let deadline = Instant::now() + START_TIMEOUT;
         loop {
             check_stop(stop)?;
+            if Instant::now() >= deadline {
+                let seconds = START_TIMEOUT.as_secs();
+                return Err(trainer.kill().not_ready(&format!("it was not ready within {seconds} seconds")));
+            }
             let line = match trainer.next(POLL) {
                 Output::Line(line) => line,
-                Output::Silence if Instant::now() < deadline => continue,
-                Output::Silence => {
-                    let seconds = START_TIMEOUT.as_secs();
-                    return Err(trainer
-                        .kill()
-                        .not_ready(&format!("it was not ready within {seconds} seconds")));
-                }
+                Output::Silence => continue,
+                Output::Endless => return Err(trainer.kill().not_ready("it prints without end")),
                 Output::End => return Err(trainer.end().not_ready("")),
             };
-            match understand(&line) {
-                Ok(Some(Event::Ready(facts))) => {
-                    on_report(Report::Trainer(facts))?;
-                    return Ok(trainer);
-                }
+            match talk::introduction(&line) {
                 Ok(None) => trainer.note(&line),
-                Ok(Some(_)) | Err(_) => {
-                    let problem = format!("it said {} before it was ready", quote(&line));
-                    return Err(trainer.kill().not_ready(&problem));
+                Ok(Some(facts)) => {
+                    let facts = self.with_build(facts);
+                    on_report(Report::Trainer(facts.clone()))?;
+                    return Ok(Ready { trainer, facts, silence: Silence::default(), ended: None });
                 }
+                Err(problem) => return Err(trainer.kill().not_ready(&problem)),
+            }
+        }
+    }
+
+    /// A trainer that does not say which build it is is known by the program that was started.
+    fn with_build(&self, facts: TrainerFacts) -> TrainerFacts {
+        if !facts.build.is_empty() {
+            return facts;
+        }
+        let program = files::open(&self.command.program).ok().and_then(|file| files::sha256_of(file).ok());
+        TrainerFacts { build: program.unwrap_or_default(), ..facts }
+    }
+
+    /// Has one trainer do the job.
+    fn attempt(
+        &mut self,
+        job: &Job,
+        on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
+        stop: &AtomicBool,
+    ) -> Result<Evaluation, Unfinished> {
+        trained::clear(&job.output)?;
+        // Whoever returns early from here drops the trainer, and that kills it: its state is unknown.
+        let mut ready = self.ready(on_report, stop)?;
+        let began = Instant::now();
+        ready.trainer.forget();
+        ready.trainer.send(job)?;
+        let mut talk = Talk::new(job, ready.ended);
+        loop {
+            let line = self.listen(&mut ready, began, on_report, stop)?;
+            match talk.hear(&line)? {
+                Answer::Epoch(epoch) => {
+                    ready.silence.end();
+                    let is_awaited = job.decisions.contains(&epoch.epoch);
+                    let goes_on = on_report(Report::Epoch(epoch))? == Verdict::GoOn;
+                    if is_awaited {
+                        talk.is_pruned = !goes_on;
+                        ready.trainer.send(&Decision { trial: job.trial, go_on: goes_on })?;
+                    }
+                }
+                Answer::Ended(result) => {
+                    ready.silence.end();
+                    ready.ended = Some(job.trial);
+                    self.idle = Some(ready);
+                    return Ok(whole(result?, job)?);
+                }
+                Answer::Stale => {
+                    let earlier = ready.ended.map_or(String::new(), |trial| format!(" {trial}"));
+                    return Err(Unfinished::Lost(format!(
+                        "the trainer spoke of trial{earlier} after its end"
+                    )));
+                }
+                Answer::Stray => ready.trainer.note(&line),
+            }
+        }
+    }
+
+    /// The next line of a trainer that works, or why there will be none. `began` is when its job did.
+    fn listen(
+        &self,
+        ready: &mut Ready,
+        began: Instant,
+        on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
+        stop: &AtomicBool,
+    ) -> Result<String, Unfinished> {
+        loop {
+            check_stop(stop)?;
+            self.check_time(began)?;
+            let looked = Instant::now();
+            let output = ready.trainer.next(POLL);
+            match ready.silence.lasts(looked.elapsed()) {
+                silence::Verdict::Wait => {}
+                silence::Verdict::Say(text) => drop(on_report(Report::Warning(text))?),
+                silence::Verdict::End(reason) => return Err(Failure::Trial(reason).into()),
+            }
+            match output {
+                Output::Line(line) => return Ok(line),
+                Output::Endless => {
+                    return Err(Failure::Trial("the trainer prints without end".to_owned()).into());
+                }
+                Output::End => return Err(ready.trainer.end().into()),
+                Output::Silence if ready.trainer.is_deaf() => return Err(ready.trainer.end().into()),
+                Output::Silence => {}
             }
         }
     }
@@ -96,6 +214,15 @@ impl TrainerProcess {
 }
 
 impl Evaluator for TrainerProcess {
+    fn trainer(
+        &mut self,
+        on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
+        stop: &AtomicBool,
+    ) -> Result<Option<TrainerFacts>> {
+        let ready = self.ready(on_report, stop)?;
+        Ok(Some(self.idle.insert(ready).facts.clone()))
+    }
+
     fn evaluate(
         &mut self,
         job: &Job,
@@ -103,127 +230,28 @@ impl Evaluator for TrainerProcess {
         stop: &AtomicBool,
     ) -> Result<Evaluation, Failure> {
         std::fs::create_dir_all(&job.output).map_err(Error::io("create", &job.output))?;
-        let ending = match self.attempt(job, on_report, stop) {
+        let reason = match self.attempt(job, on_report, stop) {
             Ok(evaluation) => return Ok(evaluation),
             Err(Unfinished::Failure(failure)) => return Err(failure),
-            Err(Unfinished::Dead(ending)) => ending,
+            Err(Unfinished::Lost(reason)) => reason,
         };
-        if !ending.came_from_outside() {
-            return Err(Failure::Trial(ending.to_string()));
-        }
-        on_report(Report::Again(format!("{ending}; the trial begins again")))?;
+        on_report(Report::Again(format!("{reason}; the trial begins again")))?;
         self.attempt(job, on_report, stop).map_err(|unfinished| match unfinished {
             Unfinished::Failure(failure) => failure,
-            Unfinished::Dead(ending) => Failure::Trial(ending.to_string()),
+            Unfinished::Lost(reason) => Failure::Trial(reason),
         })
     }
 }
 
-/// Why an attempt at a job gave no evaluation.
-enum Unfinished {
-    Failure(Failure),
-    /// The trainer ended in the middle of it.
-    Dead(Ending),
-}
-
-impl<F: Into<Failure>> From<F> for Unfinished {
-    fn from(failure: F) -> Self {
-        Self::Failure(failure.into())
+/// The result of a job that left its files. Where training diverged there may be none.
+fn whole(evaluation: Evaluation, job: &Job) -> Result<Evaluation, Failure> {
+    if evaluation.accuracy.is_nan() {
+        return Ok(evaluation);
     }
-}
-
-impl TrainerProcess {
-    /// Has one trainer do the job.
-    fn attempt(
-        &mut self,
-        job: &Job,
-        on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
-        stop: &AtomicBool,
-    ) -> Result<Evaluation, Unfinished> {
-        // Whoever returns early from here drops the trainer, and that kills it: its state is unknown.
-        let mut trainer = match self.idle.take().and_then(Trainer::if_alive) {
-            Some(trainer) => trainer,
-            None => self.start(on_report, stop)?,
-        };
-        let began = Instant::now();
-        trainer.forget();
-        if trainer.send(job).is_err() {
-            return Err(Unfinished::Dead(trainer.end()));
-        }
-        loop {
-            check_stop(stop)?;
-            self.check_time(began)?;
-            let line = match trainer.next(POLL) {
-                Output::Line(line) => line,
-                Output::Silence => continue,
-                Output::End => return Err(Unfinished::Dead(trainer.end())),
-            };
-            match answer(&line, job)? {
-                Answer::Epoch(epoch) => {
-                    let is_awaited = job.decisions.contains(&epoch.epoch);
-                    let go_on = on_report(Report::Epoch(epoch))? == Verdict::GoOn;
-                    if is_awaited && trainer.send(&Decision { trial: job.trial, go_on }).is_err() {
-                        return Err(Unfinished::Dead(trainer.end()));
-                    }
-                }
-                Answer::Ended(result) => {
-                    self.idle = Some(trainer);
-                    return Ok(result?);
-                }
-                Answer::Stray => trainer.note(&line),
-            }
-        }
-    }
-}
-
-/// What a line means to the job that is running.
-enum Answer {
-    Epoch(Epoch),
-    /// The job has ended, and the trainer is ready for another.
-    Ended(Result<Evaluation, Failure>),
-    /// Nothing: libraries print where they should not.
-    Stray,
-}
-
-/// Reads a line of a running job. A line that breaks the protocol fails the trial: what was meant may have
-/// been the end of the job, and waiting for another would be for ever.
-fn answer(line: &str, job: &Job) -> Result<Answer, Failure> {
-    let broken = |problem: String| Failure::Trial(format!("the trainer broke the protocol: {problem}"));
-    let event = understand(line).map_err(broken)?;
-    let (trial, answer) = match event {
-        None => return Ok(Answer::Stray),
-        Some(Event::Ready(_)) => {
-            return Err(broken("it said that it is ready in the middle of a job".to_owned()));
-        }
-        Some(Event::Epoch(epoch)) => (epoch.trial, Answer::Epoch(epoch)),
-        Some(Event::Done { trial, evaluation }) => (trial, Answer::Ended(Ok(evaluation))),
-        Some(Event::Pruned { trial, seconds, images }) => {
-            (trial, Answer::Ended(Err(Failure::Pruned { seconds, images })))
-        }
-        Some(Event::Failed { trial, reason }) => (trial, Answer::Ended(Err(Failure::Trial(reason)))),
-    };
-    if trial != job.trial {
-        return Err(broken(format!("it spoke of trial {trial} and not of {}", job.trial)));
-    }
-    Ok(answer)
-}
-
-/// The event on a line; `None` for a line that was not meant as one.
-fn understand(line: &str) -> Result<Option<Event>, String> {
-    if !line.trim_start().starts_with('{') {
-        return Ok(None);
-    }
-    serde_json::from_str(line).map(Some).map_err(|error| format!("{} is not an event ({error})", quote(line)))
-}
-
-/// The beginning of a line, in quotes.
-fn quote(line: &str) -> String {
-    const LONGEST: usize = 120;
-    let mut text: String = line.chars().take(LONGEST).collect();
-    if text.len() < line.len() {
-        text.push('…');
-    }
-    format!("{text:?}")
+    trained::check(&job.output).map_err(|problem| {
+        Failure::Trial(format!("the trainer said that it was done, and its files are not whole: {problem}"))
+    })?;
+    Ok(evaluation)
 }
 
 pub(super) fn check_stop(stop: &AtomicBool) -> Result<()> {

@@ -1,119 +1,89 @@
-//! What a strategy knows of its history: rows of choice indices, the scores, and what was tried.
+//! What a strategy knows of its history: the points that were tried, and their scores.
 
 use std::collections::HashSet;
 
-use mfactor::{Architecture, SearchSpace, Trial, TrialState};
+use mfactor::{Point, SearchSpace};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-/// The choice made for each decision of a space, as an index into its choices.
-pub(super) type Row = Vec<u8>;
+use super::{Observation, Observed};
 
 /// Draws of a strategy before it gives up on finding something new by chance and walks.
 pub(super) const ATTEMPTS: usize = 200;
 
-/// A cache of what can be read from a space and a history. After [`History::follow`] it is the same whether
+/// A cache of what can be read from a space and its observations. After [`History::follow`] it is the same whether
 /// it was built at once or grew trial by trial.
 #[derive(Default)]
 pub(super) struct History {
     space: Option<SearchSpace>,
-    choices: Vec<u8>,
-    followed: Vec<Architecture>,
-    rows: Vec<Row>,
-    tried: HashSet<Row>,
+    options: Vec<u8>,
+    followed: Vec<Point>,
+    tried: HashSet<Point>,
 }
 
 impl History {
-    /// Brings the cache up to date with `trials`, which usually are those of the last call and a few more.
-    pub fn follow(&mut self, space: &SearchSpace, trials: &[Trial]) {
+    /// Brings the cache up to date with `observations`, which usually are those of the last call and a few more.
+    pub fn follow(&mut self, space: &SearchSpace, observations: &[Observation]) {
         let continues = self.space.as_ref() == Some(space)
-            && self.followed.len() <= trials.len()
-            && self.followed.iter().zip(trials).all(|(followed, trial)| *followed == trial.architecture);
+            && self.followed.len() <= observations.len()
+            && self.followed.iter().zip(observations).all(|(followed, seen)| *followed == seen.point);
         if !continues {
-            let choices = space.decisions().map(|decision| decision.choices.len() as u8).collect();
-            *self = Self { space: Some(space.clone()), choices, ..Self::default() };
+            let options = space.choices().map(|choice| choice.options.len() as u8).collect();
+            *self = Self { space: Some(space.clone()), options, ..Self::default() };
         }
-        for trial in &trials[self.followed.len()..] {
-            let indices =
-                space.indices(&trial.architecture).expect("a study holds architectures of its space alone");
-            let row: Row = indices.into_iter().map(|index| index as u8).collect();
-            self.tried.insert(row.clone());
-            self.rows.push(row);
-            self.followed.push(trial.architecture.clone());
+        for observation in &observations[self.followed.len()..] {
+            self.tried.insert(observation.point.clone());
+            self.followed.push(observation.point.clone());
         }
     }
 
-    /// Number of choices of each decision.
-    pub fn choices(&self) -> &[u8] {
-        &self.choices
+    /// Number of options of each choice.
+    pub fn options(&self) -> &[u8] {
+        &self.options
     }
 
-    /// Rows and M-factors of the trials that have one, by trial number: the complete ones, and the pruned ones
-    /// with what they had got to.
-    pub fn scored<'a>(&'a self, trials: &'a [Trial]) -> Vec<(&'a Row, f64)> {
-        let scored = |(row, trial): (&'a Row, &Trial)| match (trial.state, trial.m_factor) {
-            (TrialState::Complete | TrialState::Pruned, Some(m_factor)) if m_factor.is_finite() => {
-                Some((row, m_factor))
-            }
-            _ => None,
-        };
-        self.rows.iter().zip(trials).filter_map(scored).collect()
+    /// Whether this point was never tried.
+    pub fn is_new(&self, point: &Point) -> bool {
+        !self.tried.contains(point)
     }
 
-    /// Rows of the trials that run, by trial number.
-    pub fn running<'a>(&'a self, trials: &'a [Trial]) -> impl Iterator<Item = &'a Row> {
-        let is_running = |(_, trial): &(&Row, &Trial)| trial.state == TrialState::Running;
-        self.rows.iter().zip(trials).filter(is_running).map(|(row, _)| row)
-    }
-
-    /// Whether this row was never tried.
-    pub fn is_new(&self, row: &Row) -> bool {
-        !self.tried.contains(row)
-    }
-
-    /// Whether every architecture was tried.
+    /// Whether every point was tried.
     pub fn is_exhausted(&self) -> bool {
         self.tried.len() as u64 >= self.size()
     }
 
-    /// The first new row in a bounded number of draws.
-    pub fn first_new(&self, mut draw: impl FnMut() -> Row) -> Option<Row> {
-        (0..ATTEMPTS).map(|_| draw()).find(|row| self.is_new(row))
+    /// The first new point in a bounded number of draws.
+    pub fn first_new(&self, mut draw: impl FnMut() -> Point) -> Option<Point> {
+        (0..ATTEMPTS).map(|_| draw()).find(|point| self.is_new(point))
     }
 
-    /// A new row, drawn uniformly as long as chance finds one; `None` if there is none.
-    pub fn sample_new(&self, rng: &mut ChaCha8Rng) -> Option<Row> {
+    /// A new point, drawn uniformly as long as chance finds one; `None` if there is none.
+    pub fn sample_new(&self, rng: &mut ChaCha8Rng) -> Option<Point> {
         if self.is_exhausted() {
             return None;
         }
         self.first_new(|| self.sample(rng)).or_else(|| self.walk_from(self.sample(rng)))
     }
 
-    /// A row drawn uniformly, new or not.
-    pub fn sample(&self, rng: &mut ChaCha8Rng) -> Row {
-        self.choices.iter().map(|choices| rng.random_range(0..*choices)).collect()
-    }
-
-    /// The architecture of a row.
-    pub fn architecture(&self, row: &Row) -> Architecture {
-        let indices: Vec<usize> = row.iter().map(|index| usize::from(*index)).collect();
-        self.space.as_ref().expect("follow comes first").architecture(&indices)
+    /// A point drawn uniformly, new or not.
+    pub fn sample(&self, rng: &mut ChaCha8Rng) -> Point {
+        Point::new(self.options.iter().map(|options| rng.random_range(0..*options)).collect())
     }
 
     fn size(&self) -> u64 {
         self.space.as_ref().expect("follow comes first").size()
     }
 
-    /// The first new row from `start` on, counting up as an odometer does. One more step than there are
-    /// tried rows is enough, so this never walks a large space.
-    fn walk_from(&self, start: Row) -> Option<Row> {
-        let mut row = start;
+    /// The first new point from `start` on, counting up as an odometer does. One more step than there are tried
+    /// points is enough, so this never walks a large space.
+    fn walk_from(&self, start: Point) -> Option<Point> {
+        let mut point = start;
         for _ in 0..=self.tried.len() {
-            if self.is_new(&row) {
-                return Some(row);
+            if self.is_new(&point) {
+                return Some(point);
             }
-            for (digit, choices) in row.iter_mut().zip(&self.choices).rev() {
-                *digit = (*digit + 1) % choices;
+            for (digit, options) in point.options_mut().iter_mut().zip(&self.options).rev() {
+                *digit = (*digit + 1) % options;
                 if *digit != 0 {
                     break;
                 }
@@ -121,4 +91,19 @@ impl History {
         }
         None
     }
+}
+
+/// Points and scores of the trials that have one, by trial number.
+pub(super) fn scored(observations: &[Observation]) -> Vec<(&Point, f64)> {
+    let scored = |observation: &Observation| match observation.observed {
+        Observed::Scored(score) => Some(score),
+        Observed::Running | Observed::Failed => None,
+    };
+    observations.iter().filter_map(|seen| Some((&seen.point, scored(seen)?))).collect()
+}
+
+/// Points of the trials that run, by trial number.
+pub(super) fn running(observations: &[Observation]) -> impl Iterator<Item = &Point> {
+    let is_running = |seen: &&Observation| seen.observed == Observed::Running;
+    observations.iter().filter(is_running).map(|seen| &seen.point)
 }

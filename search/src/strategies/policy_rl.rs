@@ -1,20 +1,20 @@
 //! Policy-based reinforcement learning: proximal policy optimisation (Schulman et al., arXiv:1707.06347)
 //! with generalised advantage estimation (arXiv:1506.02438).
 //!
-//! An architecture is an episode of one step a decision, and its M-factor is known at the end alone. In studies
-//! of some fifty trials a recurrent network has nothing to learn from, so the policy is a softmax for each decision
-//! and the critic is additive over the choices made so far: few enough numbers for so few trials.
+//! An architecture is an episode of one step a choice, and its M-factor is known at the end alone. In studies
+//! of some fifty trials a recurrent network has nothing to learn from, so the policy is a softmax for each choice
+//! and the critic is additive over the options made so far: few enough numbers for so few trials.
 
 mod critic;
 mod policy;
 
-use mfactor::{Architecture, SearchSpace, Trial};
+use mfactor::{Point, SearchSpace};
 use rand_chacha::ChaCha8Rng;
 
 use self::critic::Critic;
 use self::policy::Policy;
-use super::Strategy;
-use super::history::{History, Row};
+use super::history::{History, scored};
+use super::{Observation, Strategy};
 
 /// Complete trials before the first update; until then the policy is uniform.
 const FIRST_UPDATE: usize = 15;
@@ -25,8 +25,8 @@ const EPISODES: usize = 20;
 /// How much warmer each draw that was tried already makes the next one.
 const WARMING: f64 = 0.02;
 
-/// One episode: the choices and the M-factor they led to.
-type Episode = (Row, f64);
+/// One episode: the options and the M-factor they led to.
+type Episode = (Point, f64);
 
 /// Samples new architectures from a policy that learns from the complete trials. The policy is a function of
 /// the history: it is kept between calls, and learned again from the start when the history is another one.
@@ -41,35 +41,33 @@ impl Strategy for PolicyRl {
     fn propose(
         &mut self,
         space: &SearchSpace,
-        trials: &[Trial],
+        observations: &[Observation],
         rng: &mut ChaCha8Rng,
-    ) -> Option<Architecture> {
-        self.history.follow(space, trials);
-        self.learn(trials);
+    ) -> Option<Point> {
+        self.history.follow(space, observations);
+        self.learn(observations);
         if self.history.is_exhausted() {
             return None;
         }
         // A policy that is sure of itself repeats what was tried; a warmer one looks around it.
         let mut temperature = 1.0;
         let draw = || {
-            let row = self.policy.sample(temperature, rng);
+            let point = self.policy.sample(temperature, rng);
             temperature += WARMING;
-            row
+            point
         };
-        let row = self.history.first_new(draw);
-        let row = row.or_else(|| self.history.sample_new(rng))?;
-        Some(self.history.architecture(&row))
+        self.history.first_new(draw).or_else(|| self.history.sample_new(rng))
     }
 }
 
 impl PolicyRl {
     /// Makes every update that the history allows and that was not made yet.
-    fn learn(&mut self, trials: &[Trial]) {
+    fn learn(&mut self, observations: &[Observation]) {
         let episodes: Vec<Episode> =
-            self.history.scored(trials).into_iter().map(|(row, m_factor)| (row.clone(), m_factor)).collect();
-        let continues = self.policy.fits(self.history.choices()) && episodes.starts_with(&self.learned);
+            scored(observations).into_iter().map(|(point, m_factor)| (point.clone(), m_factor)).collect();
+        let continues = self.policy.fits(self.history.options()) && episodes.starts_with(&self.learned);
         if !continues {
-            self.policy = Policy::uniform(self.history.choices());
+            self.policy = Policy::uniform(self.history.options());
             self.learned.clear();
         }
         loop {
@@ -84,15 +82,15 @@ impl PolicyRl {
 
     /// One update from `episodes`: the critic learns from all of them, the policy from the youngest.
     fn update(&mut self, episodes: &[Episode]) {
-        let critic = Critic::fit(self.history.choices(), episodes);
+        let critic = Critic::fit(self.history.options(), episodes);
         let youngest = episodes.len().saturating_sub(EPISODES);
         let probabilities = self.policy.probabilities(1.0);
         let mut steps: Vec<Vec<f64>> = (youngest..episodes.len())
             .map(|episode| critic.advantages(&probabilities, &episodes[episode].0, episode))
             .collect();
         if standardise(&mut steps) {
-            let rows: Vec<&Row> = episodes[youngest..].iter().map(|(row, _)| row).collect();
-            self.policy.improve(&rows, &steps);
+            let points: Vec<&Point> = episodes[youngest..].iter().map(|(point, _)| point).collect();
+            self.policy.improve(&points, &steps);
         }
     }
 }

@@ -1,12 +1,12 @@
 //! Multi-trial random search: uniform draws without repetition. The baseline of every comparison.
 
-use mfactor::{Architecture, SearchSpace, Trial};
+use mfactor::{Point, SearchSpace};
 use rand_chacha::ChaCha8Rng;
 
-use super::Strategy;
 use super::history::History;
+use super::{Observation, Strategy};
 
-/// Draws uniformly among the architectures that were not tried yet.
+/// Draws uniformly among the points that were not tried yet.
 #[derive(Default)]
 pub struct Random {
     history: History,
@@ -16,10 +16,10 @@ impl Strategy for Random {
     fn propose(
         &mut self,
         space: &SearchSpace,
-        trials: &[Trial],
+        observations: &[Observation],
         rng: &mut ChaCha8Rng,
-    ) -> Option<Architecture> {
-        self.history.follow(space, trials);
-        self.history.sample_new(rng).map(|row| self.history.architecture(&row))
+    ) -> Option<Point> {
+        self.history.follow(space, observations);
+        self.history.sample_new(rng)
     }
 }

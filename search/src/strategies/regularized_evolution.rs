@@ -1,12 +1,12 @@
-//! Regularized (ageing) evolution, Real et al., arXiv:1802.01548, with one mutated decision a child.
+//! Regularized (ageing) evolution, Real et al., arXiv:1802.01548, with one mutated choice a child.
 
-use mfactor::{Architecture, SearchSpace, Trial};
+use mfactor::{Point, SearchSpace};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::Strategy;
-use super::history::{History, Row};
+use super::history::{History, scored};
+use super::{Observation, Strategy};
 
 /// Architectures that may have children: the youngest ones that were evaluated.
 const POPULATION: usize = 20;
@@ -14,7 +14,7 @@ const POPULATION: usize = 20;
 const SAMPLE: usize = 10;
 
 /// Begins with random architectures, as many as meet in a tournament; then each proposal is the winner of a
-/// tournament with one decision changed to another value. Whoever is too old to be among the youngest 20
+/// tournament with one choice changed to another value. Whoever is too old to be among the youngest 20
 /// evaluated architectures has no more children, however good it is. Failed trials never join.
 ///
 /// Real et al. fill the whole population at random first. In studies of 50 trials the tournaments that are held
@@ -28,50 +28,53 @@ impl Strategy for RegularizedEvolution {
     fn propose(
         &mut self,
         space: &SearchSpace,
-        trials: &[Trial],
+        observations: &[Observation],
         rng: &mut ChaCha8Rng,
-    ) -> Option<Architecture> {
-        self.history.follow(space, trials);
+    ) -> Option<Point> {
+        self.history.follow(space, observations);
         let history = &self.history;
-        let evaluated = history.scored(trials);
+        let evaluated = scored(observations);
         let child = if evaluated.len() < SAMPLE || history.is_exhausted() {
             None
         } else {
             let population = &evaluated[evaluated.len().saturating_sub(POPULATION)..];
-            history.first_new(|| mutate(tournament(population, rng), history.choices(), rng))
+            history.first_new(|| mutate(tournament(population, rng), history.options(), rng))
         };
-        child.or_else(|| history.sample_new(rng)).map(|row| history.architecture(&row))
+        child.or_else(|| history.sample_new(rng))
     }
 }
 
 /// The best of [`SAMPLE`] different members.
-fn tournament<'a>(population: &[(&'a Row, f64)], rng: &mut ChaCha8Rng) -> &'a Row {
+fn tournament<'a>(population: &[(&'a Point, f64)], rng: &mut ChaCha8Rng) -> &'a Point {
     let mut members = population.to_vec();
     let (sample, _) = members.partial_shuffle(rng, SAMPLE);
     let best = sample.iter().max_by(|(_, a), (_, b)| a.total_cmp(b));
     best.expect("a sample has members").0
 }
 
-/// The parent with one decision, of those that leave a choice, changed to another value.
-fn mutate(parent: &Row, choices: &[u8], rng: &mut ChaCha8Rng) -> Row {
-    let open: Vec<usize> = (0..choices.len()).filter(|decision| choices[*decision] > 1).collect();
+/// The parent with one choice, of those that have several options, changed to another one.
+fn mutate(parent: &Point, options: &[u8], rng: &mut ChaCha8Rng) -> Point {
+    let open: Vec<usize> = (0..options.len()).filter(|choice| options[*choice] > 1).collect();
     let mut child = parent.clone();
     if !open.is_empty() {
-        let decision = open[rng.random_range(0..open.len())];
-        let step = rng.random_range(1..choices[decision]);
-        child[decision] = (child[decision] + step) % choices[decision];
+        let choice = open[rng.random_range(0..open.len())];
+        let step = rng.random_range(1..options[choice]);
+        let taken = &mut child.options_mut()[choice];
+        *taken = (*taken + step) % options[choice];
     }
     child
 }
 
 #[cfg(test)]
 mod tests {
+    use mfactor::Trial;
+
     use super::*;
     use crate::simulation::simulate;
     use crate::strategies::StrategyKind;
 
     #[test]
-    fn a_child_is_one_decision_away_from_a_living_evaluated_member() {
+    fn a_child_is_one_choice_away_from_a_living_evaluated_member() {
         let space = SearchSpace::paper();
         // The failed ones are as good as they come, and still nobody's parents.
         let mut answer = |trial: &Trial| if trial.number % 3 == 1 { Err(String::new()) } else { Ok(0.75) };
@@ -97,10 +100,10 @@ mod tests {
     fn a_mutation_changes_one_open_decision_to_any_other_value() {
         use rand_chacha::rand_core::SeedableRng;
         let mut rng = ChaCha8Rng::seed_from_u64(3);
-        let parent = vec![0, 1, 0];
-        let mut children: Vec<Row> = (0..200).map(|_| mutate(&parent, &[1, 3, 2], &mut rng)).collect();
+        let parent = Point::new(vec![0, 1, 0]);
+        let mut children: Vec<Point> = (0..200).map(|_| mutate(&parent, &[1, 3, 2], &mut rng)).collect();
         children.sort();
         children.dedup();
-        assert_eq!(children, [vec![0, 0, 0], vec![0, 1, 1], vec![0, 2, 0]]);
+        assert_eq!(children, [[0, 0, 0], [0, 1, 1], [0, 2, 0]].map(|options| Point::new(options.to_vec())));
     }
 }

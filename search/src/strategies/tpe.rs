@@ -1,15 +1,15 @@
 //! Tree-structured Parzen estimator (Bergstra et al. 2011) in Optuna's multivariate form: joint over all
-//! decisions, with Optuna's split, weights and prior (`optuna/samplers/_tpe`, release 5.0).
+//! choices, with Optuna's split, weights and prior (`optuna/samplers/_tpe`, release 5.0).
 //!
 //! Optuna may propose what it has proposed before; here only new candidates compete, which is the one
 //! deliberate difference.
 
-use mfactor::{Architecture, SearchSpace, Trial};
+use mfactor::{Point, SearchSpace};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::Strategy;
-use super::history::{ATTEMPTS, History, Row};
+use super::history::{ATTEMPTS, History, running, scored};
+use super::{Observation, Strategy};
 
 /// Complete trials before the model is trusted; until then proposals are random. Optuna waits for 10, which
 /// finds less in studies of 50 trials.
@@ -32,29 +32,29 @@ impl Strategy for Tpe {
     fn propose(
         &mut self,
         space: &SearchSpace,
-        trials: &[Trial],
+        observations: &[Observation],
         rng: &mut ChaCha8Rng,
-    ) -> Option<Architecture> {
-        self.history.follow(space, trials);
+    ) -> Option<Point> {
+        self.history.follow(space, observations);
         let history = &self.history;
-        let observed = history.scored(trials);
+        let observed = scored(observations);
         let candidate = if observed.len() < STARTUP || history.is_exhausted() {
             None
         } else {
             let (good, mut other) = split(&observed);
             // Optuna's constant liar: what runs counts as bad, lest its neighbourhood be proposed all over.
-            other.extend(history.running(trials));
-            let good = Mixture::new(good, history.choices());
-            let other = Mixture::new(other, history.choices());
+            other.extend(running(observations));
+            let good = Mixture::new(good, history.options());
+            let other = Mixture::new(other, history.options());
             best_candidate(history, &good, &other, rng)
         };
-        candidate.or_else(|| history.sample_new(rng)).map(|row| history.architecture(&row))
+        candidate.or_else(|| history.sample_new(rng))
     }
 }
 
 /// The best tenth of the observations, 25 at the most, and the rest; both by trial number, for the
 /// weights depend on age. Of equal scores the earlier is the better.
-fn split<'a>(observed: &[(&'a Row, f64)]) -> (Vec<&'a Row>, Vec<&'a Row>) {
+fn split<'a>(observed: &[(&'a Point, f64)]) -> (Vec<&'a Point>, Vec<&'a Point>) {
     let count = observed.len().div_ceil(10).min(25);
     let mut order: Vec<usize> = (0..observed.len()).collect();
     order.sort_by(|a, b| observed[*b].1.total_cmp(&observed[*a].1));
@@ -62,89 +62,89 @@ fn split<'a>(observed: &[(&'a Row, f64)]) -> (Vec<&'a Row>, Vec<&'a Row>) {
     for position in &order[..count] {
         is_good[*position] = true;
     }
-    let rows = |wanted: bool| {
+    let points = |wanted: bool| {
         let chosen = observed.iter().zip(&is_good).filter(move |(_, good)| **good == wanted);
-        chosen.map(|((row, _), _)| *row).collect()
+        chosen.map(|((point, _), _)| *point).collect()
     };
-    (rows(true), rows(false))
+    (points(true), points(false))
 }
 
 /// The candidate drawn from `good` with the largest ratio of likelihoods among the new ones, which is the
 /// one with the largest expected improvement.
-fn best_candidate(history: &History, good: &Mixture, other: &Mixture, rng: &mut ChaCha8Rng) -> Option<Row> {
-    let mut candidates: Vec<Row> = Vec::with_capacity(CANDIDATES);
+fn best_candidate(history: &History, good: &Mixture, other: &Mixture, rng: &mut ChaCha8Rng) -> Option<Point> {
+    let mut candidates: Vec<Point> = Vec::with_capacity(CANDIDATES);
     for _ in 0..ATTEMPTS {
-        let row = good.sample(history.choices(), rng);
-        if history.is_new(&row) && !candidates.contains(&row) {
-            candidates.push(row);
+        let point = good.sample(history.options(), rng);
+        if history.is_new(&point) && !candidates.contains(&point) {
+            candidates.push(point);
         }
         if candidates.len() == CANDIDATES {
             break;
         }
     }
-    let ratio = |row: &Row| good.log_likelihood(row) - other.log_likelihood(row);
-    let rated = candidates.into_iter().map(|row| (ratio(&row), row));
-    rated.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, row)| row)
+    let ratio = |point: &Point| good.log_likelihood(point) - other.log_likelihood(point);
+    let rated = candidates.into_iter().map(|point| (ratio(&point), point));
+    rated.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, point)| point)
 }
 
 /// A mixture of one kernel for each observation and a uniform prior. A kernel is a product over the
-/// decisions, so what occurs together is proposed together.
+/// choices, so what occurs together is proposed together.
 ///
-/// With n observations a kernel gives each choice of a decision the weight `PRIOR_WEIGHT / (n + 1)`, and the
-/// observed one 1 more. The ratio of the two is the same for every decision, so the likelihood of a row under a
+/// With n observations a kernel gives each option of a choice the weight `PRIOR_WEIGHT / (n + 1)`, and the
+/// observed one 1 more. The ratio of the two is the same for every choice, so the likelihood of a point under a
 /// kernel depends on the number of choices they share alone.
 struct Mixture<'a> {
-    kernels: Vec<&'a Row>,
+    kernels: Vec<&'a Point>,
     /// Weights of the kernels, then that of the prior; they sum to 1.
     weights: Vec<f64>,
-    /// For each decision, how often a draw from a kernel keeps the observed choice; else it is uniform.
+    /// For each choice, how often a draw from a kernel keeps the observed option; else it is uniform.
     keep: Vec<f64>,
-    /// Logarithm of a kernel's probability for a row with which it shares nothing.
+    /// Logarithm of a kernel's probability for a point with which it shares nothing.
     log_apart: f64,
     /// What each shared choice adds to that logarithm.
     log_ratio: f64,
-    /// Logarithm of the prior's probability of any row.
+    /// Logarithm of the prior's probability of any point.
     log_prior: f64,
 }
 
 impl<'a> Mixture<'a> {
-    fn new(kernels: Vec<&'a Row>, choices: &[u8]) -> Self {
+    fn new(kernels: Vec<&'a Point>, options: &[u8]) -> Self {
         let mut weights = age_weights(kernels.len());
         weights.push(PRIOR_WEIGHT);
         let sum: f64 = weights.iter().sum();
         weights.iter_mut().for_each(|weight| *weight /= sum);
         let floor = PRIOR_WEIGHT / (kernels.len() + 1) as f64;
         let keep: Vec<f64> =
-            choices.iter().map(|choices| 1.0 / (1.0 + f64::from(*choices) * floor)).collect();
+            options.iter().map(|options| 1.0 / (1.0 + f64::from(*options) * floor)).collect();
         Self {
             kernels,
             weights,
             log_apart: keep.iter().map(|keep| (floor * keep).ln()).sum(),
             log_ratio: ((1.0 + floor) / floor).ln(),
-            log_prior: choices.iter().map(|choices| -f64::from(*choices).ln()).sum(),
+            log_prior: options.iter().map(|options| -f64::from(*options).ln()).sum(),
             keep,
         }
     }
 
-    fn sample(&self, choices: &[u8], rng: &mut ChaCha8Rng) -> Row {
+    fn sample(&self, options: &[u8], rng: &mut ChaCha8Rng) -> Point {
         let mut quantile: f64 = rng.random();
         let kernel = self.weights.iter().position(|weight| {
             quantile -= weight;
             quantile < 0.0
         });
         let kernel = kernel.and_then(|index| self.kernels.get(index));
-        let draw = |(decision, choices): (usize, &u8)| match kernel {
-            Some(row) if rng.random_bool(self.keep[decision]) => row[decision],
-            _ => rng.random_range(0..*choices),
+        let draw = |(choice, options): (usize, &u8)| match kernel {
+            Some(kernel) if rng.random_bool(self.keep[choice]) => kernel.options()[choice],
+            _ => rng.random_range(0..*options),
         };
-        choices.iter().enumerate().map(draw).collect()
+        Point::new(options.iter().enumerate().map(draw).collect())
     }
 
-    fn log_likelihood(&self, row: &Row) -> f64 {
-        // Weight of the kernels that share so many choices with the row.
-        let mut sharing = vec![0.0; row.len() + 1];
+    fn log_likelihood(&self, point: &Point) -> f64 {
+        // Weight of the kernels that share so many options with the point.
+        let mut sharing = vec![0.0; self.keep.len() + 1];
         for (kernel, weight) in self.kernels.iter().zip(&self.weights) {
-            let shared = kernel.iter().zip(row).filter(|(kernel, row)| kernel == row).count();
+            let shared = kernel.agreements(point);
             sharing[shared] += weight;
         }
         let prior = self.weights[self.kernels.len()];
@@ -179,17 +179,20 @@ mod tests {
     /// Expected values are those of Optuna 5.0.0: `_ParzenEstimator(…).log_pdf(…)` with multivariate=True.
     #[test]
     fn likelihoods_are_optunas() {
-        let choices = [3, 2, 4];
-        let rows: Vec<Row> =
-            (0..30u32).map(|i| [i % 3, i / 3 % 2, i * i % 4].map(|c| c as u8).to_vec()).collect();
-        let asked: [Row; 3] = [vec![0, 0, 0], vec![2, 1, 1], vec![1, 1, 3]];
+        let options = [3, 2, 4];
+        let point = |i: u32| Point::new([i % 3, i / 3 % 2, i * i % 4].map(|option| option as u8).to_vec());
+        let points: Vec<Point> = (0..30).map(point).collect();
+        let asked = [[0, 0, 0], [2, 1, 1], [1, 1, 3]].map(|options| Point::new(options.to_vec()));
         for (count, expected) in
             [(30, [-2.08967694, -1.88282564, -5.04727957]), (2, [-2.10516643, -3.824681, -3.824681])]
         {
-            let mixture = Mixture::new(rows[..count].iter().collect(), &choices);
-            for (row, expected) in asked.iter().zip(expected) {
-                let found = mixture.log_likelihood(row);
-                assert!((found - expected).abs() < 1e-7, "{count} observations, {row:?}: {found} {expected}");
+            let mixture = Mixture::new(points[..count].iter().collect(), &options);
+            for (point, expected) in asked.iter().zip(expected) {
+                let found = mixture.log_likelihood(point);
+                assert!(
+                    (found - expected).abs() < 1e-7,
+                    "{count} observations, {point:?}: {found} {expected}"
+                );
             }
         }
     }
@@ -197,18 +200,18 @@ mod tests {
     #[test]
     fn draws_follow_the_likelihood() {
         use rand_chacha::rand_core::SeedableRng;
-        let rows: [Row; 2] = [vec![0, 1], vec![2, 0]];
-        let mixture = Mixture::new(rows.iter().collect(), &[3, 2]);
+        let points = [Point::new(vec![0, 1]), Point::new(vec![2, 0])];
+        let mixture = Mixture::new(points.iter().collect(), &[3, 2]);
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let mut counts = [0.0; 6];
         for _ in 0..60_000 {
-            let row = mixture.sample(&[3, 2], &mut rng);
-            counts[usize::from(row[0] * 2 + row[1])] += 1.0 / 60_000.0;
+            let point = mixture.sample(&[3, 2], &mut rng);
+            counts[usize::from(point.options()[0] * 2 + point.options()[1])] += 1.0 / 60_000.0;
         }
         for (index, frequency) in counts.iter().enumerate() {
-            let row = vec![(index / 2) as u8, (index % 2) as u8];
-            let expected = mixture.log_likelihood(&row).exp();
-            assert!((frequency - expected).abs() < 0.01, "{row:?}: {frequency} {expected}");
+            let point = Point::new(vec![(index / 2) as u8, (index % 2) as u8]);
+            let expected = mixture.log_likelihood(&point).exp();
+            assert!((frequency - expected).abs() < 0.01, "{point:?}: {frequency} {expected}");
         }
     }
 
@@ -224,10 +227,11 @@ mod tests {
 
     #[test]
     fn the_best_tenth_is_good() {
-        let rows: Vec<Row> = (0..21).map(|n| vec![n]).collect();
-        let observed: Vec<(&Row, f64)> = rows.iter().map(|row| (row, f64::from(row[0] % 7))).collect();
+        let points: Vec<Point> = (0..21).map(|n| Point::new(vec![n])).collect();
+        let observed: Vec<(&Point, f64)> =
+            points.iter().map(|point| (point, f64::from(point.options()[0] % 7))).collect();
         let (good, other) = split(&observed);
-        assert_eq!(good, [&vec![6], &vec![13], &vec![20]]);
+        assert_eq!(good, [6, 13, 20].map(|option| Point::new(vec![option])).each_ref());
         assert_eq!(other.len(), 18);
     }
 }

@@ -1,6 +1,7 @@
 //! What is known of a study, for readers.
 
-use mfactor::Trial;
+use mfactor::protocol::Hardware;
+use mfactor::{Trial, TrialState};
 use serde::Serialize;
 
 use super::BASELINE;
@@ -14,6 +15,12 @@ pub struct StudyRecord {
     pub config: StudyConfig,
     /// Trials of the baseline, of given architectures and of all strategies, by id.
     pub trials: Vec<Trial>,
+    /// Kinds of hardware that trained, in order: more than one only where that was allowed.
+    pub hardware: Vec<Hardware>,
+    /// What is damaged in the journal, a sentence each. Trials that it names are not among the trials.
+    pub damage: Vec<String>,
+    /// What else whoever reads the study should know, likewise.
+    pub remarks: Vec<String>,
 }
 
 /// What a winner has to be held against: at α = 1 the smallest architecture is hard to beat, whoever searched.
@@ -41,6 +48,12 @@ impl StudyRecord {
     /// The trials of one strategy, or of [`BASELINE`] or [`GIVEN`](super::GIVEN), by number.
     pub fn of(&self, strategy: &str) -> Vec<&Trial> {
         self.trials.iter().filter(|trial| trial.strategy == strategy).collect()
+    }
+
+    /// Whether trials ended and not one of them with a result.
+    pub fn is_fruitless(&self) -> bool {
+        let has_failed = self.trials.iter().any(|trial| trial.state == TrialState::Failed);
+        has_failed && self.trials.iter().all(|trial| trial.state == TrialState::Failed)
     }
 
     /// The two baselines.

@@ -5,14 +5,12 @@ use std::time::{Duration, Instant};
 
 use mfactor::protocol::{Epoch, Evaluation, Job, TrainerFacts};
 use mfactor::{Error, Result, TrialState};
-use serde_json::json;
 
 use super::place::Clock;
 use super::workers::{Message, Workers};
-use super::{Study, optuna_name, trial_folder};
+use super::{CONFIG_FILE, Study, began, trial_folder};
 use crate::evaluators::{Evaluator, Failure, Report, Verdict};
 use crate::events::StudyEvent;
-use crate::journal::Attributes;
 use crate::tell::is_accuracy;
 
 /// How often the stop flag is looked at while all workers are silent.
@@ -88,6 +86,7 @@ impl Study {
         {
             let Some(next) = self.next(run)? else { break };
             self.tracks[next.track].begin(next.number);
+            self.clear(next)?;
             run.workers.assign(worker, next, self.job(next));
             (run.observer)(&StudyEvent::Started { place: self.place(next, None) });
         }
@@ -121,16 +120,39 @@ impl Study {
         if let Some(number) = track.cut_off(running) {
             return Ok(Some(next(number, true)));
         }
+        if let Some(number) = self.retries[index].pop_front() {
+            self.retry(index, number)?;
+            return Ok(Some(next(number, true)));
+        }
         let is_done = track.trials().len() as u64 >= self.asked_of(track) || track.is_exhausted();
         if is_done || !track.is_ready(&self.terms) {
             return Ok(None);
         }
-        let id = self.journal.next_trial();
-        let Some(trial) = self.tracks[index].ask(id, &self.terms) else { return Ok(None) };
-        self.journal.create(self.optuna_studies[index], &trial, &self.terms.space)?;
+        let Some(mut trial) = self.tracks[index].ask(&self.terms) else { return Ok(None) };
+        trial.id = self.journal.create(self.optuna_studies[index], &trial, &self.terms.space, None)?;
         let number = trial.number as usize;
         self.tracks[index].add(trial);
         Ok(Some(next(number, false)))
+    }
+
+    /// Begins a failed trial again. Optuna's trials end once: it gets an id of its own.
+    fn retry(&mut self, index: usize, number: usize) -> Result<()> {
+        let mut trial = self.tracks[index].again(number);
+        let failed = Some(trial.id);
+        trial.id = self.journal.create(self.optuna_studies[index], &trial, &self.terms.space, failed)?;
+        self.tracks[index].replace(trial);
+        Ok(())
+    }
+
+    /// Removes what an evaluation left that did not come to its end.
+    fn clear(&self, next: Next) -> Result<()> {
+        let folder = trial_folder(&self.folder, self.tracks[next.track].trials()[next.number].id);
+        match std::fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::io("remove", &folder)(error))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn job(&self, next: Next) -> Job {
@@ -197,11 +219,23 @@ impl Study {
         Ok(Verdict::GoOn)
     }
 
+    /// Notes who trains. Another kind of hardware gives other accuracies for the same trial: a study has one.
     fn note_trainer(&mut self, facts: TrainerFacts, observer: &mut dyn FnMut(&StudyEvent)) -> Result<()> {
-        for track in &self.tracks {
-            let attribute = Attributes::from_iter([("trainer".to_owned(), json!(facts))]);
-            self.journal.study(&optuna_name(&self.config, track.name()), attribute)?;
+        let own = facts.hardware();
+        let differences: Vec<_> = self.hardware.iter().map(|known| known.difference(&own)).collect();
+        if differences.iter().all(Option::is_some) {
+            if let (Some(Some(difference)), false) = (differences.first(), self.allows_mixed_hardware) {
+                let problem = format!(
+                    "the trainer is not of the kind that the study began with: {difference}; go on where it began, or pass \
+                     --mixed-hardware: the study will say that its accuracies cannot all be compared"
+                );
+                return Err(Error::file(&self.folder.join(CONFIG_FILE), problem));
+            }
+            self.hardware.push(own);
         }
+        let studies = self.optuna_names().into_iter();
+        let attributes = began::of_trainers(&facts, &self.hardware);
+        self.journal.studies(studies.map(|name| (name, attributes.clone())).collect())?;
         observer(&StudyEvent::Trainer(facts));
         Ok(())
     }
@@ -224,7 +258,10 @@ impl Study {
     ) -> Result<()> {
         let trial = self.tracks[next.track].tell(next.number, answer, &self.terms);
         self.journal.finish(&trial)?;
-        self.tracks[next.track].end(trial.clone());
+        if trial.state != TrialState::Complete {
+            self.clear(next)?;
+        }
+        self.tracks[next.track].replace(trial.clone());
         let place = self.place(next, None);
         observer(&match trial.state {
             TrialState::Complete => StudyEvent::Finished { place, trial },

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use mfactor::protocol::{CHECK_FILE, Evaluation, Job, WEIGHTS_FILE};
+use mfactor::protocol::{CHECK_FILE, Evaluation, Job, PROTOCOL, TrainerFacts, WEIGHTS_FILE};
 use mfactor::{Recipe, Result, SearchSpace};
 use search::evaluators::Cached;
 use search::{Evaluator, Failure, Report, Study, StudyEvent, Verdict};
@@ -15,9 +15,17 @@ use crate::study::{config, finish};
 
 /// Trains as [`Pretend`] does, and leaves files.
 #[derive(Default)]
-struct Training(Pretend);
+struct Training(Pretend, Option<TrainerFacts>);
 
 impl Evaluator for Training {
+    fn trainer(
+        &mut self,
+        _: &mut dyn FnMut(Report) -> Result<Verdict>,
+        _: &AtomicBool,
+    ) -> Result<Option<TrainerFacts>> {
+        Ok(self.1.clone())
+    }
+
     fn evaluate(
         &mut self,
         job: &Job,
@@ -107,6 +115,46 @@ fn whatever_decides_a_training_makes_it_another() {
 }
 
 #[test]
+fn another_trainer_trains_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let facts = TrainerFacts {
+        protocol: PROTOCOL,
+        version: "1".to_owned(),
+        build: "aa".to_owned(),
+        libtorch: "2.13.0".to_owned(),
+        device: "cuda:0".to_owned(),
+        device_name: "GPU".to_owned(),
+        precision: "float32".to_owned(),
+        threads: 1,
+    };
+    let trained = |facts: TrainerFacts| {
+        let mut training = Training(Pretend::default(), Some(facts));
+        let mut cached = Cached::new(&mut training, &folder.join("cache"), json!(null)).unwrap();
+        cached.evaluate(&job(folder, 1), &mut |_| Ok(Verdict::GoOn), &AtomicBool::new(false)).unwrap();
+        training.0.jobs.len()
+    };
+    let text = |text: &str| text.to_owned();
+    assert_eq!(trained(facts.clone()), 1);
+    assert_eq!(
+        trained(TrainerFacts { device: text("cuda:1"), ..facts.clone() }),
+        0,
+        "one of several like it"
+    );
+    for other in [
+        TrainerFacts { version: text("2"), ..facts.clone() },
+        TrainerFacts { build: text("bb"), ..facts.clone() },
+        TrainerFacts { libtorch: text("2.14.0"), ..facts.clone() },
+        TrainerFacts { device: text("cpu"), ..facts.clone() },
+        TrainerFacts { device_name: text("another GPU"), ..facts.clone() },
+        TrainerFacts { precision: text("bfloat16"), ..facts.clone() },
+        TrainerFacts { threads: 2, ..facts },
+    ] {
+        assert_eq!(trained(other.clone()), 1, "{other:?}");
+    }
+}
+
+#[test]
 fn pruned_and_failed_trainings_are_not_kept_and_kept_ones_are_pruned() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
@@ -124,7 +172,7 @@ fn pruned_and_failed_trainings_are_not_kept_and_kept_ones_are_pruned() {
 
 #[test]
 fn a_damaged_entry_is_trained_again_and_said_so() {
-    for damage in ["flip", "lose", "garble"] {
+    for damage in ["flip", "lose", "garble", "fake", "schema", "link"] {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
         let first = evaluate(folder, &job(folder, 1), Verdict::GoOn).0.unwrap();
@@ -132,7 +180,13 @@ fn a_damaged_entry_is_trained_again_and_said_so() {
         match damage {
             "flip" => fs::write(entry.join(WEIGHTS_FILE), "flipped").unwrap(),
             "lose" => fs::remove_file(entry.join(CHECK_FILE)).unwrap(),
-            _ => fs::write(entry.join("entry.json"), "{").unwrap(),
+            "garble" => fs::write(entry.join("entry.json"), "{").unwrap(),
+            "fake" => edit(&entry, "\"seconds\": 1.5", "\"seconds\": 2.5"),
+            "schema" => edit(&entry, "\"schema\": 2", "\"schema\": 1"),
+            _ => {
+                fs::remove_dir_all(&entry).unwrap();
+                std::os::unix::fs::symlink("/etc/passwd", &entry).unwrap();
+            }
         }
         let (again, reports, trained) = evaluate(folder, &job(folder, 2), Verdict::GoOn);
         assert_eq!((again.unwrap(), trained), (first, 1), "{damage}");
@@ -140,6 +194,32 @@ fn a_damaged_entry_is_trained_again_and_said_so() {
         assert!(text.contains("is damaged") && text.contains("trained again"), "{text}");
         assert_eq!(evaluate(folder, &job(folder, 3), Verdict::GoOn).2, 0, "{damage}: it is mended");
     }
+}
+
+/// Changes a word of an entry.
+fn edit(entry: &Path, from: &str, to: &str) {
+    let path = entry.join("entry.json");
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains(from), "{text}");
+    fs::write(path, text.replace(from, to)).unwrap();
+}
+
+#[test]
+fn an_entry_under_another_name_is_not_believed() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let other = Job { architecture: "777-777-777".parse().unwrap(), ..job(folder, 1) };
+    let first = evaluate(folder, &other, Verdict::GoOn).0.unwrap();
+    let name = entry(folder);
+    fs::rename(&name, folder.join("aside")).unwrap();
+    evaluate(folder, &job(folder, 2), Verdict::GoOn).0.unwrap();
+    let own = entry(folder);
+    fs::remove_dir_all(&own).unwrap();
+    fs::rename(folder.join("aside"), &own).unwrap();
+    let (again, reports, trained) = evaluate(folder, &job(folder, 3), Verdict::GoOn);
+    assert_ne!(again.unwrap().accuracy, first.accuracy);
+    assert!(matches!(&reports[0], Report::Warning(text) if text.contains("another training")), "{reports:?}");
+    assert_eq!(trained, 1);
 }
 
 #[test]
@@ -167,4 +247,20 @@ fn strategies_of_a_study_share_trainings_and_the_record_says_so() {
     assert_eq!(spent, 4.0 * 1.5);
     assert!(trials.iter().all(|trial| trial.seconds == Some(1.5)));
     assert!(!events.iter().any(|event| matches!(event, StudyEvent::Warning { .. })));
+}
+
+#[test]
+fn half_an_entry_of_a_killed_process_is_collected() {
+    let folder = tempfile::tempdir().unwrap();
+    let (job, cache) = (job(folder.path(), 3), folder.path().join("cache"));
+    evaluate(folder.path(), &job, Verdict::GoOn).0.unwrap();
+    let is_entry = |path: &PathBuf| path.is_dir();
+    let entry = fs::read_dir(&cache).unwrap().map(|entry| entry.unwrap().path()).find(is_entry).unwrap();
+    let draft = cache.join(format!(".draft-{}", entry.file_name().unwrap().display()));
+    fs::rename(&entry, &draft).unwrap();
+    Cached::new(Training::default(), &cache, json!("another data set")).unwrap();
+    assert!(!draft.exists(), "whoever comes next collects it, whatever it trains");
+    fs::create_dir(&draft).unwrap();
+    assert_eq!(evaluate(folder.path(), &job, Verdict::GoOn).2, 1, "it is trained");
+    assert!(!draft.exists() && entry.exists());
 }

@@ -54,7 +54,8 @@ fn killed_again_and_again() {
     for round in 0.. {
         assert!(round < 200, "the study does not come to its end");
         let mut child = process(folder.path());
-        sleep(Duration::from_millis(5 + 7 * (round % 13)));
+        // Longer and longer: a busy machine needs its time to get anywhere.
+        sleep(Duration::from_millis((5 + 7 * (round % 13)) * (1 + round / 26)));
         let ended = child.try_wait().unwrap();
         if ended.is_none() {
             // SIGKILL: nothing of the process can react.

@@ -1,13 +1,14 @@
 //! Tests of the room from outside.
 
 #![expect(clippy::unwrap_used, reason = "what a test cannot unwrap, it fails by")]
-#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 mod cached;
 mod conformance;
+mod damage;
 mod disk;
 mod interruption;
 mod optuna;
+mod others;
 mod pretend;
 mod quality;
 mod spaces;

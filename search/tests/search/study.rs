@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use mfactor::{Architecture, Error, TrialState, exit};
 use search::config::{DataSource, EvaluatorConfig, StudyConfig};
 use search::evaluators::TrainerCommand;
-use search::study::{BASELINE, GIVEN, JOURNAL_FILE, trial_folder};
+use search::study::{BASELINE, CONFIG_FILE, GIVEN, JOURNAL_FILE, trial_folder};
 use search::{Evaluator, Failure, Outcome, Report, StrategyKind, Study, StudyEvent, Verdict};
 use serde_json::Value;
 
@@ -34,13 +34,13 @@ pub fn finish(study: &mut Study, evaluator: &mut dyn Evaluator) -> Vec<StudyEven
     events
 }
 
-/// The lines of a journal without their timestamps.
+/// The lines of a journal without their timestamps, and the checksums over them.
 pub fn journal(folder: &Path) -> Vec<Value> {
     let text = fs::read_to_string(folder.join(JOURNAL_FILE)).unwrap();
     let without_time = |line: &str| {
         let mut line: Value = serde_json::from_str(line).unwrap();
         let fields = line.as_object_mut().unwrap();
-        fields.retain(|key, _| !key.starts_with("datetime"));
+        fields.retain(|key, _| !key.starts_with("datetime") && key != "sum");
         line
     };
     text.lines().map(without_time).collect()
@@ -274,15 +274,27 @@ fn a_damaged_journal_is_mended_at_its_end_and_refused_elsewhere() {
     drop(Study::resume(folder.path()).unwrap());
     assert_eq!(fs::read_to_string(&path).unwrap(), good);
 
-    for garbage in ["not json", "{\"op_code\":4}", "{\"op_code\":99}", ""] {
+    let foreign = "{\"op_code\":2,\"worker_id\":\"dash";
+    fs::write(&path, format!("{good}{foreign}")).unwrap();
+    let study = Study::resume(folder.path()).unwrap();
+    let aside = study.kept_aside().unwrap().to_owned();
+    assert_eq!(
+        (fs::read_to_string(&aside).unwrap(), fs::read_to_string(&path).unwrap()),
+        (foreign.to_owned(), good.clone())
+    );
+    drop(study);
+
+    for garbage in ["not json", "{\"op_code\":4}", ""] {
         let mut lines: Vec<&str> = good.lines().collect();
         lines[6] = garbage;
         let damaged = lines.join("\n") + "\n";
         fs::write(&path, &damaged).unwrap();
-        for error in [error_of(Study::read(folder.path())), error_of(Study::resume(folder.path()))] {
-            assert_eq!(error.exit_code(), exit::INPUT);
-            assert!(error.to_string().contains("journal.log:7"), "{garbage}: {error}");
-        }
+        let record = Study::read(folder.path()).unwrap();
+        assert!(record.damage[0].contains("journal.log:7: "), "{garbage}: {:?}", record.damage);
+        assert_eq!(record.trials.len(), 3, "the line was not about a trial");
+        let error = error_of(Study::resume(folder.path()));
+        assert_eq!(error.exit_code(), exit::INPUT);
+        assert!(error.to_string().contains("journal.log:7: "), "{garbage}: {error}");
         assert_eq!(fs::read_to_string(&path).unwrap(), damaged, "nothing is thrown away");
     }
 }
@@ -298,12 +310,127 @@ fn what_optuna_adds_is_borne_and_what_it_takes_away_is_named() {
     let tag = "{\"op_code\":9,\"worker_id\":\"dashboard\",\"trial_id\":1,\"system_attr\":{\"a\":1}}\n";
     fs::write(&path, format!("{good}{note}{tag}")).unwrap();
     assert_eq!(Study::read(folder.path()).unwrap(), before);
-    let deletion = "{\"op_code\":1,\"worker_id\":\"dashboard\",\"study_id\":1}\n";
-    fs::write(&path, format!("{good}{deletion}")).unwrap();
-    assert!(error_of(Study::read(folder.path())).to_string().contains("deleted"));
     let foreign = "{\"op_code\":4,\"worker_id\":\"x\",\"study_id\":1,\"datetime_start\":null}\n";
     fs::write(&path, format!("{good}{foreign}")).unwrap();
-    assert!(error_of(Study::read(folder.path())).to_string().contains("trial 3 has no attribute"));
+    assert_eq!(Study::read(folder.path()).unwrap(), before, "a trial of somebody else is none of ours");
+    let deletion = "{\"op_code\":1,\"worker_id\":\"dashboard\",\"study_id\":1}\n";
+    fs::write(&path, format!("{good}{deletion}")).unwrap();
+    let record = Study::read(folder.path()).unwrap();
+    assert_eq!(
+        (&record.trials, &record.damage),
+        (&before.trials, &before.damage),
+        "what was found is still there"
+    );
+    assert!(record.remarks[0].contains("deleted or renamed the study \"test-tpe\""), "{:?}", record.remarks);
+    assert!(
+        error_of(Study::resume(folder.path()))
+            .to_string()
+            .contains("deleted or renamed the study \"test-tpe\"")
+    );
+}
+
+#[test]
+fn what_was_changed_in_the_configuration_since_the_study_began_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    finish(&mut Study::create(folder.path(), config("tpe", 2)).unwrap(), &mut Pretend::default());
+    let path = folder.path().join(CONFIG_FILE);
+    let good = fs::read_to_string(&path).unwrap();
+    for (line, changed, named) in [
+        ("alpha = 1.0", "alpha = 2.0", "alpha is 2.0 and not 1.0"),
+        ("seed = 11", "seed = 12", "seed is 12 and not 11"),
+        ("workers = 1", "workers = 2", "workers is 2 and not 1"),
+        ("epochs = 3", "epochs = 4", "recipe.epochs is 4 and not 3"),
+        ("accuracy = 0.75", "accuracy = 0.5", "evaluator.accuracy is 0.5 and not 0.75"),
+        ("baseline = true", "baseline = false", "baseline is false and not true"),
+        ("strategies = [\"tpe\"]", "strategies = [\"tpe\", \"rl\"]", "strategies is"),
+        ("kernels = [3, 5, 7]", "kernels = [3, 5]", "space.stage"),
+        (
+            "name = \"test\"",
+            "name = \"best\"",
+            "begins the study \"test-baseline\", which study.toml does not name",
+        ),
+    ] {
+        assert!(good.contains(line), "{line}: {good}");
+        fs::write(&path, good.replace(line, changed)).unwrap();
+        let resumed = error_of(Study::resume(folder.path()));
+        assert_eq!(resumed.exit_code(), exit::INPUT);
+        assert!(resumed.to_string().contains(named), "{changed}: {resumed}");
+        let read = Study::read(folder.path()).map(|record| record.damage.join("; "));
+        let said = read.unwrap_or_else(|error| error.to_string());
+        assert!(said.contains(named), "{changed}: {said}");
+    }
+    fs::write(&path, good.replace("trials = 2", "trials = 3")).unwrap();
+    finish(&mut Study::resume(folder.path()).unwrap(), &mut Pretend::default());
+    assert_eq!(Study::read(folder.path()).unwrap().trials.len(), 4, "how far to go decides no result");
+}
+
+#[test]
+fn failed_trials_are_tried_again_in_their_place() {
+    let (folder, whole) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    finish(&mut Study::create(whole.path(), config("random", 9)).unwrap(), &mut Pretend::default());
+    finish(
+        &mut Study::create(folder.path(), config("random", 9)).unwrap(),
+        &mut Pretend { failing: 2, ..Pretend::default() },
+    );
+    let failed = |folder: &Path| {
+        let record = Study::read(folder).unwrap();
+        record.trials.iter().filter(|trial| trial.failure.is_some()).count()
+    };
+    let failures = failed(folder.path());
+    assert!(failures > 1);
+    finish(&mut Study::resume(folder.path()).unwrap(), &mut Pretend::default());
+    assert_eq!(failed(folder.path()), failures, "only if it is asked for");
+    // The first of them fails once more, and then not.
+    for failing in [3, 0] {
+        let mut study = Study::resume(folder.path()).unwrap();
+        study.retry_failed();
+        let mut evaluator = Pretend { failing, ..Pretend::default() };
+        finish(&mut study, &mut evaluator);
+        assert_eq!(Study::read(folder.path()).unwrap(), study.record());
+    }
+    assert_eq!(failed(folder.path()), 0);
+    let found = |folder: &Path| {
+        let record = Study::read(folder).unwrap();
+        let mut trials: Vec<_> = record
+            .trials
+            .into_iter()
+            .map(|trial| (trial.strategy, trial.number, trial.architecture, trial.accuracy))
+            .collect();
+        trials.sort_by_key(|(strategy, number, ..)| (strategy.clone(), *number));
+        trials
+    };
+    assert_eq!(found(folder.path()), found(whole.path()), "random search learns nothing from them");
+}
+
+#[test]
+fn a_study_that_never_began_can_be_taken_back_and_one_that_did_cannot() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("study");
+    assert!(Study::create(&path, config("tpe", 2)).unwrap().discard().unwrap());
+    assert!(!path.exists());
+    fs::create_dir(&path).unwrap();
+    fs::write(path.join("notes.txt"), "mine").unwrap();
+    assert!(Study::create(&path, config("tpe", 2)).unwrap().discard().unwrap());
+    assert_eq!(fs::read_dir(&path).unwrap().count(), 1, "what else lies there stays");
+    let mut study = Study::create(&path, config("tpe", 2)).unwrap();
+    finish(&mut study, &mut Pretend::default());
+    assert!(!study.discard().unwrap());
+    assert_eq!(Study::read(&path).unwrap().trials.len(), 3);
+}
+
+#[test]
+fn a_study_whose_journal_is_gone_does_not_begin_again() {
+    let folder = tempfile::tempdir().unwrap();
+    finish(&mut Study::create(folder.path(), config("tpe", 2)).unwrap(), &mut Pretend::default());
+    let weights = trial_folder(folder.path(), 1).join("weights.safetensors");
+    fs::create_dir_all(weights.parent().unwrap()).unwrap();
+    fs::write(&weights, "trained").unwrap();
+    fs::remove_file(folder.path().join(JOURNAL_FILE)).unwrap();
+    for _ in 0..2 {
+        let error = error_of(Study::resume(folder.path())).to_string();
+        assert!(error.contains("journal.log: is empty or gone"), "{error}");
+    }
+    assert!(weights.exists());
 }
 
 #[test]
@@ -327,7 +454,7 @@ fn dry_runs_need_no_trainer() {
     assert_eq!(record.trials[0].accuracy, Some(0.25));
 
     fs::write(&table, "architecture,accuracy\n3,0.99\n").unwrap();
-    let changed = error_of(record.config.evaluators(&[TrainerCommand::default()], None));
+    let changed = error_of(record.config.check_inputs());
     assert!(changed.to_string().contains("changed"), "{changed}");
 }
 
@@ -351,12 +478,12 @@ fn a_data_set_that_changed_is_refused() {
     let study = folder.path().join("study");
     drop(Study::create(&study, config.clone()).unwrap());
     assert_eq!(Study::read(&study).unwrap().config, config);
-    config.evaluators(&[TrainerCommand::default()], None).unwrap();
+    config.check_inputs().unwrap();
 
     let mut changed = [1; 6 * 65];
     changed[200] = 2;
     fs::write(folder.path().join("train.bin"), changed).unwrap();
-    let error = error_of(config.evaluators(&[TrainerCommand::default()], None));
+    let error = error_of(config.check_inputs());
     assert_eq!(error.exit_code(), exit::INPUT);
     assert!(error.to_string().contains("changed"), "{error}");
 }

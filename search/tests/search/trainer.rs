@@ -15,8 +15,9 @@ use tempfile::TempDir;
 const TALK: &str = r#"
 echo 'a library prints where it should not'
 echo '{"event":"ready","version":"1","libtorch":"2","device":"cpu","precision":"float32","threads":1}'
-epoch() { echo '{"event":"epoch","trial":'$1',"epoch":1,"epochs":1,"loss":null,"accuracy":0.5,"images_per_second":9.0,"seconds_left":0.0}'; }
-done_() { echo '{"event":"done","trial":'$1',"evaluation":{"accuracy":'$2',"seconds":1.0,"images":'$n'}}'; }
+epoch() { echo '{"event":"epoch","trial":'$1',"epoch":'${2:-1}',"epochs":2,"loss":null,"accuracy":0.5,"images_per_second":9.0,"seconds_left":0.0}'; }
+keep() { for name in weights check; do echo 'a form of its own' > "$FOLDER/trials/$1/$name.safetensors"; done; }
+done_() { [ -n "$LOST" ] || keep $1; echo '{"event":"done","trial":'$1',"evaluation":{"accuracy":'$2',"seconds":1.0,"images":'$n'}}'; }
 n=0
 while read -r line; do
     n=$((n + 1))
@@ -66,7 +67,7 @@ impl Fake {
             trial,
             architecture: space.smallest(),
             space,
-            recipe: Recipe::default(),
+            recipe: Recipe { epochs: 2, ..Recipe::default() },
             seed: 1,
             data: PathBuf::from("data"),
             output: self.folder.path().join("trials").join(trial.to_string()),
@@ -126,8 +127,8 @@ fn is_gone(process: &Path) -> bool {
 fn one_process_serves_many_jobs_and_fails_single_ones() {
     let job = r#"case $1 in
         2) echo '{"event":"failed","trial":2,"reason":"the loss is NaN"}' ;;
-        3) epoch 3; done_ 3 null ;;
-        *) epoch $1; echo 'a warning'; done_ $1 0.75 ;;
+        3) epoch 3; epoch 3 2; done_ 3 null ;;
+        *) epoch $1; epoch $1 2; echo 'a warning'; done_ $1 0.75 ;;
     esac"#;
     let mut fake = Fake::new(job, None);
     assert_eq!(fake.done(1), Evaluation { accuracy: 0.75, seconds: 1.0, images: 1 });
@@ -142,7 +143,7 @@ fn one_process_serves_many_jobs_and_fails_single_ones() {
             _ => None,
         })
         .collect();
-    assert_eq!(epochs, [1, 3, 4]);
+    assert_eq!(epochs, [1, 1, 3, 3, 4, 4]);
     assert!(matches!(&fake.events[0], Report::Trainer(facts) if facts.device == "cpu"));
 }
 
@@ -166,7 +167,9 @@ fn a_crash_costs_one_trial_and_says_how_it_came() {
 
 #[test]
 fn a_job_whose_trainer_was_killed_begins_again_once() {
-    let job = "epoch $1; [ $1 = 2 ] && kill -KILL $$; [ -e $FOLDER/once ] || { > $FOLDER/once; kill -KILL $$; }; done_ $1 0.5";
+    let job =
+        "epoch $1; [ $1 = 2 ] && kill -KILL $$; [ -e $FOLDER/once ] || { > $FOLDER/once; kill -KILL $$; }
+        epoch $1 2; done_ $1 0.5";
     let mut fake = Fake::new(job, None);
     assert_eq!(fake.done(1).images, 1, "another process has done it");
     let again = fake.events.iter().position(|event| matches!(event, Report::Again(_))).unwrap();
@@ -180,7 +183,7 @@ fn a_job_whose_trainer_was_killed_begins_again_once() {
 #[test]
 fn a_trainer_that_asks_is_told_whether_to_go_on() {
     let job = r#"epoch $1; read -r said; echo "$said" >> $FOLDER/said; case $said in
-        *true*) done_ $1 0.5 ;;
+        *true*) epoch $1 2; done_ $1 0.5 ;;
         *) echo '{"event":"pruned","trial":'$1',"seconds":2.5,"images":9}' ;;
     esac"#;
     let mut fake = Fake::new(job, None);
@@ -257,13 +260,69 @@ fn broken_talk_fails_the_trial() {
             r#"echo '{"event":"ready","version":"1","libtorch":"2","device":"cpu","precision":"f","threads":1}'"#,
             "in the middle",
         ),
-        ("exec 1>&-; exec 2>&-; sleep 1000", "closed its output and had to be killed"),
+        ("exec 1>&-; exec 2>&-; sleep 1000", "closed its input or output and had to be killed"),
     ] {
         let mut fake = Fake::new(&format!("[ $1 = 1 ] && {{ {talk}; }}; [ $1 = 2 ] && done_ 2 0.5"), None);
         let found = fake.failed(1);
         assert!(found.contains(reason), "{talk}: {found}");
         assert_eq!(fake.done(2).images, 1, "a trainer that lost its way is replaced");
     }
+}
+
+/// What a trainer leaves, in place of its files, and why the trial fails.
+#[test]
+fn a_training_without_whole_files_is_a_failed_trial() {
+    let weights = "$FOLDER/trials/$1/weights.safetensors";
+    for (harm, reason) in [
+        (format!("rm {weights}"), "No such file"),
+        (format!(": > {weights}"), "cut off after 0 bytes"),
+        (
+            format!("printf 'x\\000\\000\\000\\000\\000\\000\\000{{\"a\"' > {weights}"),
+            "cut off after 12 bytes",
+        ),
+        (format!("rm {weights}; mkfifo {weights}"), "not a regular file"),
+        ("rm $FOLDER/trials/$1/check.safetensors".to_owned(), "check.safetensors"),
+    ] {
+        let mut fake =
+            Fake::new(&format!("LOST=1; keep $1; [ $1 = 1 ] && {{ {harm}; }}; done_ $1 0.5"), None);
+        let found = fake.failed(1);
+        assert!(found.contains("its files are not whole") && found.contains(reason), "{harm}: {found}");
+        assert_eq!(fake.done(2).images, 2, "it is the same process");
+    }
+    // The files of an earlier attempt are not taken for those of the next.
+    let mut fake =
+        Fake::new("[ $1 = 1 ] && [ -e $FOLDER/once ] && LOST=1; > $FOLDER/once; done_ $1 0.5", None);
+    fake.done(1);
+    assert!(fake.failed(1).contains("No such file"));
+}
+
+#[test]
+fn a_trainer_that_is_done_twice_costs_no_trial() {
+    let mut fake = Fake::new("done_ $1 0.5; [ $1 = 1 ] && done_ $1 0.9", None);
+    assert_eq!(fake.done(1).accuracy, 0.5);
+    assert_eq!(fake.done(2).images, 1, "another trainer has done it");
+    let again = fake
+        .events
+        .iter()
+        .any(|event| matches!(event, Report::Again(text) if text.contains("of trial 1 after")));
+    assert!(again, "{:?}", fake.events);
+}
+
+#[test]
+fn a_trainer_that_does_not_listen_makes_nobody_wait() {
+    // The decision cannot be written, and the trainer goes on talking to itself.
+    let mut fake = Fake::new("exec <&-; epoch $1; sleep 1000", None);
+    fake.decisions = vec![1];
+    assert!(fake.failed(1).contains("closed its input or output and had to be killed"));
+}
+
+#[test]
+fn a_trainer_says_what_it_is_before_it_is_asked_to_train() {
+    let mut fake = Fake::new("done_ $1 0.5", None);
+    let facts = fake.trainer.trainer(&mut |_| Ok(Verdict::GoOn), &AtomicBool::new(false)).unwrap().unwrap();
+    assert_eq!((facts.device.as_str(), facts.build.len()), ("cpu", 64), "the program's own digest");
+    assert_eq!(fake.done(1).images, 1);
+    assert!(fake.events.is_empty(), "it is the same process");
 }
 
 #[test]
@@ -284,6 +343,13 @@ fn a_trainer_that_does_not_come_up_ends_the_study() {
         ("echo 'unexpected argument' >&2; exit 2".to_owned(), exit::USAGE, "unexpected argument"),
         ("kill -ILL $$".to_owned(), exit::MISSING, "instruction"),
         ("echo '{\"event\":\"hello\"}'; sleep 1000".to_owned(), exit::MISSING, "hello"),
+        ("printf '\\033]0;title\\007' >&2; exit 4".to_owned(), exit::MISSING, "\\u{1b}]0;title\\u{7}"),
+        (
+            TALK.replace("{\"event\":\"ready\"", "{\"event\":\"ready\",\"protocol\":7"),
+            exit::MISSING,
+            "version 7 of the protocol",
+        ),
+        ("while :; do printf '%01000000d' 0; done".to_owned(), exit::MISSING, "prints without end"),
     ] {
         let error = Fake::script(&script, None).ended();
         assert_eq!(error.exit_code(), code, "{error}");

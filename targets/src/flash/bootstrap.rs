@@ -2,70 +2,48 @@
 //! compare SHA-256 sums with the board's own tool before anything is started.
 
 use std::collections::BTreeSet;
-use std::io::Write;
+use std::time::Instant;
 
-use mfactor::Result;
-use release::{LockOwner, MANIFEST, Manifest, RELEASES, RUNNER, id};
+use mfactor::{Result, text};
+use release::{INCOMING, LockOwner, Manifest, RELEASES, RUNNER, id, is_id};
 
 use crate::bundle::Bundle;
-use crate::flash::agent::{busy, owner};
+use crate::flash::agent::{SLOWEST_NETWORK, busy, owner, way, work};
 use crate::flash::{FlashEvent, Sent};
 use crate::host::Folder;
 use crate::probe::Probe;
-use crate::ssh::{Connection, spawn};
+use crate::ssh::session::{Broken, Session, Wire};
+use crate::ssh::{Connection, Limits};
 
-/// `$1` folder, `$2` SHA-256, `$3` size. Prints the path of a whole runner, or how much of one was left.
-const FIND: &str = r#"
-for file in "$1"/releases/*/edge-runner "$1/incoming/edge-runner-$2"; do
-    [ -f "$file" ] && [ -x "$file" ] && [ "$(wc -c <"$file")" -eq "$3" ] || continue
-    sum=$(sha256sum <"$file")
-    if [ "${sum%% *}" = "$2" ]; then printf 'found\t%s\n' "$file"; exit 0; fi
-done
-part="$1/incoming/edge-runner-$2.part"
-if [ -f "$part" ]; then printf 'begun\t%s\n' "$(wc -c <"$part")"; else printf 'begun\t0\n'; fi
-"#;
-
-/// `$1` folder, `$2` SHA-256, `$3` size, `$4` size of what is there, `$5` seconds that it may take, `$6` owner.
-/// Receives the rest on stdin, compares, syncs, and only then gives it its name. The lock is that of the agent.
-const RECEIVE: &str = r#"
-set -eu
-umask 022
-mkdir -p "$1/incoming"
-exec 9<>"$1/lock"
-flock -n 9 || exit 75
-printf '%s\n%s\n%s\n' "$6" "$$" "$(date +%s)" >"$1/lock"
-part="$1/incoming/edge-runner-$2.part"
-[ -f "$part" ] || : >"$part"
-[ "$(wc -c <"$part")" -eq "$4" ] || exit 76
-timeout "$5" cat >>"$part"
-[ "$(wc -c <"$part")" -eq "$3" ] || exit 76
-sum=$(sha256sum <"$part")
-if [ "${sum%% *}" != "$2" ]; then rm -f "$part"; exit 77; fi
-chmod 755 "$part"
-sync "$part" 2>/dev/null || sync
-mv "$part" "$1/incoming/edge-runner-$2"
-sync "$1/incoming" 2>/dev/null || sync
-printf 'found\t%s\n' "$1/incoming/edge-runner-$2"
-"#;
+const FIND: &str = concat!(include_str!("tools.sh"), include_str!("find.sh"));
+const RECEIVE: &str = concat!(include_str!("tools.sh"), include_str!("receive.sh"));
+/// How [`RECEIVE`] ends.
+const TOO_SLOW: i32 = 74;
 const BUSY: i32 = 75;
 const BROKE_OFF: i32 = 76;
 const DAMAGED: i32 = 77;
-/// What `timeout` ends with.
-const TOO_SLOW: i32 = 124;
+const NO_LOCKS: i32 = 78;
 
 /// `$1` folder. Prints who has the lock, then the board's time.
-const WHO: &str = r#"head -n 3 "$1/lock"; date +%s"#;
+const WHO: &str = r#"head -n 3 "$1/lock" | head -c 1000; date +%s"#;
 /// `$1` folder, `$2` id. Prints a manifest.
 const READ_MANIFEST: &str = r#"cat "$1/releases/$2/manifest.json""#;
 
-/// Slowest upload that is waited for, bytes a second: slower than any wireless network that ssh works over.
-const SLOWEST: u64 = 10_000;
-/// Seconds that are waited in any case.
-const PATIENCE_SECONDS: u64 = 60;
 const PIECE: usize = 64 << 10;
+/// Releases whose manifests are read at most; a board that holds more is looked at in part.
+const MOST_RELEASES: usize = 64;
 
-/// Makes sure that the release's runner is on the board, and returns its path there. A runner of another release
-/// with the same bytes will do; an upload that broke off goes on.
+/// A runner on the board, whose sum was right a moment ago.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Runner {
+    /// Where it lies there.
+    pub(crate) path: String,
+    /// Its SHA-256.
+    pub(crate) sha256: String,
+}
+
+/// Makes sure that the release's runner is on the board. A runner of another release with the same bytes will do; an
+/// upload that broke off goes on.
 ///
 /// # Errors
 /// [`mfactor::Error::Board`] if it cannot be stored, arrives damaged twice, or another flash is at work.
@@ -75,22 +53,21 @@ pub(crate) fn bring_runner(
     bundle: &Bundle,
     sent: &mut Sent,
     on_event: &mut dyn FnMut(FlashEvent),
-) -> Result<String> {
-    let runner = bundle.runner()?;
-    let size = runner.bytes.to_string();
-    let asked = [folder.as_str(), &runner.sha256, &size];
+) -> Result<Runner> {
+    let entry = bundle.runner()?;
+    let runner = |path| Runner { path, sha256: entry.sha256.clone() };
     let mut problem = "the runner was changed on its way".to_owned();
     for _ in 0..2 {
-        let offset = match Found::parse(&connection.run(FIND, &asked)?) {
-            Some(Found::At(path)) => return Ok(path),
-            Some(Found::Begun(offset)) if offset <= runner.bytes => offset,
-            Some(Found::Begun(_)) => 0,
-            None => return Err(connection.error("does not say whether it has the runner")),
+        let offset = match find(connection, folder, &entry.sha256, entry.bytes)? {
+            Found::At(path) => return Ok(runner(path)),
+            Found::Begun(offset) if offset <= entry.bytes => offset,
+            // Longer than the file: whatever it is, it is not the beginning of it.
+            Found::Begun(_) => 0,
         };
         match receive(connection, folder, bundle, offset, sent, on_event)? {
             Ok(path) => {
                 sent.names.push(RUNNER.to_owned());
-                return Ok(path);
+                return Ok(runner(path));
             }
             Err(told) => problem = told,
         }
@@ -106,14 +83,34 @@ enum Found {
 }
 
 impl Found {
-    /// A login may have greeted before.
-    fn parse(answer: &str) -> Option<Self> {
+    /// Reads an answer; a path is taken only where a runner of ours may lie.
+    fn parse(answer: &str, folder: &Folder) -> Option<Self> {
         answer.lines().find_map(|line| match line.split_once('\t')? {
-            ("found", path) => Some(Self::At(path.to_owned())),
+            ("found", path) if is_place_of_a_runner(path, folder) => Some(Self::At(path.to_owned())),
             ("begun", bytes) => Some(Self::Begun(bytes.trim().parse().ok()?)),
             _ => None,
         })
     }
+}
+
+fn is_place_of_a_runner(path: &str, folder: &Folder) -> bool {
+    let Some(below) = path.strip_prefix(folder.as_str()).and_then(|rest| rest.strip_prefix('/')) else {
+        return false;
+    };
+    match below.split('/').collect::<Vec<_>>()[..] {
+        [RELEASES, id, RUNNER] => is_id(id),
+        [INCOMING, name] => {
+            name.strip_prefix(RUNNER).and_then(|rest| rest.strip_prefix('-')).is_some_and(is_id)
+        }
+        _ => false,
+    }
+}
+
+fn find(connection: &Connection, folder: &Folder, sha256: &str, bytes: u64) -> Result<Found> {
+    // Every release may hold a runner of this size, each of which is read.
+    let limits = Limits { longest: work(bytes.saturating_mul(16)), ..Limits::SMALL };
+    let answer = connection.run(FIND, &[folder.as_str(), sha256, &bytes.to_string()], limits)?;
+    Found::parse(&answer, folder).ok_or_else(|| connection.error("does not say whether it has the runner"))
 }
 
 /// Sends the rest of the runner. What may succeed at a second try is the inner error.
@@ -128,15 +125,18 @@ fn receive(
     let runner = bundle.runner()?;
     let bytes = bundle.bytes(RUNNER).unwrap_or_default();
     let rest = bytes.get(usize::try_from(offset).unwrap_or(usize::MAX)..).unwrap_or_default();
-    let seconds = (PATIENCE_SECONDS + rest.len() as u64 / SLOWEST).to_string();
+    let longest = way(rest.len() as u64);
+    let seconds = longest.as_secs().to_string();
     let (size, offset) = (runner.bytes.to_string(), offset.to_string());
     let owner = owner();
     let arguments = [folder.as_str(), runner.sha256.as_str(), &size, &offset, &seconds, &owner];
-    let mut child = spawn(&mut connection.command(RECEIVE, &arguments))?;
-    if let Some(mut input) = child.stdin.take() {
+    let limits = Limits { longest: work(runner.bytes), ..Limits::SMALL };
+    let mut feed = |session: &mut Session| -> Result<(), Broken> {
+        let end = Instant::now() + longest;
         for piece in rest.chunks(PIECE) {
-            if input.write_all(piece).is_err() {
-                break; // It ended; how, it says itself.
+            match session.say(piece, end.saturating_duration_since(Instant::now())) {
+                Err(Broken::Ended) => break, // How it ended, it says itself.
+                said => said?,
             }
             sent.done += piece.len() as u64;
             on_event(FlashEvent::Sent {
@@ -145,40 +145,52 @@ fn receive(
                 of: sent.of.max(sent.done),
             });
         }
-    }
-    let outcome = connection.finish(child)?;
-    match (outcome.code, Found::parse(&outcome.stdout)) {
-        (Some(0), Some(Found::At(path))) => Ok(Ok(path)),
-        (Some(BUSY), _) => Err(busy(connection, &who(connection, folder))),
-        (Some(BROKE_OFF), _) => Ok(Err("the upload broke off".to_owned())),
-        (Some(TOO_SLOW), _) => Ok(Err(format!("the upload took longer than {seconds} s"))),
-        (Some(DAMAGED), _) => Ok(Err("it arrived damaged".to_owned())),
-        _ if outcome.complaint.is_empty() => {
-            Err(connection.error("did not store the runner and does not say why"))
+        Ok(())
+    };
+    let outcome = connection.converse(RECEIVE, &arguments, limits, &mut feed)?;
+    match (outcome.code, Found::parse(&outcome.stdout, folder)) {
+        (0, Some(Found::At(path))) => Ok(Ok(path)),
+        (0, _) => Err(connection.error("does not say where it put the runner")),
+        (BUSY, _) => Err(busy(connection.host(), &who(connection, folder))),
+        (BROKE_OFF, _) => Ok(Err("the upload broke off".to_owned())),
+        (TOO_SLOW, _) => {
+            Ok(Err(format!("the upload took longer than {seconds} s, {SLOWEST_NETWORK} bytes a second")))
         }
+        (DAMAGED, _) => Ok(Err("it arrived damaged".to_owned())),
+        (NO_LOCKS, _) => Err(connection.error(no_locks(&outcome.complaint))),
+        (code, _) if outcome.complaint.is_empty() => Err(connection
+            .error(format!("did not store the runner and does not say why (a command ended with {code})"))),
         _ => Err(connection.error(format!("did not store the runner: {}", outcome.complaint))),
     }
 }
 
+/// What flock says of a lock that cannot be had, and nobody has.
+fn no_locks(complaint: &str) -> String {
+    format!(
+        "cannot lock its folder: {complaint}; where the file system has no locks (some network shares), choose a \
+         folder on a disk of the board's own with --folder"
+    )
+}
+
 fn who(connection: &Connection, folder: &Folder) -> LockOwner {
-    let answer = connection.run(WHO, &[folder.as_str()]).unwrap_or_default();
+    let answer = connection.run(WHO, &[folder.as_str()], Limits::SMALL).unwrap_or_default();
     let now = answer.lines().last().and_then(|line| line.trim().parse().ok()).unwrap_or(0);
     LockOwner::parse(&answer, now)
 }
 
-/// The runner of one of the board's own releases whose manifest is what its name says: of the current one, else of
-/// the previous one, else of any.
+/// A runner of one of the board's own releases whose manifest is what its name says: the newest version of it, since
+/// that one reads what all others wrote. Of the same version the current release's comes first.
 ///
 /// # Errors
 /// [`mfactor::Error::Board`] if there is none.
-pub(crate) fn find_runner(connection: &Connection, folder: &Folder, probed: &Probe) -> Result<String> {
-    let first = probed.current.iter().chain(&probed.previous);
-    for release in first.chain(&probed.releases) {
-        let Some(manifest) = read_manifest(connection, folder, release)? else { continue };
+pub(crate) fn find_runner(connection: &Connection, folder: &Folder, probed: &Probe) -> Result<Runner> {
+    probed.check_tools().map_err(|problem| connection.error(problem))?;
+    let mut manifests = manifests(connection, folder, probed)?;
+    manifests.sort_by_key(|manifest| std::cmp::Reverse(manifest.schema));
+    for manifest in manifests {
         let Some(runner) = manifest.runner() else { continue };
-        let asked = [folder.as_str(), &runner.sha256, &runner.bytes.to_string()];
-        if let Some(Found::At(path)) = Found::parse(&connection.run(FIND, &asked)?) {
-            return Ok(path);
+        if let Found::At(path) = find(connection, folder, &runner.sha256, runner.bytes)? {
+            return Ok(Runner { path, sha256: runner.sha256.clone() });
         }
     }
     Err(connection.error(match probed.releases.is_empty() {
@@ -190,39 +202,37 @@ pub(crate) fn find_runner(connection: &Connection, folder: &Folder, probed: &Pro
 /// SHA-256 of everything that the manifests on the board list.
 pub(crate) fn listed(connection: &Connection, folder: &Folder, probed: &Probe) -> Result<BTreeSet<String>> {
     let mut held = BTreeSet::new();
-    for release in &probed.releases {
-        if let Some(manifest) = read_manifest(connection, folder, release)? {
-            held.extend(manifest.files.into_iter().map(|file| file.sha256));
-            held.extend(manifest.records.into_iter().map(|records| records.sha256));
-        }
+    for manifest in manifests(connection, folder, probed)? {
+        held.extend(manifest.files.into_iter().map(|file| file.sha256));
+        held.extend(manifest.records.into_iter().map(|records| records.sha256));
     }
     Ok(held)
 }
 
-/// The manifest of a release; `None` if it is not what the release's name says.
+/// The manifests on the board that are what their releases' names say, that of the current release first, then that of
+/// the previous one.
+fn manifests(connection: &Connection, folder: &Folder, probed: &Probe) -> Result<Vec<Manifest>> {
+    let first: Vec<&String> = probed.current.iter().chain(&probed.previous).collect();
+    let rest = probed.releases.iter().filter(|release| !first.contains(release));
+    let releases: Vec<&String> = first.iter().copied().chain(rest).take(MOST_RELEASES).collect();
+    let mut manifests = vec![];
+    for release in releases {
+        manifests.extend(read_manifest(connection, folder, release)?);
+    }
+    Ok(manifests)
+}
+
+/// The manifest of a release; `None` if it is lost, or is not what the release's name says.
 fn read_manifest(connection: &Connection, folder: &Folder, release: &str) -> Result<Option<Manifest>> {
-    let text = connection.run(READ_MANIFEST, &[folder.as_str(), release])?;
-    let subject = format!("{}:{}/{RELEASES}/{release}/{MANIFEST}", connection.host(), folder.as_str());
-    if id(text.as_bytes()) != release {
+    let limits = Limits { most: release::manifest::LARGEST_MANIFEST, ..Limits::SMALL };
+    let outcome = connection.converse(READ_MANIFEST, &[folder.as_str(), release], limits, &mut |_| Ok(()))?;
+    let text = outcome.stdout;
+    if outcome.code != 0 || id(text.as_bytes()) != release {
         return Ok(None);
     }
-    Manifest::parse(text.as_bytes(), subject).map(Some)
+    Ok(Manifest::parse(text.as_bytes(), text::visible(release)).ok())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn scripts_and_words_agree() {
-        use release::INCOMING;
-        assert!(RECEIVE.contains(INCOMING) && FIND.contains(INCOMING) && FIND.contains(RUNNER));
-        assert!(READ_MANIFEST.contains(RELEASES) && READ_MANIFEST.contains(MANIFEST));
-        assert!(RECEIVE.contains(release::LOCK) && WHO.contains(release::LOCK));
-        for code in [BUSY, BROKE_OFF, DAMAGED] {
-            assert!(RECEIVE.contains(&format!("exit {code}")));
-        }
-        assert_eq!(Found::parse("Hello\nbegun\t12\n"), Some(Found::Begun(12)));
-        assert_eq!(Found::parse("Hello\n"), None);
-    }
-}
+#[path = "bootstrap_tests.rs"]
+mod tests;

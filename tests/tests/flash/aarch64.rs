@@ -28,7 +28,7 @@ fn place() -> Place {
 }
 
 #[test]
-#[ignore = "needs the runner for aarch64 and QEMU; scripts/test has both"]
+#[ignore = "needs the runner for aarch64 and QEMU: scripts/test"]
 fn the_real_runner_is_flashed_checked_measured_and_survives_a_cut_connection() {
     let place = place();
     let mut arguments = place.arguments("old");

@@ -4,10 +4,15 @@
 mod aarch64;
 mod at_rest;
 mod fleets;
+mod hostile;
 mod interrupted;
+mod logins;
 #[path = "../../../engines/tests/engines/model.rs"]
 #[expect(dead_code, clippy::unwrap_used, reason = "made for the runner's tests, which need more of it")]
 mod model;
 mod place;
 mod refused;
 mod road;
+mod signals;
+mod table;
+mod trust;

@@ -110,6 +110,20 @@ impl Place {
         folder
     }
 
+    /// The arguments of a flash with a quick measurement.
+    pub fn measuring(&self, study: &str) -> Vec<String> {
+        let mut arguments = self.arguments(study);
+        arguments.retain(|argument| argument != "--no-measure");
+        arguments.extend(["--preset", "quick"].map(str::to_owned));
+        arguments
+    }
+
+    /// `mfactor board …`, which ends with this code. Returns what was said on stderr.
+    pub fn ask(&self, action: &str, code: u8) -> String {
+        let reach = format!("--host {HOST} --ssh-config {}", self.board.ssh_config());
+        self.work.run(&format!("board {action} {reach}"), code).1
+    }
+
     /// `mfactor board …` as JSON.
     pub fn board_json(&self, action: &str) -> Value {
         self.work.json(&format!("board {action} --host {HOST} --ssh-config {}", self.board.ssh_config()))

@@ -7,6 +7,7 @@ use mfactor::exit;
 use crate::place::Place;
 
 #[test]
+#[ignore = "needs OpenSSH's server: scripts/test"]
 fn a_board_that_could_not_run_it_is_refused_before_anything_is_sent() {
     let place = Place::new();
     let cases = [
@@ -28,6 +29,7 @@ fn a_board_that_could_not_run_it_is_refused_before_anything_is_sent() {
 }
 
 #[test]
+#[ignore = "needs OpenSSH's server: scripts/test"]
 fn what_ssh_says_is_passed_on() {
     let place = Place::new();
     let config = fs::read_to_string(place.board.path("ssh_config")).expect("a configuration");
@@ -45,6 +47,7 @@ fn what_ssh_says_is_passed_on() {
 }
 
 #[test]
+#[ignore = "needs OpenSSH's server: scripts/test"]
 fn wrong_use_has_its_own_exit_codes() {
     let place = Place::new();
     let replaced = |from: &str, to: &str| -> Vec<String> {
@@ -69,15 +72,28 @@ fn wrong_use_has_its_own_exit_codes() {
             exit::USAGE,
             "this machine",
         ),
+        (
+            [place.arguments("new"), vec!["--name".into(), "../../x".into()]].concat(),
+            exit::USAGE,
+            "no name for a board",
+        ),
+        (
+            [place.arguments("new"), vec!["--host".into(), "ada@LOOPBACK".into()]].concat(),
+            exit::USAGE,
+            "two boards are called",
+        ),
     ];
     for (arguments, code, expected) in cases {
         let (_, stderr) = place.flash_with(arguments, code);
         assert!(stderr.contains(expected), "{stderr}");
     }
     assert!(!place.work.path("owned").exists());
+    let (_, stderr) = place.work.run("targets keygen --key x.pub", exit::INPUT);
+    assert!(stderr.contains("x.pub") && !place.work.path("x.pub").exists(), "{stderr}");
 }
 
 #[test]
+#[ignore = "needs OpenSSH's server: scripts/test"]
 fn a_model_that_answers_otherwise_on_the_board_is_not_switched_to() {
     let place = Place::with_old();
     let path = place.work.path("new/models/3.onnx");

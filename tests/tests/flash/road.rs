@@ -6,6 +6,7 @@ use tests::loopback::HOST;
 use crate::place::Place;
 
 #[test]
+#[ignore = "needs OpenSSH's server: scripts/test"]
 fn a_board_is_flashed_flashed_anew_and_rolled_back() {
     let place = Place::new();
     let first = place.flash("old", exit::DONE);
@@ -35,6 +36,7 @@ fn a_board_is_flashed_flashed_anew_and_rolled_back() {
 }
 
 #[test]
+#[ignore = "needs OpenSSH's server: scripts/test"]
 fn a_dry_run_tells_and_changes_nothing() {
     let place = Place::new();
     let dry = |study| [place.arguments(study), vec!["--dry-run".into(), "--json".into()]].concat();
@@ -49,6 +51,7 @@ fn a_dry_run_tells_and_changes_nothing() {
 }
 
 #[test]
+#[ignore = "needs OpenSSH's server: scripts/test"]
 fn a_board_without_anything_of_ours_says_so() {
     let place = Place::new();
     let reach = format!("--host {HOST} --ssh-config {}", place.board.ssh_config());

@@ -76,7 +76,7 @@ impl fmt::Display for Ending {
                 write!(f, "the trainer was killed by signal {signal}{meaning}")?;
             }
             (None, Some(code)) => write!(f, "the trainer ended with exit code {code}")?,
-            (None, None) => write!(f, "the trainer closed its output and had to be killed")?,
+            (None, None) => write!(f, "the trainer closed its input or output and had to be killed")?,
         }
         if self.ran_out_of_memory() {
             write!(f, "; it ran out of memory")?;

@@ -1,9 +1,8 @@
-//! The policy: a softmax over the choices of each decision, improved by Adam on the clipped objective.
+//! The policy: a softmax over the options of each choice, improved by Adam on the clipped objective.
 
+use mfactor::Point;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-
-use crate::strategies::history::Row;
 
 /// Gradient steps of one update, each over all of its episodes.
 const STEPS: usize = 10;
@@ -11,12 +10,12 @@ const STEPS: usize = 10;
 const LEARNING_RATE: f64 = 0.1;
 /// Adam's decay of the mean gradient and of its square.
 const DECAY: (f64, f64) = (0.9, 0.999);
-/// ε of the clipped objective: a choice gains nothing from becoming more (or less) probable than this factor.
+/// ε of the clipped objective: a option gains nothing from becoming more (or less) probable than this factor.
 const CLIP: f64 = 0.2;
 /// Weight of the entropy, which keeps the policy from settling on what few trials say.
 const ENTROPY_WEIGHT: f64 = 0.2;
 
-/// Logits of every choice of every decision, with Adam's state.
+/// Logits of every option of every choice, with Adam's state.
 #[derive(Default)]
 pub(super) struct Policy {
     logits: Vec<Vec<f64>>,
@@ -27,78 +26,79 @@ pub(super) struct Policy {
 
 impl Policy {
     /// The policy that prefers nothing.
-    pub fn uniform(choices: &[u8]) -> Self {
-        let zeros: Vec<Vec<f64>> = choices.iter().map(|choices| vec![0.0; usize::from(*choices)]).collect();
+    pub fn uniform(options: &[u8]) -> Self {
+        let zeros: Vec<Vec<f64>> = options.iter().map(|options| vec![0.0; usize::from(*options)]).collect();
         Self { logits: zeros.clone(), mean: zeros.clone(), square: zeros, steps: 0 }
     }
 
-    /// Whether it has these numbers of choices.
-    pub fn fits(&self, choices: &[u8]) -> bool {
-        self.logits.iter().map(Vec::len).eq(choices.iter().map(|choices| usize::from(*choices)))
+    /// Whether it has these numbers of options.
+    pub fn fits(&self, options: &[u8]) -> bool {
+        self.logits.iter().map(Vec::len).eq(options.iter().map(|options| usize::from(*options)))
     }
 
-    /// Probabilities of every choice of every decision; the higher the temperature, the more alike.
+    /// Probabilities of every option of every choice; the higher the temperature, the more alike.
     pub fn probabilities(&self, temperature: f64) -> Vec<Vec<f64>> {
         self.logits.iter().map(|logits| softmax(logits, temperature)).collect()
     }
 
-    /// Draws a choice for each decision.
-    pub fn sample(&self, temperature: f64, rng: &mut ChaCha8Rng) -> Row {
+    /// Draws a option for each choice.
+    pub fn sample(&self, temperature: f64, rng: &mut ChaCha8Rng) -> Point {
         let draw = |logits: &Vec<f64>| {
             let mut quantile: f64 = rng.random();
-            let choice = softmax(logits, temperature).iter().position(|probability| {
+            let option = softmax(logits, temperature).iter().position(|probability| {
                 quantile -= probability;
                 quantile < 0.0
             });
             // Rounding may leave the quantile a hair above the sum of all probabilities.
-            choice.unwrap_or(logits.len() - 1) as u8
+            option.unwrap_or(logits.len() - 1) as u8
         };
-        self.logits.iter().map(draw).collect()
+        Point::new(self.logits.iter().map(draw).collect())
     }
 
-    /// Makes the choices of `rows` more probable where their advantage is positive and less where it is
+    /// Makes the options of `points` more probable where their advantage is positive and less where it is
     /// negative, but not by much.
-    pub fn improve(&mut self, rows: &[&Row], advantages: &[Vec<f64>]) {
+    pub fn improve(&mut self, points: &[&Point], advantages: &[Vec<f64>]) {
         let before = self.probabilities(1.0);
         for _ in 0..STEPS {
             self.steps += 1;
-            for (decision, before) in before.iter().enumerate() {
-                let taken = rows.iter().zip(advantages);
-                let taken = taken.map(|(row, advantages)| (usize::from(row[decision]), advantages[decision]));
-                let gradient = gradient(&softmax(&self.logits[decision], 1.0), before, taken);
-                self.climb(decision, &gradient);
+            for (choice, before) in before.iter().enumerate() {
+                let taken = points.iter().zip(advantages);
+                let taken = taken
+                    .map(|(point, advantages)| (usize::from(point.options()[choice]), advantages[choice]));
+                let gradient = gradient(&softmax(&self.logits[choice], 1.0), before, taken);
+                self.climb(choice, &gradient);
             }
         }
     }
 
-    /// One step of Adam for one decision.
-    fn climb(&mut self, decision: usize, gradient: &[f64]) {
+    /// One step of Adam for one choice.
+    fn climb(&mut self, choice: usize, gradient: &[f64]) {
         let correction = (1.0 - DECAY.0.powi(self.steps), 1.0 - DECAY.1.powi(self.steps));
-        for (choice, gradient) in gradient.iter().enumerate() {
-            let mean = &mut self.mean[decision][choice];
-            let square = &mut self.square[decision][choice];
+        for (option, gradient) in gradient.iter().enumerate() {
+            let mean = &mut self.mean[choice][option];
+            let square = &mut self.square[choice][option];
             *mean = DECAY.0 * *mean + (1.0 - DECAY.0) * gradient;
             *square = DECAY.1 * *square + (1.0 - DECAY.1) * gradient * gradient;
             let step = (*mean / correction.0) / ((*square / correction.1).sqrt() + 1e-8);
-            self.logits[decision][choice] += LEARNING_RATE * step;
+            self.logits[choice][option] += LEARNING_RATE * step;
         }
     }
 }
 
-/// Gradient with respect to the logits of one decision of mean(min(r·A, clip(r)·A)) + weight·entropy, where r
+/// Gradient with respect to the logits of one choice of mean(min(r·A, clip(r)·A)) + weight·entropy, where r
 /// is the ratio of the probability `now` to that `before` the update.
 fn gradient(now: &[f64], before: &[f64], taken: impl ExactSizeIterator<Item = (usize, f64)>) -> Vec<f64> {
     let count = taken.len() as f64;
     let entropy: f64 = -now.iter().map(|p| p * log(*p)).sum::<f64>();
     let mut gradient: Vec<f64> = now.iter().map(|p| -ENTROPY_WEIGHT * p * (log(*p) + entropy)).collect();
-    for (choice, advantage) in taken {
-        let ratio = now[choice] / before[choice];
+    for (option, advantage) in taken {
+        let ratio = now[option] / before[option];
         let is_clipped = if advantage > 0.0 { ratio > 1.0 + CLIP } else { ratio < 1.0 - CLIP };
         if is_clipped {
             continue;
         }
         for (other, slope) in gradient.iter_mut().enumerate() {
-            let kronecker = f64::from(u8::from(other == choice));
+            let kronecker = f64::from(u8::from(other == option));
             *slope += advantage * ratio * (kronecker - now[other]) / count;
         }
     }
@@ -130,34 +130,35 @@ mod tests {
         let taken = [(0, 1.3), (2, -0.7), (1, 0.4), (0, 0.2)];
         let objective = |logits: &[f64]| {
             let now = softmax(logits, 1.0);
-            let clipped = |(choice, advantage): &(usize, f64)| {
-                let ratio: f64 = now[*choice] / before[*choice];
+            let clipped = |(option, advantage): &(usize, f64)| {
+                let ratio: f64 = now[*option] / before[*option];
                 f64::min(ratio * advantage, ratio.clamp(1.0 - CLIP, 1.0 + CLIP) * advantage)
             };
             let entropy: f64 = -now.iter().map(|p| p * p.ln()).sum::<f64>();
             taken.iter().map(clipped).sum::<f64>() / taken.len() as f64 + ENTROPY_WEIGHT * entropy
         };
         let analytic = gradient(&softmax(&logits, 1.0), &before, taken.into_iter());
-        for choice in 0..3 {
+        for option in 0..3 {
             let (mut up, mut down) = (logits, logits);
-            up[choice] += 1e-6;
-            down[choice] -= 1e-6;
+            up[option] += 1e-6;
+            down[option] -= 1e-6;
             let numeric = (objective(&up) - objective(&down)) / 2e-6;
-            assert!((analytic[choice] - numeric).abs() < 1e-8, "{choice}: {} {numeric}", analytic[choice]);
+            assert!((analytic[option] - numeric).abs() < 1e-8, "{option}: {} {numeric}", analytic[option]);
         }
     }
 
     #[test]
     fn an_update_goes_towards_the_advantage_and_the_clip_holds_it_back() {
         let mut policy = Policy::uniform(&[3, 1]);
-        let rows = [vec![0, 0], vec![1, 0], vec![2, 0]];
-        policy.improve(&rows.each_ref(), &[vec![2.0, 0.0], vec![-1.0, 0.0], vec![-1.0, 0.0]]);
+        let points = [[0, 0], [1, 0], [2, 0]].map(|options| Point::new(options.to_vec()));
+        policy.improve(&points.each_ref(), &[vec![2.0, 0.0], vec![-1.0, 0.0], vec![-1.0, 0.0]]);
         let probabilities = policy.probabilities(1.0);
         // Ten free steps would end near 0.79. Adam's momentum carries some way past the clip, at 0.4.
         assert!(probabilities[0][0] > 0.4 && probabilities[0][0] < 0.7, "{probabilities:?}");
         assert_eq!(probabilities[1], [1.0]);
         let mut rng = ChaCha8Rng::seed_from_u64(0);
-        let drawn = (0..3000).filter(|_| policy.sample(1.0, &mut rng)[0] == 0).count() as f64 / 3000.0;
+        let drawn =
+            (0..3000).filter(|_| policy.sample(1.0, &mut rng).options()[0] == 0).count() as f64 / 3000.0;
         assert!((drawn - probabilities[0][0]).abs() < 0.03, "{drawn}");
     }
 }

@@ -1,0 +1,119 @@
+//! The files that a training leaves: whether they are there and whole.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use mfactor::protocol::{CHECK_FILE, WEIGHTS_FILE};
+use mfactor::{Error, Result, files};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Files that a training leaves.
+pub(super) const TRAINED_FILES: [&str; 2] = [WEIGHTS_FILE, CHECK_FILE];
+
+/// Bytes before the header of a safetensors file: its length.
+const PREFIX: usize = 8;
+
+/// A tensor, as the header says.
+#[derive(Deserialize)]
+struct Entry {
+    dtype: String,
+    data_offsets: [usize; 2],
+}
+
+/// Removes what an earlier attempt left in `folder`, so that nobody takes it for the next one's.
+pub(super) fn clear(folder: &Path) -> Result<()> {
+    for name in TRAINED_FILES {
+        remove(&folder.join(name))?;
+    }
+    Ok(())
+}
+
+/// Removes a file, if it is there.
+pub(super) fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io("replace", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Checks what a training left in `folder`. The error says what is wrong with which file.
+///
+/// A trainer may keep its weights in a form of its own, and then it is for an export to refuse them. A safetensors file
+/// must be whole, and its numbers finite.
+pub(super) fn check(folder: &Path) -> Result<(), String> {
+    for name in TRAINED_FILES {
+        let bytes = files::read(&folder.join(name)).map_err(|error| error.to_string())?;
+        check_bytes(&bytes).map_err(|problem| format!("{name} {problem}"))?;
+    }
+    Ok(())
+}
+
+fn check_bytes(bytes: &[u8]) -> Result<(), String> {
+    let cut_off = || format!("is cut off after {} bytes", bytes.len());
+    let (prefix, rest) = bytes.split_first_chunk::<PREFIX>().ok_or_else(cut_off)?;
+    match rest.first() {
+        None => return Err(cut_off()),
+        Some(b'{') => {}
+        Some(_) => return Ok(()),
+    }
+    let length = usize::try_from(u64::from_le_bytes(*prefix)).map_err(|_| cut_off())?;
+    let (header, data) = rest.split_at_checked(length).ok_or_else(cut_off)?;
+    let header: serde_json::Map<String, Value> =
+        serde_json::from_slice(header).map_err(|error| format!("has a damaged header: {error}"))?;
+    for (tensor, entry) in header.iter().filter(|(tensor, _)| *tensor != "__metadata__") {
+        let entry = Entry::deserialize(entry).map_err(|error| format!("has a damaged header: {error}"))?;
+        let [begin, end] = entry.data_offsets;
+        let values = data.get(begin..end).ok_or_else(cut_off)?;
+        if entry.dtype == "F32" && !are_finite(values) {
+            return Err(format!("has values in {tensor:?} that are not finite numbers"));
+        }
+    }
+    Ok(())
+}
+
+fn are_finite(values: &[u8]) -> bool {
+    values.as_chunks().0.iter().all(|value| f32::from_le_bytes(*value).is_finite())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One tensor with these values.
+    fn file(values: &[f32]) -> Vec<u8> {
+        let header = format!(
+            r#"{{"w":{{"dtype":"F32","shape":[{0}],"data_offsets":[0,{1}]}}}}"#,
+            values.len(),
+            4 * values.len()
+        );
+        let data: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &data].concat()
+    }
+
+    #[test]
+    fn whole_files_of_finite_numbers_are_good() {
+        check_bytes(&file(&[1.0, -2.5])).unwrap();
+        check_bytes(b"a form that this program does not know").unwrap();
+    }
+
+    #[test]
+    fn whatever_is_cut_off_is_refused() {
+        let whole = file(&[1.0, -2.5]);
+        for length in 0..whole.len() {
+            assert!(check_bytes(&whole[..length]).unwrap_err().contains("cut off"), "{length}");
+        }
+    }
+
+    #[test]
+    fn other_damage_is_named() {
+        for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let problem = check_bytes(&file(&[0.0, value])).unwrap_err();
+            assert!(problem.contains("\"w\"") && problem.contains("not finite"), "{problem}");
+        }
+        let mut garbled = file(&[1.0]);
+        garbled[PREFIX + 1] = b'{';
+        assert!(check_bytes(&garbled).unwrap_err().contains("damaged header"));
+    }
+}
