@@ -90,8 +90,7 @@ fn kernels() -> String {
         let query = Query::plain(accumulator, Some(32), Some(288), Some(256));
         dispatch.pick(&query).map_or_else(|| "none".to_owned(), |(kernel, _, _)| kernel.name().to_owned())
     };
-    let (float, integer) =
-        (pick(DatumType::F32), pick(DatumType::I32));
+    let (float, integer) = (pick(DatumType::F32), pick(DatumType::I32));
     format!("{}: f32 {float}, int8 {integer}", tiers.join(" > "))
 }
 

@@ -72,7 +72,12 @@ impl fmt::Debug for State {
 }
 
 impl OpState for State {
-    fn eval(&mut self, _context: &EvalContext, operator: &dyn Op, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+    fn eval(
+        &mut self,
+        _context: &EvalContext,
+        operator: &dyn Op,
+        inputs: TVec<TValue>,
+    ) -> TractResult<TVec<TValue>> {
         let fused = operator.downcast_ref::<Fused>().context("the state of another operator")?;
         let image = inputs.first().context("there is no image")?;
         let mut output = Tensor::zero::<f32>(&fused.shape)?;

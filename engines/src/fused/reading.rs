@@ -96,7 +96,12 @@ impl<'a> Reading<'a> {
 
     /// Bytes become numbers: those of the image, or those that a value was rounded to. Of the latter the steps in between are
     /// what counts.
-    fn numbers(&mut self, node: &TypedNode, of: &DequantizeLinearF32, known: Known) -> TractResult<Option<Known>> {
+    fn numbers(
+        &mut self,
+        node: &TypedNode,
+        of: &DequantizeLinearF32,
+        known: Known,
+    ) -> TractResult<Option<Known>> {
         let step = of.scale;
         match known {
             Known::Pixels(Value::Image) => {
@@ -134,13 +139,16 @@ impl<'a> Reading<'a> {
         let (Known::Pixels(value) | Known::Flat(value)) = known else { return Ok(None) };
         let shape = self.draft.shape(value);
         let Some(axes) = self.walk.shape(node.id.into())? else { return Ok(None) };
-        let is_flat = (shape.rows, shape.columns) == (1, 1) && axes.iter().filter(|axis| **axis != 1).count() <= 1;
+        let is_flat =
+            (shape.rows, shape.columns) == (1, 1) && axes.iter().filter(|axis| **axis != 1).count() <= 1;
         Ok((is_flat && value != Value::Image).then_some(Known::Flat(value)))
     }
 
     fn convolution(&mut self, node: &TypedNode, of: &Conv, known: Known) -> TractResult<Option<Known>> {
         let Known::Pixels(source) = known else { return Ok(None) };
-        let (Some(weights), Some(bias)) = (self.constant(node, 1), self.constant(node, 2)) else { return Ok(None) };
+        let (Some(weights), Some(bias)) = (self.constant(node, 1), self.constant(node, 2)) else {
+            return Ok(None);
+        };
         let pool = &of.pool_spec;
         let [kernel, columns] = pool.kernel_shape[..] else { return Ok(None) };
         let from = self.draft.shape(source);
@@ -162,8 +170,7 @@ impl<'a> Reading<'a> {
         let Some(bias) = per_channel(&bias, channels, &[]) else { return Ok(None) };
         let padding = pool.computed_padding(&[from.rows, from.columns]);
         let [vertical, horizontal] = &padding[..] else { return Ok(None) };
-        let padding =
-            [vertical.pad_before, horizontal.pad_before, vertical.pad_after, horizontal.pad_after];
+        let padding = [vertical.pad_before, horizontal.pad_before, vertical.pad_after, horizontal.pad_after];
         let stride = pool.stride(0);
         let work = Work::Convolution(Weighted { kernel, stride, padding, groups, weights, bias });
         Ok(Some(Known::Pixels(self.draft.push(source, work, Shape { channels, rows, columns }))))
@@ -237,8 +244,11 @@ impl<'a> Reading<'a> {
         if !is_f32 || of.q_params.is_some() || node.inputs.len() != 2 || !(by_output || by_input) {
             return Ok(None);
         }
-        let weights =
-            if by_output { weights } else { weights.as_ref().clone().permute_axes(&[1, 0])?.into_arc_tensor() };
+        let weights = if by_output {
+            weights
+        } else {
+            weights.as_ref().clone().permute_axes(&[1, 0])?.into_arc_tensor()
+        };
         let bias = vec![0.0; channels];
         let work = Weighted { kernel: 1, stride: 1, padding: [0; 4], groups: Groups::One, weights, bias };
         let shape = Shape { channels, rows: 1, columns: 1 };
@@ -275,7 +285,13 @@ impl<'a> Reading<'a> {
     }
 
     /// A value after an activation: as a part of the layer that makes it, where nothing else reads what was before.
-    fn activated(&mut self, node: &TypedNode, place: usize, value: Value, activation: Activation) -> Option<Known> {
+    fn activated(
+        &mut self,
+        node: &TypedNode,
+        place: usize,
+        value: Value,
+        activation: Activation,
+    ) -> Option<Known> {
         let is_only_reader = self.is_only_reader(node, place);
         let shape = self.draft.shape(value);
         if let Some(layer) = self.draft.layer(value).filter(|_| is_only_reader) {
@@ -327,7 +343,8 @@ impl<'a> Reading<'a> {
 
 /// Whether an operator multiplies a row by a matrix, of which this axis counts the inputs.
 fn is_product(of: &EinSum, inputs: usize) -> bool {
-    let mut axes: Vec<_> = of.axes.iter_all_axes().map(|axis| (&axis.inputs[..], &axis.outputs[..])).collect();
+    let mut axes: Vec<_> =
+        of.axes.iter_all_axes().map(|axis| (&axis.inputs[..], &axis.outputs[..])).collect();
     axes.sort();
     let axis = |place: usize| -> TVec<usize> { tvec!(place) };
     let none = TVec::<usize>::new();
@@ -337,7 +354,8 @@ fn is_product(of: &EinSum, inputs: usize) -> bool {
         ([none, axis(1 - inputs)], [axis(1)]),
     ];
     expected.sort();
-    axes.len() == 3 && axes.iter().zip(&expected).all(|(axis, (inputs, outputs))| *axis == (&inputs[..], &outputs[..]))
+    axes.len() == 3
+        && axes.iter().zip(&expected).all(|(axis, (inputs, outputs))| *axis == (&inputs[..], &outputs[..]))
 }
 
 /// The numbers of a tensor.

@@ -51,7 +51,8 @@ impl Setting {
             Self::Set(set) if set.is_available() => Ok(Some(set)),
             Self::Set(set) => {
                 let here: Vec<_> = InstructionSet::available().map(InstructionSet::name).collect();
-                let reason = format!("asks for {set}, which this processor lacks; it has {}", here.join(", "));
+                let reason =
+                    format!("asks for {set}, which this processor lacks; it has {}", here.join(", "));
                 Err(Error::input(KNOB, reason))
             }
         }

@@ -42,8 +42,12 @@ impl<'a> Walk<'a> {
                 constants.insert((*id).into(), constant.clone());
                 continue;
             }
-            let inputs = node.inputs.iter().map(|input| constants.get(input).map(|constant| constant.clone().into_tvalue()));
-            let Some(inputs) = inputs.collect::<Option<TVec<TValue>>>().filter(|inputs| !inputs.is_empty()) else {
+            let inputs = node
+                .inputs
+                .iter()
+                .map(|input| constants.get(input).map(|constant| constant.clone().into_tvalue()));
+            let Some(inputs) = inputs.collect::<Option<TVec<TValue>>>().filter(|inputs| !inputs.is_empty())
+            else {
                 continue;
             };
             // What cannot be evaluated is left to tract, whose words are better than ours.
