@@ -10,6 +10,7 @@
 //! | `points` | the domain of the minimal filtering algorithm, for any number of outputs and any kernel |
 //! | `winograd`, `direct`, `depthwise`, `pointwise` | the kernels, generic over a vector |
 //! | `routines` | the kernels made for each instruction set: tables of functions without type parameters |
+//! | [`training`] | batches: both gradients of convolutions, batch norms |
 //! | `plan` | layers to buffers with borders, the choice of kernels, packed weights, and the run |
 //!
 //! Entry points have no type parameters: generic code would be compiled with the optimisation level of the crate that uses it, and
@@ -28,6 +29,7 @@ mod plan;
 mod points;
 mod pointwise;
 mod routines;
+pub mod training;
 mod vector;
 mod winograd;
 

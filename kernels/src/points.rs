@@ -94,6 +94,55 @@ impl<const PAIRS: usize> Points<PAIRS> {
         weighed
     }
 
+    /// Gᵀ: from the points, to the taps of a kernel's gradient.
+    #[inline(always)]
+    pub(crate) unsafe fn gather<T: Vector, const TAPS: usize, const POINTS: usize>(
+        &self,
+        values: [T; POINTS],
+    ) -> [T; TAPS] {
+        let (at_zero, divisors) = self.divisors();
+        let mut taps = [T::splat(0.0); TAPS];
+        taps[0] = values[0].mul(T::splat(1.0 / at_zero));
+        taps[TAPS - 1] = taps[TAPS - 1].add(values[POINTS - 1]);
+        for pair in 0..PAIRS {
+            let even = values[1 + 2 * pair].add(values[2 + 2 * pair]);
+            let odd = values[1 + 2 * pair].sub(values[2 + 2 * pair]);
+            let mut power = 1.0 / divisors[pair];
+            for tap in 0..TAPS {
+                let half = if tap % 2 == 0 { even } else { odd };
+                taps[tap] = taps[tap].fma(T::splat(power), half);
+                power *= self.values[pair];
+            }
+        }
+        taps
+    }
+
+    /// A: gradients of the outputs of a tile, to the points.
+    #[inline(always)]
+    pub(crate) unsafe fn evaluate<T: Vector, const OUTPUTS: usize, const POINTS: usize>(
+        &self,
+        values: [T; OUTPUTS],
+    ) -> [T; POINTS] {
+        let mut at_points = [values[0]; POINTS];
+        at_points[POINTS - 1] = values[OUTPUTS - 1];
+        for pair in 0..PAIRS {
+            let p = self.values[pair];
+            let (mut even, mut odd) = (values[0], values[1].mul(T::splat(p)));
+            let mut power = p * p;
+            for place in 2..OUTPUTS {
+                if place % 2 == 0 {
+                    even = even.fma(T::splat(power), values[place]);
+                } else {
+                    odd = odd.fma(T::splat(power), values[place]);
+                }
+                power *= p;
+            }
+            at_points[1 + 2 * pair] = even.add(odd);
+            at_points[2 + 2 * pair] = even.sub(odd);
+        }
+        at_points
+    }
+
     /// Bᵀ: the values of a tile, to the points.
     #[inline(always)]
     pub(crate) unsafe fn spread<T: Vector, const POINTS: usize>(&self, values: [T; POINTS]) -> [T; POINTS] {

@@ -93,6 +93,8 @@ macro_rules! function {
     }};
 }
 
+pub(crate) use function;
+
 macro_rules! transforms {
     ($features:tt $vector:ty, $points:path, $pairs:literal, $count:literal, $outputs:literal, $kernel:literal) => {
         Transforms {

@@ -39,7 +39,7 @@ pub(crate) struct Winograd {
 }
 
 /// Numbers between a tile and the next in the domain.
-fn tile_length(points: usize, channels: usize) -> usize {
+pub(crate) fn tile_length(points: usize, channels: usize) -> usize {
     points * points * channels + APART
 }
 
@@ -106,9 +106,10 @@ pub(crate) unsafe fn run(routines: &Routines, task: &Winograd) {
 
 /// A tile of an image, to the points.
 pub(crate) struct Spread {
-    source: Source,
-    channels: usize,
-    values: *mut f32,
+    pub source: Source,
+    /// In whole vectors.
+    pub channels: usize,
+    pub values: *mut f32,
 }
 
 #[inline(always)]
@@ -146,15 +147,18 @@ pub(crate) unsafe fn spread<T: Vector, const PAIRS: usize, const POINTS: usize>(
 
 /// Products of some tiles with the weights, at all points.
 pub(crate) struct Products {
-    tiles: usize,
-    points: usize,
-    input_channels: usize,
-    blocks: usize,
-    values: *const f32,
-    input_tile: usize,
-    weights: *const f32,
-    sums: *mut f32,
-    output_tile: usize,
+    pub tiles: usize,
+    /// In two dimensions.
+    pub points: usize,
+    pub input_channels: usize,
+    /// Blocks of output channels, each of as many vectors as the panel has.
+    pub blocks: usize,
+    pub values: *const f32,
+    /// Numbers from a tile to the next.
+    pub input_tile: usize,
+    pub weights: *const f32,
+    pub sums: *mut f32,
+    pub output_tile: usize,
 }
 
 /// Computes `M` tiles and `N` vectors of channels at once. Tiles beyond the last, up to the next multiple of `M`, are computed from
@@ -191,15 +195,17 @@ pub(crate) unsafe fn products<T: Vector, const M: usize, const N: usize>(task: &
 
 /// A tile of the output, from the points.
 pub(crate) struct Collect {
-    sums: *const f32,
-    channels: usize,
-    bias: *const f32,
-    target: Target,
-    row: usize,
-    column: usize,
+    pub sums: *const f32,
+    /// In whole vectors.
+    pub channels: usize,
+    pub bias: *const f32,
+    pub target: Target,
+    /// Of the tile's first output.
+    pub row: usize,
+    pub column: usize,
     /// As much of the tile as lies within the output.
-    rows: usize,
-    columns: usize,
+    pub rows: usize,
+    pub columns: usize,
 }
 
 #[inline(always)]

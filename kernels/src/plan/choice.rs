@@ -22,7 +22,7 @@ fn cost(panel: &Panel) -> f64 {
 }
 
 /// The cheapest panel that divides so many vectors, if `waste` says how much of its work is in vain for so many rows.
-fn cheapest(routines: &Routines, vectors: usize, waste: impl Fn(usize) -> f64) -> (usize, f64) {
+pub(crate) fn cheapest(routines: &Routines, vectors: usize, waste: impl Fn(usize) -> f64) -> (usize, f64) {
     let costs = routines.panels.iter().enumerate().filter(|(_, panel)| vectors.is_multiple_of(panel.vectors));
     let costs = costs.map(|(place, panel)| (place, cost(panel) * waste(panel.rows)));
     // Of equals the first.

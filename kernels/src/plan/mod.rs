@@ -1,11 +1,11 @@
 //! A network, made ready for a processor: buffers, kernels and packed weights.
 
 mod check;
-mod choice;
+pub(crate) mod choice;
 mod layout;
 mod magnitude;
 pub(crate) mod network;
-mod pack;
+pub(crate) mod pack;
 mod step;
 
 use std::fmt;

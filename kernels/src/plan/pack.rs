@@ -12,7 +12,7 @@ pub(super) fn filled(values: &[f32], length: usize) -> Lines {
 }
 
 /// For products in the domain of the minimal filtering algorithm.
-pub(super) fn at_points(
+pub(crate) fn at_points(
     routines: &Routines,
     transforms: &Transforms,
     panel: &Panel,

@@ -42,6 +42,8 @@ pub(crate) trait Vector: Copy {
     unsafe fn at_most(self, bound: Self) -> Self;
     /// To the nearest integer, halves to the even one.
     unsafe fn round(self) -> Self;
+    /// `self`, but 0 where `outputs` are 0 or less.
+    unsafe fn where_positive(self, outputs: Self) -> Self;
 
     /// sums\[m\]\[n\] += values\[m · stride + k\] · weights\[k\]\[n\], for each k below `count` in order: a product of matrices
     /// whose sums stay in registers.

@@ -55,6 +55,11 @@ impl Vector for Neon {
     unsafe fn round(self) -> Self {
         Self(vrndnq_f32(self.0))
     }
+    #[inline(always)]
+    unsafe fn where_positive(self, outputs: Self) -> Self {
+        let is_cut = vcleq_f32(outputs.0, vdupq_n_f32(0.0));
+        Self(vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(self.0), is_cut)))
+    }
 
     /// Four values of a row are loaded at once and multiplied by lane: an eighth fewer instructions.
     #[inline(always)]

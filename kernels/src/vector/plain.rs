@@ -47,4 +47,7 @@ impl Vector for Plain {
     unsafe fn round(self) -> Self {
         Self(self.0.map(f32::round_ties_even))
     }
+    unsafe fn where_positive(self, outputs: Self) -> Self {
+        self.with(outputs, |value, output| if output <= 0.0 { 0.0 } else { value })
+    }
 }

@@ -56,6 +56,11 @@ impl Vector for Avx2 {
     unsafe fn round(self) -> Self {
         Self(_mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0))
     }
+    #[inline(always)]
+    unsafe fn where_positive(self, outputs: Self) -> Self {
+        let is_cut = _mm256_cmp_ps::<_CMP_LE_OQ>(outputs.0, _mm256_setzero_ps());
+        Self(_mm256_andnot_ps(is_cut, self.0))
+    }
 }
 
 /// Sixteen numbers.
@@ -109,5 +114,10 @@ impl Vector for Avx512 {
     #[inline(always)]
     unsafe fn round(self) -> Self {
         Self(_mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0))
+    }
+    #[inline(always)]
+    unsafe fn where_positive(self, outputs: Self) -> Self {
+        let is_kept = _mm512_cmp_ps_mask::<_CMP_NLE_UQ>(outputs.0, _mm512_setzero_ps());
+        Self(_mm512_maskz_mov_ps(is_kept, self.0))
     }
 }

@@ -7,6 +7,7 @@ mod convolutions;
 mod networks;
 mod reference;
 mod refusals;
+mod training;
 
 /// Cases of a property: few under Miri, which is a thousand times slower.
 fn cases() -> proptest::test_runner::Config {
