@@ -248,11 +248,13 @@ impl<'a> Loaded<'a> {
         pinned: Option<Pinned>,
     ) -> Result<RoundAnswer> {
         let difference = self.golden_difference;
+        let facts = engine.facts();
+        let kernels = self.session.kernels().or(facts.kernels);
         Ok(RoundAnswer {
             golden_difference: difference.is_finite().then_some(difference),
             model_reasons: verdict::of_model(&self.model, difference),
             model: describe(self.model),
-            engine: engine.facts(),
+            engine: EngineFacts { kernels, ..facts },
             board,
             pinned_core: pinned.map(|pinned| pinned.core),
             round: Round {

@@ -47,6 +47,11 @@ pub trait Session {
     /// # Errors
     /// [`Error::Input`] if the image has another size or the engine refuses to run.
     fn run(&mut self, image: &[u8]) -> Result<Vec<f32>>;
+
+    /// The kernels that run this model, for records, where the engine tells.
+    fn kernels(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Which engine.

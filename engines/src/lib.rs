@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`engine`] | the seam: [`engine::Engine`] loads, [`engine::Session`] answers |
 //! | [`tract_engine`], [`onnx_runtime`], [`library`] | the two engines, and where ONNX Runtime's library lies |
+//! | [`fused`] | the part of a tract graph that this project's own kernels compute |
 //! | [`model_file`] | reading a model file and refusing what is not ours before an engine sees it |
 //! | [`graph`], [`shapes`] | shapes, parameters and multiply-accumulates recounted from the ONNX graph |
 //! | [`accuracy`], [`golden`] | answers on labelled records, and on the inputs whose answers are known |
@@ -14,6 +15,7 @@
 
 pub mod accuracy;
 pub mod engine;
+pub mod fused;
 pub mod golden;
 pub mod graph;
 pub mod library;

@@ -1,5 +1,6 @@
 //! Which layers a batch norm can be computed together with.
 
+use kernels::InstructionSet;
 use mfactor::Layer;
 use mfactor::layers::Operation;
 
@@ -34,6 +35,9 @@ impl Normalisation {
     /// reader. Only what [`crate::kernels`] supports.
     pub fn all(layers: &[Layer]) -> Vec<Self> {
         let mut found: Vec<Self> = vec![];
+        if InstructionSet::best().is_none() {
+            return found;
+        }
         for (position, layer) in layers.iter().enumerate() {
             if !matches!(layer.operation, Operation::BatchNorm { channels } if BatchNorm::is_supported(channels))
             {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test cannot unwrap, it fails by")]
 
 mod answers;
+mod fused;
 mod hostile_models;
 mod model;
 mod stored;

@@ -1,10 +1,8 @@
-//! Convolutions of float32 images on a CPU, and their gradients, with a fraction of the multiplications: see [`winograd`].
+//! Convolutions of float32 images on a CPU, and their gradients, with a fraction of the multiplications: see [`Filter`].
 //!
 //! With steps of 2, an output reads pixels whose rows and columns are even and odd alike, and for each of the four kinds it is a
 //! convolution with steps of 1. So the four pixels of each square of an image become the channels of one, the kernel's weights are
 //! sorted in the same way, and a convolution with a kernel half as large remains.
-//!
-//! [`winograd`]: super::winograd
 
 #[cfg(test)]
 mod tests;
@@ -12,8 +10,8 @@ mod tests;
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::winograd::Filter;
-use super::{CHANNELS, has_vectors};
+use kernels::InstructionSet;
+use kernels::training::Filter;
 
 /// A batch of images and a square kernel that moves over them, with zeros around them: images are `stride` times as high and wide
 /// as outputs. Weights are ordered output channel × row × column × input channel.
@@ -40,9 +38,8 @@ impl Convolution {
     /// and a processor with vectors.
     pub fn is_supported(&self) -> bool {
         matches!((self.stride, self.kernel), (1, 3 | 5 | 7) | (2, 5 | 7))
-            && self.input_channels.is_multiple_of(CHANNELS)
-            && self.output_channels.is_multiple_of(CHANNELS)
-            && has_vectors()
+            && self.filter().is_supported()
+            && InstructionSet::best().is_some()
     }
 
     /// Writes the outputs of `images` to `outputs`, with this many threads.
@@ -52,8 +49,8 @@ impl Convolution {
     pub fn forward(&self, images: &[f32], weights: &[f32], outputs: &mut [f32], threads: usize) {
         self.assert_sizes(images, weights, outputs);
         let filter = self.filter();
-        let weights = swapped(&self.sorted(weights), filter.output_channels, filter.input_channels);
-        filter.forward(&self.gathered(images), &weights, outputs, threads);
+        let weights = by_channel(&self.sorted(weights), filter.input_channels, filter.kernel);
+        filter.forward(vectors(), &self.gathered(images), &weights, outputs, threads);
     }
 
     /// Writes the gradient with respect to the images, given the one with respect to the outputs.
@@ -70,20 +67,17 @@ impl Convolution {
         self.assert_sizes(gradient, weights, outputs_gradient);
         let filter = self.filter();
         // It is a convolution itself: of the outputs' gradient, with the kernel turned by half a turn.
-        let sorted = self.sorted(weights);
-        let kernels = sorted.chunks_exact(filter.kernel * filter.kernel * filter.input_channels);
-        let turned = kernels.flat_map(|kernel| kernel.chunks_exact(filter.input_channels).rev());
-        let turned: Vec<f32> = turned.flatten().copied().collect();
+        let turned = turned(&self.sorted(weights), filter);
         let of_gradient = Filter {
             input_channels: filter.output_channels,
             output_channels: filter.input_channels,
             ..filter
         };
         if self.stride == 1 {
-            of_gradient.forward(outputs_gradient, &turned, gradient, threads);
+            of_gradient.forward(vectors(), outputs_gradient, &turned, gradient, threads);
         } else {
             let mut gathered = vec![0.0; gradient.len()];
-            of_gradient.forward(outputs_gradient, &turned, &mut gathered, threads);
+            of_gradient.forward(vectors(), outputs_gradient, &turned, &mut gathered, threads);
             self.for_each_square(|squares, image| {
                 gradient[image].copy_from_slice(&gathered[squares]);
             });
@@ -104,7 +98,7 @@ impl Convolution {
     ) {
         self.assert_sizes(images, gradient, outputs_gradient);
         let filter = self.filter();
-        let result = filter.weights_gradient(&self.gathered(images), outputs_gradient, threads);
+        let result = filter.weights_gradient(vectors(), &self.gathered(images), outputs_gradient, threads);
         let sorted = swapped(&result, filter.input_channels, filter.output_channels);
         self.for_each_weight(|place, weight| {
             gradient[weight].copy_from_slice(&sorted[place]);
@@ -207,4 +201,38 @@ fn swapped(weights: &[f32], first: usize, last: usize) -> Vec<f32> {
         }
     }
     result
+}
+
+/// Weights of a kernel whose channels lie together, as output channel × input channel × row × column.
+fn by_channel(weights: &[f32], input_channels: usize, kernel: usize) -> Vec<f32> {
+    let area = kernel * kernel;
+    let mut result = vec![0.0; weights.len()];
+    let of_outputs = result.chunks_exact_mut(area * input_channels);
+    for (to, from) in of_outputs.zip(weights.chunks_exact(area * input_channels)) {
+        for (tap, values) in from.chunks_exact(input_channels).enumerate() {
+            for (channel, weight) in values.iter().enumerate() {
+                to[channel * area + tap] = *weight;
+            }
+        }
+    }
+    result
+}
+
+/// The weights of the way back: input channel × output channel × row × column, turned by half a turn.
+fn turned(weights: &[f32], filter: Filter) -> Vec<f32> {
+    let Filter { input_channels, output_channels, kernel, .. } = filter;
+    let area = kernel * kernel;
+    let mut result = vec![0.0; weights.len()];
+    for (output, from) in weights.chunks_exact(area * input_channels).enumerate() {
+        for (tap, values) in from.chunks_exact(input_channels).enumerate() {
+            for (channel, weight) in values.iter().enumerate() {
+                result[(channel * output_channels + output) * area + area - 1 - tap] = *weight;
+            }
+        }
+    }
+    result
+}
+
+fn vectors() -> InstructionSet {
+    InstructionSet::best().expect("what is supported has vectors")
 }

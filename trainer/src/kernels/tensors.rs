@@ -1,11 +1,12 @@
 //! The layers of this project's own between libtorch's tensors, which are shaped \[n, channels, rows, columns\] and lie in
 //! channels-last memory.
 
+use kernels::InstructionSet;
+use kernels::training::AffineGradient;
 use mfactor::Layer;
 use mfactor::layers::Operation;
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::batch_norm::AffineGradient;
 use super::{BatchNorm, Convolution};
 
 /// Whether layers that are supported can be computed here, given the kind of number and the device of the training.
@@ -89,8 +90,16 @@ pub fn normalise(
 ) -> Result<Normalised, TchError> {
     let (images, scale, shift) = (channels_last(images)?, scale.f_detach()?, shift.f_detach()?);
     let addend = addend.map(channels_last).transpose()?;
-    let batch_norm =
-        BatchNorm::new(values(&images), values(&scale), values(&shift), epsilon, is_rectified, threads());
+    let set = InstructionSet::best().expect("what is supported has vectors");
+    let batch_norm = BatchNorm::new(
+        set,
+        values(&images),
+        values(&scale),
+        values(&shift),
+        epsilon,
+        is_rectified,
+        threads(),
+    );
     let mut outputs = images.f_empty_like()?;
     batch_norm.forward(values(&images), addend.as_ref().map(values), values_mut(&mut outputs));
     Ok(Normalised { outputs: outputs.f_permute([0, 3, 1, 2])?, batch_norm })

@@ -1,0 +1,66 @@
+//! The part of a tract graph that this project's own kernels compute: as much as they know, from the image on, becomes one operator.
+//! Whatever is unknown ends that part and stays tract's.
+//!
+//! It is done before tract optimises the graph, which is then small, so that loading takes less time as well.
+
+mod draft;
+mod operator;
+mod reading;
+mod setting;
+mod walk;
+
+use std::sync::Arc;
+
+use kernels::{InstructionSet, Plan};
+use tract_core::internal::*;
+
+pub use setting::{KNOB, Setting};
+
+use self::operator::Fused;
+use self::walk::{Part, Walk};
+
+/// Ends of the part that are tried, the farthest first: a graph from outside may be long and full of what is unknown.
+const TRIES: usize = 12;
+
+/// Replaces what the kernels can compute, and says which they are; `None` if it is nothing.
+pub(crate) fn fuse(model: &mut TypedModel, set: InstructionSet) -> TractResult<Option<String>> {
+    // A graph that cannot be read is tract's, and so is what is to be said of it.
+    let Some((part, plan)) = find(model, set).unwrap_or(None) else { return Ok(None) };
+    let kernels = format!("{set}: {}", plan.kernels());
+    replace(model, &part, plan)?;
+    Ok(Some(kernels))
+}
+
+/// The longest part that the kernels take.
+fn find(model: &TypedModel, set: InstructionSet) -> TractResult<Option<(Part, Plan)>> {
+    let walk = Walk::new(model)?;
+    let mut limit = walk.nodes();
+    for _ in 0..TRIES {
+        let Some(part) = walk.part(limit)? else { return Ok(None) };
+        limit = part.node;
+        if let Some(plan) = plan(&part, set) {
+            return Ok(Some((part, plan)));
+        }
+    }
+    Ok(None)
+}
+
+/// The plan of a part, if the kernels take all of it.
+fn plan(part: &Part, set: InstructionSet) -> Option<Plan> {
+    if !part.is_whole || !part.draft.has_convolutions() {
+        return None;
+    }
+    let plan = Plan::new(&part.draft.network()?, set).ok()?;
+    (plan.output().values() == part.shape.iter().product::<usize>()).then_some(plan)
+}
+
+fn replace(model: &mut TypedModel, part: &Part, plan: Plan) -> TractResult<()> {
+    let fused = Fused::new(Arc::new(plan), part.shape.clone());
+    let mut patch = TypedModelPatch::default();
+    let image = patch.tap_model(model, model.inputs[0])?;
+    let output = patch.wire_node("fused", fused, &[image])?;
+    patch.shunt_outside(model, part.end, output[0])?;
+    patch.apply(model)?;
+    // What the part was made of is not kept beside it.
+    model.compact()
+}

@@ -1,0 +1,106 @@
+//! Convolutions as they are written down: for the stem, steps of 2 and more, and kernels of 1.
+//!
+//! A row of a kernel is a run of numbers that lie together in the image, so each output is a few dot products.
+#![expect(unsafe_op_in_unsafe_fn, reason = "pointers into buffers whose sizes the plan has checked")]
+
+use crate::memory::{Source, Target};
+use crate::vector::Vector;
+
+/// A convolution.
+pub(crate) struct Direct {
+    /// From the first tap of the first output on.
+    pub source: Source,
+    /// Rows and columns of the image from one output to the next.
+    pub stride: [usize; 2],
+    /// Rows of the kernel.
+    pub taps: usize,
+    /// Runs of numbers of a row of the kernel: one if pixels have no gaps between them, else one for each column.
+    pub runs: usize,
+    /// Numbers of a run, and from one to the next.
+    pub run_length: usize,
+    pub run_distance: usize,
+    /// Rows and columns of the output.
+    pub rows: usize,
+    pub columns: usize,
+    /// Blocks of output channels.
+    pub blocks: usize,
+    /// Block × row × column × input channel × output channel of the block.
+    pub weights: *const f32,
+    pub bias: *const f32,
+    pub target: Target,
+}
+
+/// Computes `M` outputs of a row and `N` vectors of channels at once.
+///
+/// # Safety
+/// As for `winograd::run`.
+#[inline(always)]
+pub(crate) unsafe fn direct<T: Vector, const M: usize, const N: usize>(task: &Direct) {
+    for block in 0..task.blocks {
+        for row in 0..task.rows {
+            if task.columns < M {
+                for column in 0..task.columns {
+                    part::<T, 1, N>(task, block, row, column);
+                }
+                continue;
+            }
+            for column in (0..task.columns).step_by(M) {
+                // The last ones may be computed twice.
+                part::<T, M, N>(task, block, row, column.min(task.columns - M));
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn part<T: Vector, const M: usize, const N: usize>(
+    task: &Direct,
+    block: usize,
+    row: usize,
+    column: usize,
+) {
+    let width = T::LANES * N;
+    let source = &task.source;
+    let step = task.stride[1] * source.pixel;
+    let mut weights = task.weights.add(block * task.taps * task.runs * task.run_length * width);
+    let mut bias = [T::splat(0.0); N];
+    for n in 0..N {
+        bias[n] = T::load(task.bias.add(block * width + n * T::LANES));
+    }
+    let mut sums = [bias; M];
+    let mut taps = source.at.add(row * task.stride[0] * source.row + column * step);
+    for _ in 0..task.taps {
+        let mut run = taps;
+        for _ in 0..task.runs {
+            T::panel(&mut sums, run, step, weights, task.run_length);
+            weights = weights.add(task.run_length * width);
+            run = run.wrapping_add(task.run_distance);
+        }
+        taps = taps.wrapping_add(source.row);
+    }
+    for m in 0..M {
+        write::<T, N>(&task.target, sums[m], row, column + m, block * width);
+    }
+}
+
+/// Adds what is to be added, holds it within the bounds, and writes some vectors of a pixel.
+#[inline(always)]
+pub(crate) unsafe fn write<T: Vector, const N: usize>(
+    target: &Target,
+    sums: [T; N],
+    row: usize,
+    column: usize,
+    channel: usize,
+) {
+    let (least, most) = (T::splat(target.bounds[0]), T::splat(target.bounds[1]));
+    let to = target.at.add(row * target.row + column * target.pixel + channel);
+    let other = &target.sum_with;
+    for n in 0..N {
+        let mut output = sums[n];
+        if !other.at.is_null() {
+            let at = other.at.add(row * other.row + column * other.pixel + channel + n * T::LANES);
+            output = output.add(T::load(at));
+        }
+        output.at_least(least).at_most(most).store(to.add(n * T::LANES));
+    }
+}

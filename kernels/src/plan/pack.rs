@@ -1,0 +1,48 @@
+//! Weights in the order in which kernels read them: made once, when a plan is.
+
+use crate::memory::Lines;
+use crate::routines::{Panel, Routines, Transforms};
+use crate::winograd::Weigh;
+
+/// Numbers, filled up with zeros to whole vectors.
+pub(super) fn filled(values: &[f32], length: usize) -> Lines {
+    let mut lines = Lines::zeros(length);
+    lines.as_mut_slice()[..values.len()].copy_from_slice(values);
+    lines
+}
+
+/// For products in the domain of the minimal filtering algorithm.
+pub(crate) fn at_points(
+    routines: &Routines,
+    transforms: &Transforms,
+    panel: &Panel,
+    weights: &[f32],
+    output_channels: usize,
+) -> Lines {
+    let input_channels = weights.len() / (output_channels * transforms.kernel * transforms.kernel);
+    let filled = output_channels.next_multiple_of(routines.lanes * panel.vectors);
+    let length = transforms.points * transforms.points * input_channels * filled;
+    let mut lines = Lines::zeros(length);
+    let to = &mut lines.as_mut_slice()[..length];
+    let mut task = Weigh { weights, input_channels, output_channels, vectors: panel.vectors, to };
+    // SAFETY: a plan is made only for instructions that the processor has; the function asserts the sizes.
+    unsafe { (transforms.weigh)(&mut task) };
+    lines
+}
+
+/// For a direct convolution: block × row × column × input channel × output channel of the block.
+pub(super) fn direct(width: usize, weights: &[f32], output_channels: usize, area: usize) -> Lines {
+    let input_channels = weights.len() / (output_channels * area);
+    let volume = input_channels * area;
+    let mut lines = Lines::zeros(output_channels.next_multiple_of(width) * volume);
+    let to = lines.as_mut_slice();
+    for (output, kernel) in weights.chunks_exact(volume).enumerate() {
+        let block = output / width * volume * width + output % width;
+        for (channel, taps) in kernel.chunks_exact(area).enumerate() {
+            for (tap, weight) in taps.iter().enumerate() {
+                to[block + (tap * input_channels + channel) * width] = *weight;
+            }
+        }
+    }
+    lines
+}

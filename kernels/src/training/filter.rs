@@ -1,0 +1,282 @@
+//! Convolutions of batches, and their gradients, in steps of 1.
+
+use super::gradient::{Correlate, Gather};
+use super::routines::{self, Correlation, OfKernel};
+use super::tiles::{OUTPUTS, Tiles, Window};
+use super::{CHANNELS, share, side_by_side};
+use crate::InstructionSet;
+use crate::memory::{Lines, Source, Target};
+use crate::plan::{choice, pack};
+use crate::routines::{self as inference, Panel, Routines, Transforms};
+use crate::winograd::{self, Collect, Products, Spread};
+
+/// A batch of images and a square kernel of 3, 5 or 7 that moves over them in steps of 1, with zeros around them: outputs are as
+/// high and wide as images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Filter {
+    /// Images in the batch.
+    pub images: usize,
+    /// Rows of an image.
+    pub height: usize,
+    /// Columns of an image.
+    pub width: usize,
+    /// Channels of an image.
+    pub input_channels: usize,
+    /// Channels of an output.
+    pub output_channels: usize,
+    /// Rows and columns of the kernel.
+    pub kernel: usize,
+}
+
+impl Filter {
+    /// Whether there is a kernel of its size, and channels come in multiples of [`CHANNELS`].
+    pub fn is_supported(&self) -> bool {
+        let channels = [self.input_channels, self.output_channels];
+        matches!(self.kernel, 3 | 5 | 7)
+            && channels.iter().all(|count| *count > 0 && count.is_multiple_of(CHANNELS))
+    }
+
+    /// Writes the outputs of `images` to `outputs`, with this many threads. Weights are ordered output channel × input channel × row ×
+    /// column.
+    ///
+    /// # Panics
+    /// If the filter is not supported, the processor has not the instructions, or a slice has not its size.
+    pub fn forward(
+        &self,
+        set: InstructionSet,
+        images: &[f32],
+        weights: &[f32],
+        outputs: &mut [f32],
+        threads: usize,
+    ) {
+        self.assert_sizes(images, outputs);
+        let tools = Tools::new(self, set);
+        let at_points =
+            pack::at_points(tools.routines, tools.transforms, tools.panel, weights, self.output_channels);
+        let of_image = self.height * self.width;
+        let images_each = share(self.images, threads);
+        let parts = images
+            .chunks(images_each * of_image * self.input_channels)
+            .zip(outputs.chunks_mut(images_each * of_image * self.output_channels));
+        side_by_side(parts, |(images, outputs)| self.forward_part(&tools, &at_points, images, outputs));
+    }
+
+    fn forward_part(&self, tools: &Tools, weights: &Lines, images: &[f32], outputs: &mut [f32]) {
+        let mut work = Block::new(self, tools, images.len() / self.input_channels);
+        let lanes = tools.routines.lanes;
+        let zeros = Lines::zeros(self.output_channels);
+        for first in (0..work.tiles.count).step_by(work.at_once) {
+            let count = work.at_once.min(work.tiles.count - first);
+            work.spread_images(self, tools, images, first, count);
+            let products = Products {
+                tiles: count,
+                points: tools.transforms.points * tools.transforms.points,
+                input_channels: self.input_channels,
+                blocks: self.output_channels / (lanes * tools.panel.vectors),
+                values: work.images.as_ptr(),
+                input_tile: work.input_tile,
+                weights: weights.as_ptr(),
+                sums: work.outputs.as_mut_ptr(),
+                output_tile: work.output_tile,
+            };
+            // SAFETY: `Tools` has looked for the instructions; both blocks have room for a multiple of the panel's rows of tiles.
+            unsafe { (tools.panel.products)(&products) };
+            for number in 0..count {
+                self.collect(tools, &work, &zeros, [first, number], outputs);
+            }
+        }
+    }
+
+    /// Writes a tile's outputs, as far as they lie in the image.
+    fn collect(
+        &self,
+        tools: &Tools,
+        work: &Block,
+        bias: &Lines,
+        [first, number]: [usize; 2],
+        outputs: &mut [f32],
+    ) {
+        let place = work.tiles.place(first + number);
+        let [rows, columns] = work.tiles.inside(&place);
+        let (row, pixel) = (self.width * self.output_channels, self.output_channels);
+        let nothing = Source { at: std::ptr::null(), row: 0, pixel: 0 };
+        let at = outputs[place.first_pixel * pixel..].as_mut_ptr();
+        let bounds = [f32::NEG_INFINITY, f32::INFINITY];
+        let task = Collect {
+            sums: work.outputs.as_slice()[number * work.output_tile..].as_ptr(),
+            channels: self.output_channels,
+            bias: bias.as_ptr(),
+            target: Target { at, row, pixel, sum_with: nothing, bounds },
+            row: place.row,
+            column: place.column,
+            rows,
+            columns,
+        };
+        // SAFETY: the image that begins there has all these rows and columns.
+        unsafe { (tools.transforms.collect)(&task) };
+    }
+
+    /// The gradient with respect to the weights, input channel × row × column × output channel, given the one with respect to the
+    /// outputs.
+    ///
+    /// # Panics
+    /// As [`Filter::forward`].
+    pub fn weights_gradient(
+        &self,
+        set: InstructionSet,
+        images: &[f32],
+        outputs_gradient: &[f32],
+        threads: usize,
+    ) -> Vec<f32> {
+        self.assert_sizes(images, outputs_gradient);
+        let tools = Tools::new(self, set);
+        let of_image = self.height * self.width;
+        let images_each = share(self.images, threads);
+        let parts = images
+            .chunks(images_each * of_image * self.input_channels)
+            .zip(outputs_gradient.chunks(images_each * of_image * self.output_channels));
+        let parts = side_by_side(parts, |(images, gradients)| self.gradient_part(&tools, images, gradients));
+        let add = |mut total: Lines, part: Lines| {
+            for (total, value) in total.as_mut_slice().iter_mut().zip(part.as_slice()) {
+                *total += value;
+            }
+            total
+        };
+        let sums = parts.into_iter().reduce(add).expect("there are images, so there is a part");
+        let mut to = vec![0.0; self.kernel * self.kernel * self.input_channels * self.output_channels];
+        let (input_channels, output_channels) = (self.input_channels, self.output_channels);
+        let mut task = Gather { input_channels, output_channels, sums: sums.as_slice(), to: &mut to };
+        // SAFETY: `Tools` has looked for the instructions; the function asserts the sizes.
+        unsafe { (tools.gradient.gather)(&mut task) };
+        to
+    }
+
+    /// The sums at all points.
+    fn gradient_part(&self, tools: &Tools, images: &[f32], gradients: &[f32]) -> Lines {
+        let mut work = Block::new(self, tools, images.len() / self.input_channels);
+        let points = tools.transforms.points * tools.transforms.points;
+        let mut sums = Lines::zeros(points * self.input_channels * self.output_channels);
+        for first in (0..work.tiles.count).step_by(work.at_once) {
+            let count = work.at_once.min(work.tiles.count - first);
+            work.spread_images(self, tools, images, first, count);
+            work.spread_gradients(self, tools, gradients, first, count);
+            let task = Correlate {
+                tiles: count,
+                points,
+                input_channels: self.input_channels,
+                output_channels: self.output_channels,
+                images: work.images.as_ptr(),
+                input_tile: work.input_tile,
+                gradients: work.outputs.as_ptr(),
+                output_tile: work.output_tile,
+                sums: sums.as_mut_ptr(),
+            };
+            // SAFETY: `Tools` has looked for the instructions; both blocks hold so many tiles, whose channels are whole vectors.
+            unsafe { (tools.correlation.run)(&task) };
+        }
+        sums
+    }
+
+    fn assert_sizes(&self, images: &[f32], outputs: &[f32]) {
+        assert!(self.is_supported() && self.images > 0, "{self:?} is not supported");
+        let pixels = self.images * self.height * self.width;
+        assert!(pixels > 0, "{self:?} has no pixels");
+        assert_eq!(images.len(), pixels * self.input_channels, "the images of {self:?}");
+        assert_eq!(outputs.len(), pixels * self.output_channels, "the outputs of {self:?}");
+    }
+}
+
+/// The kernels for a filter on this processor.
+struct Tools {
+    routines: &'static Routines,
+    transforms: &'static Transforms,
+    panel: &'static Panel,
+    gradient: &'static OfKernel,
+    correlation: &'static Correlation,
+}
+
+impl Tools {
+    fn new(filter: &Filter, set: InstructionSet) -> Self {
+        assert!(set.is_available(), "this processor has no {set}");
+        let routines = inference::of(set).expect("an instruction set that is available has kernels");
+        let training = routines::of(set).expect("an instruction set that is available has kernels");
+        let mut transforms = routines.transforms.iter();
+        let fits = |of: &&Transforms| (of.kernel, of.outputs) == (filter.kernel, OUTPUTS);
+        let vectors = filter.output_channels / routines.lanes;
+        let (panel, _) = choice::cheapest(routines, vectors, |_| 1.0);
+        let gradient = training.kernels.iter().find(|of| of.kernel == filter.kernel);
+        let correlation = training.correlations.iter().find(|of| vectors.is_multiple_of(of.vectors));
+        Self {
+            routines,
+            transforms: transforms.find(fits).expect("a supported filter has its transforms"),
+            panel: &routines.panels[panel],
+            gradient: gradient.expect("a supported filter has its transforms"),
+            correlation: correlation.expect("one vector divides all"),
+        }
+    }
+}
+
+/// Some tiles in the domain: of images, and of outputs or their gradients.
+struct Block {
+    tiles: Tiles,
+    /// How many there is room for.
+    at_once: usize,
+    images: Lines,
+    outputs: Lines,
+    /// Numbers from a tile to the next.
+    input_tile: usize,
+    output_tile: usize,
+    /// Pixels of a tile at the border.
+    patch: Lines,
+}
+
+impl Block {
+    fn new(filter: &Filter, tools: &Tools, pixels: usize) -> Self {
+        let Filter { height, width, input_channels, output_channels, .. } = *filter;
+        let tiles = Tiles::new(pixels / (height * width), height, width);
+        let points = tools.transforms.points;
+        let [input_tile, output_tile] =
+            [input_channels, output_channels].map(|channels| winograd::tile_length(points, channels));
+        // A multiple of the rows of all panels.
+        let at_once = tiles.at_once(input_tile + output_tile, tools.routines.tiles);
+        let patch = points * points * input_channels.max(output_channels);
+        Self {
+            tiles,
+            at_once,
+            images: Lines::zeros(at_once * input_tile),
+            outputs: Lines::zeros(at_once * output_tile),
+            input_tile,
+            output_tile,
+            patch: Lines::zeros(patch),
+        }
+    }
+
+    fn spread_images(&mut self, filter: &Filter, tools: &Tools, images: &[f32], first: usize, count: usize) {
+        let channels = filter.input_channels;
+        let window = Window { before: filter.kernel / 2, size: tools.transforms.points, channels };
+        for number in 0..count {
+            let source = self.tiles.source(images, first + number, &window, &mut self.patch);
+            let values = self.images.as_mut_slice()[number * self.input_tile..].as_mut_ptr();
+            // SAFETY: the source has a window's rows and columns, the block room for the tile.
+            unsafe { (tools.transforms.spread)(&Spread { source, channels, values }) };
+        }
+    }
+
+    fn spread_gradients(
+        &mut self,
+        filter: &Filter,
+        tools: &Tools,
+        gradients: &[f32],
+        first: usize,
+        count: usize,
+    ) {
+        let channels = filter.output_channels;
+        let window = Window { before: 0, size: OUTPUTS, channels };
+        for number in 0..count {
+            let source = self.tiles.source(gradients, first + number, &window, &mut self.patch);
+            let values = self.outputs.as_mut_slice()[number * self.output_tile..].as_mut_ptr();
+            // SAFETY: as above.
+            unsafe { (tools.gradient.evaluate)(&Spread { source, channels, values }) };
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! A vector of f32 of one instruction set.
+//!
+//! Everything here and everything generic over it is inlined into functions that enable the instructions; see `routines`.
+#![expect(
+    unsafe_op_in_unsafe_fn,
+    reason = "every line uses pointers or instructions, under the contract of its function"
+)]
+
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod plain;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+#[cfg(target_arch = "aarch64")]
+pub(crate) use neon::Neon;
+pub(crate) use plain::Plain;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86::{Avx2, Avx512};
+
+/// Numbers side by side.
+///
+/// # Safety
+/// Every function needs a processor that has the instructions. Pointers are to [`Vector::LANES`] numbers, of any alignment.
+pub(crate) trait Vector: Copy {
+    /// How many numbers.
+    const LANES: usize;
+
+    unsafe fn load(from: *const f32) -> Self;
+    unsafe fn store(self, to: *mut f32);
+    unsafe fn splat(value: f32) -> Self;
+    /// self + a · b, rounded once.
+    unsafe fn fma(self, a: Self, b: Self) -> Self;
+    /// self − a · b, rounded once.
+    unsafe fn fnma(self, a: Self, b: Self) -> Self;
+    unsafe fn add(self, other: Self) -> Self;
+    unsafe fn sub(self, other: Self) -> Self;
+    unsafe fn mul(self, other: Self) -> Self;
+    /// The larger of both; what is not a number stays so.
+    unsafe fn at_least(self, bound: Self) -> Self;
+    /// The smaller of both; what is not a number stays so.
+    unsafe fn at_most(self, bound: Self) -> Self;
+    /// To the nearest integer, halves to the even one.
+    unsafe fn round(self) -> Self;
+    /// `self`, but 0 where `outputs` are 0 or less.
+    unsafe fn where_positive(self, outputs: Self) -> Self;
+
+    /// sums\[m\]\[n\] += values\[m · stride + k\] · weights\[k\]\[n\], for each k below `count` in order: a product of matrices
+    /// whose sums stay in registers.
+    #[inline(always)]
+    unsafe fn panel<const M: usize, const N: usize>(
+        sums: &mut [[Self; N]; M],
+        values: *const f32,
+        stride: usize,
+        weights: *const f32,
+        count: usize,
+    ) {
+        for k in 0..count {
+            let mut row = [Self::splat(0.0); N];
+            for n in 0..N {
+                row[n] = Self::load(weights.add((k * N + n) * Self::LANES));
+            }
+            for m in 0..M {
+                let value = Self::splat(*values.add(m * stride + k));
+                for n in 0..N {
+                    sums[m][n] = sums[m][n].fma(value, row[n]);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! Convolutions in steps of 1 by the minimal filtering algorithm: tiles of the image are carried over to its domain, where a
+//! convolution is one product of matrices for each point, and back. With 4 × 4 outputs a tile, a kernel of 3 × 3 takes a quarter of the
+//! multiplications, one of 7 × 7 an eighth.
+//!
+//! Tiles in the domain lie as tile × vector of channels × point, so that what a transform writes lies together; points are ordered
+//! column by column.
+#![expect(unsafe_op_in_unsafe_fn, reason = "pointers into buffers whose sizes the plan has checked")]
+
+use crate::memory::{Source, Target};
+use crate::points::Points;
+use crate::routines::Routines;
+use crate::vector::Vector;
+
+/// Numbers between the values of a tile and the next, beyond the values: tiles at distances of a power of two would compete for
+/// the same lines of a cache.
+const APART: usize = 16;
+
+/// A convolution.
+pub(crate) struct Winograd {
+    /// From the first tap of the first output on.
+    pub source: Source,
+    /// Channels that count, and channels with those that fill the last vector.
+    pub input_channels: usize,
+    pub output_channels: usize,
+    /// Rows and columns of the output.
+    pub rows: usize,
+    pub columns: usize,
+    /// The place of the kernel's size and the tiles' in [`Routines::transforms`], and of the products in [`Routines::panels`].
+    pub transforms: usize,
+    pub panel: usize,
+    /// Point × block of output channels × input channel × output channel of the block.
+    pub weights: *const f32,
+    pub bias: *const f32,
+    pub target: Target,
+    /// Room for [`scratch`] numbers.
+    pub scratch: *mut f32,
+    /// Tiles at once: a multiple of the panel's rows.
+    pub tiles: usize,
+}
+
+/// Numbers between a tile and the next in the domain.
+pub(crate) fn tile_length(points: usize, channels: usize) -> usize {
+    points * points * channels + APART
+}
+
+/// How many numbers of room a convolution needs while it runs: tiles of its input and of its output. Channels are those of whole
+/// vectors.
+pub(crate) fn scratch(points: usize, tiles: usize, input_channels: usize, output_channels: usize) -> usize {
+    tiles * (tile_length(points, input_channels) + tile_length(points, output_channels))
+}
+
+/// Runs a convolution.
+///
+/// # Safety
+/// Its pointers must be to what its sizes say, with borders around the source as far as the last tile's values reach; the
+/// processor must have the instructions.
+pub(crate) unsafe fn run(routines: &Routines, task: &Winograd) {
+    let lanes = routines.lanes;
+    let transforms = &routines.transforms[task.transforms];
+    let panel = &routines.panels[task.panel];
+    let points = transforms.points;
+    let input = task.input_channels.next_multiple_of(lanes);
+    let (input_tile, output_tile) = (tile_length(points, input), tile_length(points, task.output_channels));
+    let values = task.scratch;
+    let sums = values.add(task.tiles * input_tile);
+    let outputs = transforms.outputs;
+    let across = task.columns.div_ceil(outputs);
+    let total = across * task.rows.div_ceil(outputs);
+    for first in (0..total).step_by(task.tiles) {
+        let tiles = first..total.min(first + task.tiles);
+        for tile in tiles.clone() {
+            let (row, column) = (tile / across * outputs, tile % across * outputs);
+            let source = task.source;
+            (transforms.spread)(&Spread {
+                source: Source { at: source.at.add(row * source.row + column * source.pixel), ..source },
+                channels: input,
+                values: values.add((tile - first) * input_tile),
+            });
+        }
+        (panel.products)(&Products {
+            tiles: tiles.len(),
+            points: points * points,
+            input_channels: task.input_channels,
+            blocks: task.output_channels / (lanes * panel.vectors),
+            values,
+            input_tile,
+            weights: task.weights,
+            sums,
+            output_tile,
+        });
+        for tile in tiles {
+            let (row, column) = (tile / across * outputs, tile % across * outputs);
+            (transforms.collect)(&Collect {
+                sums: sums.add((tile - first) * output_tile),
+                channels: task.output_channels,
+                bias: task.bias,
+                target: task.target,
+                row,
+                column,
+                rows: outputs.min(task.rows - row),
+                columns: outputs.min(task.columns - column),
+            });
+        }
+    }
+}
+
+/// A tile of an image, to the points.
+pub(crate) struct Spread {
+    pub source: Source,
+    /// In whole vectors.
+    pub channels: usize,
+    pub values: *mut f32,
+}
+
+#[inline(always)]
+pub(crate) unsafe fn spread<T: Vector, const PAIRS: usize, const POINTS: usize>(
+    points: &Points<PAIRS>,
+    task: &Spread,
+) {
+    let Source { at, row, pixel } = task.source;
+    for channel in (0..task.channels).step_by(T::LANES) {
+        let to = task.values.add(channel * POINTS * POINTS);
+        let mut rows = [[T::splat(0.0); POINTS]; POINTS];
+        let mut from = at.add(channel);
+        for y in 0..POINTS {
+            let mut values = [T::splat(0.0); POINTS];
+            let mut place = from;
+            for x in 0..POINTS {
+                values[x] = T::load(place);
+                place = place.add(pixel);
+            }
+            rows[y] = points.spread(values);
+            from = from.add(row);
+        }
+        for x in 0..POINTS {
+            let mut values = [T::splat(0.0); POINTS];
+            for y in 0..POINTS {
+                values[y] = rows[y][x];
+            }
+            let spread: [T; POINTS] = points.spread(values);
+            for y in 0..POINTS {
+                spread[y].store(to.add((x * POINTS + y) * T::LANES));
+            }
+        }
+    }
+}
+
+/// Products of some tiles with the weights, at all points.
+pub(crate) struct Products {
+    pub tiles: usize,
+    /// In two dimensions.
+    pub points: usize,
+    pub input_channels: usize,
+    /// Blocks of output channels, each of as many vectors as the panel has.
+    pub blocks: usize,
+    pub values: *const f32,
+    /// Numbers from a tile to the next.
+    pub input_tile: usize,
+    pub weights: *const f32,
+    pub sums: *mut f32,
+    pub output_tile: usize,
+}
+
+/// Computes `M` tiles and `N` vectors of channels at once. Tiles beyond the last, up to the next multiple of `M`, are computed from
+/// whatever is in their place and never read.
+#[inline(always)]
+pub(crate) unsafe fn products<T: Vector, const M: usize, const N: usize>(task: &Products) {
+    let width = T::LANES * N;
+    let whole = task.input_channels / T::LANES;
+    let rest = task.input_channels % T::LANES;
+    for point in 0..task.points {
+        for block in 0..task.blocks {
+            let weights = task.weights.add((point * task.blocks + block) * task.input_channels * width);
+            for tile in (0..task.tiles).step_by(M) {
+                let mut sums = [[T::splat(0.0); N]; M];
+                let mut values = task.values.add(tile * task.input_tile + point * T::LANES);
+                let mut group = weights;
+                for _ in 0..whole {
+                    T::panel(&mut sums, values, task.input_tile, group, T::LANES);
+                    values = values.add(task.points * T::LANES);
+                    group = group.add(T::LANES * width);
+                }
+                T::panel(&mut sums, values, task.input_tile, group, rest);
+                let to = task.sums.add(tile * task.output_tile + point * T::LANES);
+                for m in 0..M {
+                    for n in 0..N {
+                        let vector = (block * N + n) * task.points * T::LANES;
+                        sums[m][n].store(to.add(m * task.output_tile + vector));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A tile of the output, from the points.
+pub(crate) struct Collect {
+    pub sums: *const f32,
+    /// In whole vectors.
+    pub channels: usize,
+    pub bias: *const f32,
+    pub target: Target,
+    /// Of the tile's first output.
+    pub row: usize,
+    pub column: usize,
+    /// As much of the tile as lies within the output.
+    pub rows: usize,
+    pub columns: usize,
+}
+
+#[inline(always)]
+pub(crate) unsafe fn collect<T: Vector, const PAIRS: usize, const POINTS: usize, const OUTPUTS: usize>(
+    points: &Points<PAIRS>,
+    task: &Collect,
+) {
+    let target = &task.target;
+    let (least, most) = (T::splat(target.bounds[0]), T::splat(target.bounds[1]));
+    let sums_with = !target.sum_with.at.is_null();
+    for channel in (0..task.channels).step_by(T::LANES) {
+        let from = task.sums.add(channel * POINTS * POINTS);
+        let bias = T::load(task.bias.add(channel));
+        let mut columns = [[T::splat(0.0); OUTPUTS]; POINTS];
+        for x in 0..POINTS {
+            let mut values = [T::splat(0.0); POINTS];
+            for y in 0..POINTS {
+                values[y] = T::load(from.add((x * POINTS + y) * T::LANES));
+            }
+            columns[x] = points.collect(values);
+        }
+        for y in 0..OUTPUTS {
+            if y == task.rows {
+                break;
+            }
+            let mut values = [T::splat(0.0); POINTS];
+            for x in 0..POINTS {
+                values[x] = columns[x][y];
+            }
+            let outputs: [T; OUTPUTS] = points.collect(values);
+            let mut to = target.at.add((task.row + y) * target.row + task.column * target.pixel + channel);
+            let other = target.sum_with;
+            let mut add =
+                other.at.wrapping_add((task.row + y) * other.row + task.column * other.pixel + channel);
+            for x in 0..OUTPUTS {
+                if x == task.columns {
+                    break;
+                }
+                let mut output = outputs[x].add(bias);
+                if sums_with {
+                    output = output.add(T::load(add));
+                }
+                output.at_least(least).at_most(most).store(to);
+                to = to.wrapping_add(target.pixel);
+                add = add.wrapping_add(other.pixel);
+            }
+        }
+    }
+}
+
+/// Kernels of an input channel, to the points.
+pub(crate) struct Weigh<'a> {
+    /// Output channel × input channel × row × column.
+    pub weights: &'a [f32],
+    pub input_channels: usize,
+    pub output_channels: usize,
+    /// Vectors of a block of output channels.
+    pub vectors: usize,
+    /// Point × block × input channel × output channel of the block; zeros at first.
+    pub to: &'a mut [f32],
+}
+
+#[inline(always)]
+pub(crate) unsafe fn weigh<
+    T: Vector,
+    const PAIRS: usize,
+    const POINTS: usize,
+    const TAPS: usize,
+    const AREA: usize,
+>(
+    points: &Points<PAIRS>,
+    task: &mut Weigh<'_>,
+) {
+    let width = T::LANES * task.vectors;
+    let blocks = task.output_channels.div_ceil(width);
+    let point_length = blocks * task.input_channels * width;
+    assert_eq!(task.to.len(), POINTS * POINTS * point_length);
+    assert_eq!(task.weights.len(), task.output_channels * task.input_channels * AREA);
+    for first in (0..task.output_channels).step_by(T::LANES) {
+        let lanes = T::LANES.min(task.output_channels - first);
+        for channel in 0..task.input_channels {
+            // No vector has more lanes than 16.
+            let mut gathered = [[0.0f32; 16]; AREA];
+            for lane in 0..lanes {
+                let kernel = ((first + lane) * task.input_channels + channel) * AREA;
+                for (tap, weight) in task.weights[kernel..kernel + AREA].iter().enumerate() {
+                    gathered[tap][lane] = *weight;
+                }
+            }
+            let (block, within) = (first / width, first % width);
+            let to = task.to.as_mut_ptr().add((block * task.input_channels + channel) * width + within);
+            let mut columns = [[T::splat(0.0); POINTS]; TAPS];
+            for x in 0..TAPS {
+                let mut taps = [T::splat(0.0); TAPS];
+                for y in 0..TAPS {
+                    taps[y] = T::load(gathered[y * TAPS + x].as_ptr());
+                }
+                columns[x] = points.weigh(taps);
+            }
+            for y in 0..POINTS {
+                let mut taps = [T::splat(0.0); TAPS];
+                for x in 0..TAPS {
+                    taps[x] = columns[x][y];
+                }
+                let weighed: [T; POINTS] = points.weigh(taps);
+                for x in 0..POINTS {
+                    weighed[x].store(to.add((x * POINTS + y) * point_length));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Convolutions of batches, their gradients, and batch norms, against their definitions in f64.
+
+use kernels::InstructionSet;
+use kernels::training::{BatchNorm, Filter};
+
+use crate::reference::Numbers;
+
+/// Calls `visit` with the positions of an image's value, a weight and an output that belong together. Weights are output channel ×
+/// input channel × row × column.
+fn visit(filter: &Filter, mut visit: impl FnMut(usize, usize, usize)) {
+    let Filter { images, height, width, input_channels, output_channels, kernel } = *filter;
+    for pixel in 0..images * height * width {
+        let (image, row, column) = (pixel / (height * width), pixel / width % height, pixel % width);
+        for tap in 0..kernel * kernel {
+            let y = (row + tap / kernel).wrapping_sub(kernel / 2);
+            let x = (column + tap % kernel).wrapping_sub(kernel / 2);
+            if y >= height || x >= width {
+                continue;
+            }
+            let first = ((image * height + y) * width + x) * input_channels;
+            for pair in 0..input_channels * output_channels {
+                let (output, input) = (pair / input_channels, pair % input_channels);
+                visit(first + input, pair * kernel * kernel + tap, pixel * output_channels + output);
+            }
+        }
+    }
+}
+
+/// The root of the mean square of the differences, relative to that of the values.
+fn error(values: &[f32], expected: &[f64]) -> f64 {
+    assert_eq!(values.len(), expected.len());
+    let differences = values.iter().zip(expected).map(|(value, exact)| (f64::from(*value) - exact).powi(2));
+    (differences.sum::<f64>() / expected.iter().map(|exact| exact * exact).sum::<f64>()).sqrt()
+}
+
+fn check_filter(filter: &Filter) {
+    let Filter { images, height, width, input_channels, output_channels, kernel } = *filter;
+    let mut numbers = Numbers::new(kernel as u64);
+    let (pixels, pairs) = (images * height * width, input_channels * output_channels);
+    let values = numbers.many(pixels * input_channels, 1.0);
+    let weights = numbers.many(kernel * kernel * pairs, 1.0);
+    let slope = numbers.many(pixels * output_channels, 1.0);
+    let mut outputs = vec![0.0f64; slope.len()];
+    let mut gradient = vec![0.0f64; weights.len()];
+    visit(filter, |value, weight, output| {
+        outputs[output] += f64::from(values[value]) * f64::from(weights[weight]);
+        let (pair, tap) = (weight / kernel / kernel, weight % (kernel * kernel));
+        let place = pair % input_channels * kernel * kernel + tap;
+        gradient[place * output_channels + pair / input_channels] +=
+            f64::from(slope[output]) * f64::from(values[value]);
+    });
+    for set in InstructionSet::available() {
+        for threads in [1, 2] {
+            let mut found = vec![f32::NAN; outputs.len()];
+            filter.forward(set, &values, &weights, &mut found, threads);
+            let off = error(&found, &outputs);
+            assert!(off < 3e-5, "{filter:?}, {set}, {threads} threads: outputs {off}");
+            let off = error(&filter.weights_gradient(set, &values, &slope, threads), &gradient);
+            assert!(off < 3e-5, "{filter:?}, {set}, {threads} threads: gradient {off}");
+        }
+    }
+}
+
+#[test]
+fn filters_and_their_gradients() {
+    let mut sizes = vec![(3, 9, 5, 16, 32), (3, 1, 3, 48, 16), (7, 10, 6, 16, 64)];
+    if !cfg!(miri) {
+        sizes.extend([
+            (3, 8, 8, 64, 64),
+            (3, 4, 16, 32, 16),
+            (5, 8, 12, 16, 16),
+            (5, 7, 9, 48, 48),
+            (7, 8, 8, 32, 32),
+        ]);
+    }
+    for (kernel, height, width, input_channels, output_channels) in sizes {
+        check_filter(&Filter { images: 3, height, width, input_channels, output_channels, kernel });
+    }
+}
+
+#[test]
+fn filters_of_other_kernels_and_channels_are_not_supported() {
+    let filter =
+        Filter { images: 1, height: 8, width: 8, input_channels: 16, output_channels: 16, kernel: 3 };
+    assert!(filter.is_supported());
+    assert!(!Filter { kernel: 1, ..filter }.is_supported());
+    assert!(!Filter { input_channels: 3, ..filter }.is_supported());
+    assert!(!Filter { output_channels: 24, ..filter }.is_supported());
+    assert!(!Filter { output_channels: 0, ..filter }.is_supported());
+}
+
+/// What a batch norm of some images gives: outputs, and gradients of images, addends, scales and shifts.
+type Normalised = [Vec<f64>; 5];
+
+struct Case {
+    channels: usize,
+    images: Vec<f32>,
+    addend: Vec<f32>,
+    slope: Vec<f32>,
+    scale: Vec<f32>,
+    shift: Vec<f32>,
+}
+
+impl Case {
+    fn new(channels: usize, pixels: usize) -> Self {
+        let mut numbers = Numbers::new(channels as u64);
+        let mut many = |count| numbers.many(count, 1.0);
+        // Means that are large beside the deviations are the hard case.
+        let images = many(pixels * channels).into_iter().map(|value| 0.5 * value + 5.0).collect();
+        let [addend, slope] = [many(pixels * channels), many(pixels * channels)];
+        let [scale, shift] = [many(channels), many(channels)];
+        Self { channels, images, addend, slope, scale, shift }
+    }
+
+    /// By definition; with a rectification where `is_rectified`, and without the addend where that is not wanted.
+    fn exact(&self, has_addend: bool, is_rectified: bool) -> Normalised {
+        let pixels = self.images.len() / self.channels;
+        let mut exact = [&self.images, &self.images, &self.images, &self.scale, &self.scale]
+            .map(|of| vec![0.0; of.len()]);
+        for channel in 0..self.channels {
+            let at = |pixel: usize| pixel * self.channels + channel;
+            let of = |values: &[f32], pixel: usize| f64::from(values[at(pixel)]);
+            let mean = (0..pixels).map(|pixel| of(&self.images, pixel)).sum::<f64>() / pixels as f64;
+            let variance = (0..pixels).map(|pixel| (of(&self.images, pixel) - mean).powi(2)).sum::<f64>()
+                / pixels as f64;
+            let inverse = 1.0 / (variance + 1e-5).sqrt();
+            let (scale, shift) = (f64::from(self.scale[channel]), f64::from(self.shift[channel]));
+            for pixel in 0..pixels {
+                let normal = (of(&self.images, pixel) - mean) * inverse;
+                let addend = if has_addend { of(&self.addend, pixel) } else { 0.0 };
+                let output = normal * scale + shift + addend;
+                let is_cut = is_rectified && output <= 0.0;
+                exact[0][at(pixel)] = if is_cut { 0.0 } else { output };
+                exact[2][at(pixel)] = if is_cut { 0.0 } else { of(&self.slope, pixel) };
+                exact[3][channel] += exact[2][at(pixel)] * normal;
+                exact[4][channel] += exact[2][at(pixel)];
+            }
+            for pixel in 0..pixels {
+                let normal = (of(&self.images, pixel) - mean) * inverse;
+                let answer = (exact[4][channel] + normal * exact[3][channel]) / pixels as f64;
+                exact[1][at(pixel)] = scale * inverse * (exact[2][at(pixel)] - answer);
+            }
+        }
+        exact
+    }
+
+    fn check(&self, set: InstructionSet, has_addend: bool, is_rectified: bool, threads: usize) {
+        let exact = self.exact(has_addend, is_rectified);
+        let norm = BatchNorm::new(set, &self.images, &self.scale, &self.shift, 1e-5, is_rectified, threads);
+        let nothing = || vec![f32::NAN; self.images.len()];
+        let (mut outputs, mut of_images, mut of_addend) = (nothing(), nothing(), nothing());
+        norm.forward(&self.images, has_addend.then_some(&self.addend), &mut outputs);
+        let kept = has_addend.then_some(&mut of_addend[..]);
+        let affine = norm.backward(&self.images, &outputs, &self.slope, kept, &mut of_images);
+        for (place, found) in
+            [&outputs, &of_images, &of_addend, &affine.scale, &affine.shift].into_iter().enumerate()
+        {
+            let off = if place == 2 && !has_addend { 0.0 } else { error(found, &exact[place]) };
+            assert!(
+                off < 1e-4,
+                "{} channels, {set}, {threads} threads, tensor {place}: {off}",
+                self.channels
+            );
+        }
+    }
+}
+
+#[test]
+fn batch_norms_and_their_gradients() {
+    for (channels, has_addend, is_rectified) in
+        [(16, false, true), (32, true, true), (48, true, false), (64, false, false)]
+    {
+        let case = Case::new(channels, if cfg!(miri) { 40 } else { 105 });
+        for set in InstructionSet::available() {
+            for threads in [1, 2] {
+                case.check(set, has_addend, is_rectified, threads);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_no_number_stays_none() {
+    let (images, ones, zeros) = (vec![f32::NAN; 64], vec![1.0; 16], vec![0.0; 16]);
+    for set in InstructionSet::available() {
+        let mut outputs = vec![0.0; 64];
+        BatchNorm::new(set, &images, &ones, &zeros, 1e-5, true, 1).forward(&images, None, &mut outputs);
+        assert!(outputs.iter().all(|output| output.is_nan()), "{set}");
+    }
+}
