@@ -148,6 +148,8 @@ impl Search {
         let finished = match outcome {
             Ok(outcome) => outcome == Outcome::Finished,
             Err(error) if !self.resume && study.discard()? => return Err(error),
+            // What a file or the trainer says would be said again.
+            Err(error) if is_input(&error) => return Err(error),
             Err(error) => return Err(error.context(go_on(&folder))),
         };
         show(output, &folder, finished, &record)?;
@@ -309,6 +311,11 @@ impl Search {
 fn patient_threads() -> Vec<(OsString, OsString)> {
     let chosen = ["GOMP_SPINCOUNT", "OMP_WAIT_POLICY"].iter().any(|name| std::env::var_os(name).is_some());
     if chosen { vec![] } else { vec![("GOMP_SPINCOUNT".into(), "0".into())] }
+}
+
+/// Whether it takes another input to go on.
+fn is_input(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Error>().is_some_and(|error| error.exit_code() == mfactor::exit::INPUT)
 }
 
 fn go_on(folder: &Path) -> String {

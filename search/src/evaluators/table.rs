@@ -1,6 +1,6 @@
 //! Accuracies from a file: architectures that were trained before, or a benchmark.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -12,27 +12,29 @@ use serde::Deserialize;
 use super::{Evaluator, Failure, Report, Verdict};
 
 /// Answers a job with the accuracy that the table has for its architecture; an architecture that is not in
-/// the table fails its trial.
+/// the table fails its trial. Where it was trained with several seeds, the job's seed draws one of them.
 #[derive(Debug)]
 pub struct Table {
     path: PathBuf,
-    /// Accuracy, and the line it stands in.
-    accuracies: HashMap<Architecture, (f64, usize)>,
+    /// For each seed the accuracy, and the line it stands in.
+    accuracies: HashMap<Architecture, BTreeMap<Option<u64>, (f64, usize)>>,
 }
 
 /// One row, before it is believed. `accuracy` must be named, and is missing where a trial was not completed.
 #[derive(Deserialize)]
 struct Row {
     architecture: Architecture,
+    #[serde(default)]
+    seed: Option<u64>,
     #[serde(deserialize_with = "Option::deserialize")]
     accuracy: Option<f64>,
 }
 
 impl Table {
     /// Reads a table: comma-separated values (RFC 4180) whose header names the columns `architecture` and `accuracy`,
-    /// or one JSON object a line with these keys: what `mfactor trials --format csv` and `jsonl` write. Other columns and
-    /// keys are passed over, and so are rows without an accuracy. An architecture belongs to `space` and has one
-    /// accuracy; errors name the file and the line.
+    /// or one JSON object a line with these keys: what `mfactor trials --format csv` and `jsonl` write. There may be `seed`,
+    /// that of the training. Other columns and keys are passed over, and so are rows without an accuracy. An architecture
+    /// belongs to `space` and has one accuracy for each seed; errors name the file and the line.
     pub fn load(path: &Path, space: &SearchSpace) -> Result<Self> {
         let text = files::read_text(path)?;
         let mut table = Self { path: path.to_owned(), accuracies: HashMap::new() };
@@ -65,7 +67,9 @@ impl Table {
                 || format!("the header is {found:?}; it needs the columns architecture and accuracy");
             headers.iter().position(|column| column == name).ok_or_else(|| self.refuse(1, missing()))
         };
-        let columns = (position("architecture")?, position("accuracy")?);
+        let seed = headers.iter().position(|column| column == "seed");
+        let columns =
+            Columns { architecture: position("architecture")?, accuracy: position("accuracy")?, seed };
         let mut lines = Lines { bytes: text.as_bytes(), at: 0, number: 1 };
         let mut record = csv::StringRecord::new();
         loop {
@@ -74,9 +78,22 @@ impl Table {
             if !more.map_err(|error| self.refuse(number, error.to_string()))? {
                 return Ok(());
             }
-            let row = parse_row(&record, columns).map_err(|problem| self.refuse(number, problem))?;
+            let row = parse_row(&record, &columns).map_err(|problem| self.refuse(number, problem))?;
             self.insert(row, number, space)?;
         }
+    }
+
+    /// One of the accuracies that an architecture reached, drawn by `seed`; `None` if it is not in the table.
+    pub fn accuracy(&self, architecture: &Architecture, seed: u64) -> Option<f64> {
+        let of_seeds = self.accuracies.get(architecture)?;
+        let drawn = seed % of_seeds.len() as u64;
+        of_seeds.values().nth(drawn as usize).map(|(accuracy, _)| *accuracy)
+    }
+
+    /// The mean over all seeds of what an architecture reached; `None` if it is not in the table.
+    pub fn mean_accuracy(&self, architecture: &Architecture) -> Option<f64> {
+        let of_seeds = self.accuracies.get(architecture)?;
+        Some(of_seeds.values().map(|(accuracy, _)| accuracy).sum::<f64>() / of_seeds.len() as f64)
     }
 
     fn refuse(&self, line: usize, problem: String) -> Error {
@@ -89,7 +106,8 @@ impl Table {
         if !(0.0..=1.0).contains(&accuracy) {
             return Err(self.refuse(line, format!("accuracy is {accuracy}; it must be from 0 to 1")));
         }
-        let (known, first) = *self.accuracies.entry(row.architecture.clone()).or_insert((accuracy, line));
+        let of_seeds = self.accuracies.entry(row.architecture.clone()).or_default();
+        let (known, first) = *of_seeds.entry(row.seed).or_insert((accuracy, line));
         if known != accuracy {
             let problem =
                 format!("{} has accuracy {accuracy} here and {known} in line {first}", row.architecture);
@@ -106,8 +124,8 @@ impl Evaluator for Arc<Table> {
         _: &mut dyn FnMut(Report) -> Result<Verdict>,
         _: &AtomicBool,
     ) -> Result<Evaluation, Failure> {
-        match self.accuracies.get(&job.architecture) {
-            Some((accuracy, _)) => Ok(Evaluation { accuracy: *accuracy, seconds: 0.0, images: 0 }),
+        match self.accuracy(&job.architecture, job.seed) {
+            Some(accuracy) => Ok(Evaluation { accuracy, seconds: 0.0, images: 0 }),
             None => {
                 Err(Failure::Trial(format!("{} has no row in {}", job.architecture, self.path.display())))
             }
@@ -115,16 +133,29 @@ impl Evaluator for Arc<Table> {
     }
 }
 
-fn parse_row(record: &csv::StringRecord, (architecture, accuracy): (usize, usize)) -> Result<Row, String> {
+/// Positions of the columns that are read.
+struct Columns {
+    architecture: usize,
+    accuracy: usize,
+    seed: Option<usize>,
+}
+
+fn parse_row(record: &csv::StringRecord, columns: &Columns) -> Result<Row, String> {
     let field = |column: usize| {
         record.get(column).ok_or_else(|| format!("has {} columns; the header names more", record.len()))
     };
-    let accuracy = match field(accuracy)? {
+    let accuracy = match field(columns.accuracy)? {
         "" => None,
         text => Some(text.parse().map_err(|_| format!("accuracy is {text:?}, which is not a number"))?),
     };
     Ok(Row {
-        architecture: field(architecture)?.parse().map_err(|error: Error| error.to_string())?,
+        seed: match columns.seed.map(field).transpose()? {
+            None | Some("") => None,
+            Some(text) => {
+                Some(text.parse().map_err(|_| format!("seed is {text:?}, which is not a whole number"))?)
+            }
+        },
+        architecture: field(columns.architecture)?.parse().map_err(|error: Error| error.to_string())?,
         accuracy,
     })
 }
@@ -170,12 +201,25 @@ mod tests {
         )
         .unwrap();
         for table in [csv, lines] {
-            let accuracy =
-                |id: &str| table.accuracies.get(&id.parse().unwrap()).map(|(accuracy, _)| *accuracy);
+            let accuracy = |id: &str| table.accuracy(&id.parse().unwrap(), 7);
             assert_eq!(accuracy("333-333-333"), Some(0.75));
             assert_eq!(accuracy("357-333-377"), Some(0.5));
             assert_eq!(accuracy("777-777-777"), None);
         }
+    }
+
+    #[test]
+    fn a_seed_draws_among_several_trainings() {
+        let table = load(
+            "architecture,seed,accuracy\n333-333-333,0,0.5\n333-333-333,1,0.6\n333-333-333,2,0.7\n333-333-335,,0.4\n",
+        )
+        .unwrap();
+        let id = "333-333-333".parse().unwrap();
+        let drawn: Vec<f64> = (3..6).map(|seed| table.accuracy(&id, seed).unwrap()).collect();
+        assert_eq!(drawn, [0.5, 0.6, 0.7]);
+        assert!((table.mean_accuracy(&id).unwrap() - 0.6).abs() < 1e-12);
+        assert_eq!(table.accuracy(&"333-333-335".parse().unwrap(), 99), Some(0.4));
+        assert_eq!(table.accuracy(&"333-333-337".parse().unwrap(), 0), None);
     }
 
     #[test]
@@ -190,6 +234,12 @@ mod tests {
             (format!("{header}333-333-339,0.5\n"), "table:2", "333-333-339"),
             (format!("{header}333-333-333,0.5\n333-333-333,0.6\n"), "table:3", "0.5 in line 2"),
             ("{\"architecture\":\"333-333-333\"}\n".to_owned(), "table:1", "accuracy"),
+            ("architecture,accuracy,seed\n333-333-333,0.5,x\n".to_owned(), "table:2", "seed is \"x\""),
+            (
+                "architecture,accuracy,seed\n333-333-333,0.5,4\n333-333-333,0.6,4\n".to_owned(),
+                "table:3",
+                "0.5 in line 2",
+            ),
             (header.to_owned(), "table", "no row"),
             (format!("{header}333-333-333,\n"), "table", "no row"),
         ] {
