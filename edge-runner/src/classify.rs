@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use engines::accuracy;
 use engines::engine::{self, EngineOptions};
 use engines::model_file::ModelFile;
-use mfactor::dataset::Records;
 use mfactor::{Error, Result};
 use serde::Serialize;
 
@@ -45,7 +45,7 @@ pub fn classify(
     let (pixels, label) = match record {
         None => (pictures::load(image, signature.image)?, None),
         Some(number) => {
-            let records = Records::read_file(image, signature.image, signature.classes)?;
+            let records = accuracy::read(&[image.to_owned()], &model)?.remove(0);
             if number >= records.len() {
                 let problem = format!("has {} records, from 0; there is no record {number}", records.len());
                 return Err(Error::file(image, problem));
