@@ -124,6 +124,14 @@ fn compared(place: &Workplace) {
     for reach in ["src=\"http", "href=\"http", "url(http", "@import"] {
         assert!(!page.contains(reach), "the page reaches out: {reach}");
     }
+    let models =
+        std::fs::read_dir(place.path("study/models")).expect("models").flatten().map(|entry| entry.path());
+    let model = models.filter(|path| path.extension().is_some_and(|e| e == "onnx")).min().expect("a model");
+    let bytes = std::fs::read(&model).expect("a model");
+    std::fs::write(&model, [&bytes[..], b"!"].concat()).expect("a file");
+    let (_, said) = place.run("compare study", exit::DONE);
+    assert!(said.contains("measured another file"), "{said}");
+    std::fs::write(&model, bytes).expect("a file");
     let picks = place.json("pick study --budget latency_p50=1us,1000s --on host");
     assert!(
         picks["picks"][0]["model"].is_null() && picks["picks"][1]["model"]["accuracy"].is_number(),

@@ -20,6 +20,7 @@ use clap::Subcommand;
 
 use crate::output::Output;
 
+pub use export::models_folder;
 pub use measure::measurements_folder;
 
 /// What to do.

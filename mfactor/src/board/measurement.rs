@@ -248,6 +248,16 @@ pub enum Preset {
     Quick,
 }
 
+impl Preset {
+    /// Its name in records and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Quick => "quick",
+        }
+    }
+}
+
 /// Accuracy over test records.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct MeasuredAccuracy {

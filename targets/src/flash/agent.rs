@@ -200,7 +200,10 @@ impl<W: Wire> Agent<W> {
         };
         match (broken, said) {
             (Broken::Ended, said) if said.is_empty() => self.error("the connection was lost"),
-            (Broken::Ended, said) => self.error(said),
+            (Broken::Ended, said) => {
+                let said = said.strip_prefix("error: ").unwrap_or(&said);
+                self.error(format!("the connection to its runner ended: {said}"))
+            }
             (broken, _) => self.error(format!("its runner {broken}")),
         }
     }
@@ -212,8 +215,9 @@ impl<W: Wire> Agent<W> {
 
     /// An answer to another question.
     pub(crate) fn unexpected(&self, reply: &Reply) -> Error {
-        let said = text::quoted(&format!("{reply:?}"), 100);
-        self.error(format!("its runner's answer does not fit the question: {said}"))
+        let said = serde_json::to_value(reply).unwrap_or_default();
+        let said = text::quoted(said["reply"].as_str().unwrap_or("nothing"), 100);
+        self.error(format!("its runner answered \"{said}\", which does not fit the question"))
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use mfactor::latency::Latency;
 use mfactor::measurement::{Energy, MeasuredModel, Measurement, SCHEMA, Verdict};
+use mfactor::numbers::counted;
 use mfactor::{golden, text};
 use release::{BoardStatus, Collected, Manifest, ModelHealth, ReleaseModel, Wanted, is_id};
 
@@ -117,12 +118,12 @@ pub(super) fn measurement(
     let engine = &told.engine;
     if engine.name != ENGINE || engine.threads != asked.threads || told.preset != asked.preset {
         return Err(format!(
-            "measured with {}, {} threads, preset {:?}; {ENGINE}, {}, {:?} was asked for",
+            "measured with {}, {}, preset {}; {ENGINE}, {}, {} was asked for",
             short(&engine.name),
-            engine.threads,
-            told.preset,
-            asked.threads,
-            asked.preset
+            counted(engine.threads, "thread"),
+            told.preset.name(),
+            counted(asked.threads, "thread"),
+            asked.preset.name()
         ));
     }
     if told.board.architecture != manifest.architecture {
