@@ -415,7 +415,7 @@ fn a_measurement_of_something_else_is_not_filed() {
         (|told| told.model.sha256 = "b".repeat(64), "another models/a.onnx than was sent"),
         (|told| told.engine.name = "/../settings".to_owned(), "measured with /../settings"),
         (|told| told.engine.threads = 2, "2 threads"),
-        (|told| told.preset = Preset::Full, "Full"),
+        (|told| told.preset = Preset::Full, "preset full"),
         (|told| told.board.architecture = "x86_64".to_owned(), "measured on x86_64"),
         (|told| told.latency.windows = vec![usize::MAX, 2], "fewer samples"),
         (|told| told.load_ms = -1.0, "cannot be: -1"),
