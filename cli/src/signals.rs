@@ -1,7 +1,7 @@
 //! Ctrl-C, a request to end (SIGTERM) and a terminal that is gone (SIGHUP): all three end a command in the same way.
 //!
 //! A command that can stop in order takes the flag of [`stop_flag`] and looks at it; the second signal does not wait for
-//! that. Any other ends at once, with exit code 130, after what it asked for with [`at_end`].
+//! that. Any other ends at once, with exit code 130, after what was made with [`undone_at_end`] is undone.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -40,9 +40,16 @@ pub fn stop_flag() -> Arc<AtomicBool> {
     Arc::clone(plan().stop.get_or_insert_default())
 }
 
-/// Has something done before a signal ends the program, such as removing a temporary folder.
-pub fn at_end(action: impl FnOnce() + Send + 'static) {
-    plan().at_end.push(Box::new(action));
+/// Makes something together with what undoes it before a signal ends the program, such as a temporary folder and its
+/// removal. No signal is heeded in between.
+pub fn undone_at_end<T, E, F>(make: impl FnOnce() -> Result<(T, F), E>) -> Result<T, E>
+where
+    F: FnOnce() + Send + 'static,
+{
+    let mut plan = plan();
+    let (made, undo) = make()?;
+    plan.at_end.push(Box::new(undo));
+    Ok(made)
 }
 
 fn plan() -> MutexGuard<'static, Plan> {

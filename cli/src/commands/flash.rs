@@ -98,11 +98,12 @@ impl Reach {
     /// How ssh is started; it asks nothing on the terminal where several boards would ask at once. From now on Ctrl-C
     /// ends this program: a board keeps what it had, and what was sent so far is not sent again.
     pub fn ssh(&self, boards: usize) -> anyhow::Result<SshOptions> {
-        let options = SshOptions::new(self.ssh_config.clone(), boards > 1)?;
-        let sockets = options.sockets().to_owned();
-        // Nothing can be done about a folder that does not go away.
-        signals::at_end(move || drop(std::fs::remove_dir_all(sockets)));
-        Ok(options)
+        signals::undone_at_end(|| {
+            let options = SshOptions::new(self.ssh_config.clone(), boards > 1)?;
+            let sockets = options.sockets().to_owned();
+            // Nothing can be done about a folder that does not go away.
+            Ok((options, move || drop(std::fs::remove_dir_all(sockets))))
+        })
     }
 }
 
