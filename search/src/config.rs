@@ -2,21 +2,23 @@
 //! read. What ran it (version, device, libtorch) is in the journal.
 
 mod differences;
+mod objective;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mfactor::costs::{self, CostTerm};
 use mfactor::dataset::DataSet;
 use mfactor::objective::check_alpha;
-use mfactor::{Architecture, Error, Objective, Recipe, Result, SearchSpace, files, name};
+use mfactor::{Architecture, Error, Recipe, Result, SearchSpace, files, name};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::evaluators::{Cached, Constant, Evaluator, Table, TrainerCommand, TrainerProcess};
 use crate::pruning::Pruning;
 use crate::strategies::StrategyKind;
+
+pub use objective::ObjectiveConfig;
 
 /// Version of the file's form.
 pub const SCHEMA: u32 = 1;
@@ -76,32 +78,6 @@ pub struct StudyConfig {
     /// The search space.
     #[serde(default = "SearchSpace::paper")]
     pub space: SearchSpace,
-}
-
-/// What is sought beside accuracy.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ObjectiveConfig {
-    /// Another place for the study's `alpha`; where it stands once a file was read.
-    #[serde(default, skip_serializing)]
-    alpha: Option<f64>,
-    /// The costs, at most one for each quantity; the paper's if there are none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub cost: Vec<CostTerm>,
-    /// Whether proposals are skipped that could not win even with accuracy 1.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub skip: bool,
-}
-
-impl ObjectiveConfig {
-    /// An objective over these costs.
-    pub fn of(cost: Vec<CostTerm>) -> Self {
-        Self { cost, ..Self::default() }
-    }
-
-    fn is_paper(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 fn default_strategies() -> Vec<StrategyKind> {
@@ -227,8 +203,7 @@ impl StudyConfig {
         let header = Header::read(&text, path)?;
         let mut config: Self =
             toml::from_str(&text).map_err(|error| Error::toml(path.display(), &text, &error))?;
-        config.alpha = config.total_alpha(header.alpha).map_err(within(path.display(), "objective"))?;
-        config.objective.alpha = None;
+        config.settle_alpha(header.alpha).map_err(within(path.display(), "objective"))?;
         config.check(&path.display().to_string())?;
         Ok(config)
     }
@@ -238,30 +213,6 @@ impl StudyConfig {
         let text = toml::to_string(self)
             .map_err(|error| Error::Defect(format!("a study cannot be written as TOML: {error}")))?;
         files::write(path, text.as_bytes())
-    }
-
-    /// What the study maximises.
-    ///
-    /// # Errors
-    /// As [`costs::objective`].
-    pub fn objective(&self) -> Result<Objective> {
-        costs::objective(self.alpha, &self.objective.cost, &self.space)
-    }
-
-    /// α where a file gives it: beside the other keys, as `given`, or among the costs.
-    fn total_alpha(&self, given: Option<f64>) -> Result<f64> {
-        if given.is_some() && self.objective.alpha.is_some() {
-            return Err(Error::input("alpha", "is given twice, in [objective] and outside"));
-        }
-        let given = given.or(self.objective.alpha);
-        if given.is_none() && self.objective.cost.is_empty() {
-            return Ok(default_alpha());
-        }
-        // A wrong one is named by its own key.
-        match given {
-            Some(alpha) if check_alpha(alpha).is_err() => Ok(alpha),
-            given => costs::total_alpha(given, &self.objective.cost),
-        }
     }
 
     /// Checks every value; the error names `subject` and the key. That a training study has data is checked

@@ -1,0 +1,70 @@
+//! The objective as a study's file has it.
+
+use mfactor::costs::{self, CostTerm};
+use mfactor::objective::check_alpha;
+use mfactor::{Error, Objective, Result};
+use serde::{Deserialize, Serialize};
+
+use super::StudyConfig;
+
+/// What is sought beside accuracy.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectiveConfig {
+    /// Another place for the study's `alpha`; where it stands once a file was read.
+    #[serde(default, skip_serializing)]
+    alpha: Option<f64>,
+    /// The costs, at most one for each quantity; the paper's if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cost: Vec<CostTerm>,
+    /// Whether proposals are skipped that could not win even with accuracy 1.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub skip: bool,
+}
+
+impl ObjectiveConfig {
+    /// An objective over these costs.
+    pub fn of(cost: Vec<CostTerm>) -> Self {
+        Self { cost, ..Self::default() }
+    }
+
+    pub(super) fn is_paper(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl StudyConfig {
+    /// What the study maximises.
+    ///
+    /// # Errors
+    /// As [`costs::objective`].
+    pub fn objective(&self) -> Result<Objective> {
+        costs::objective(self.alpha, &self.objective.cost, &self.space)
+    }
+
+    /// Puts α where it belongs once a file was read.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where it is given twice, or costs have parts of it that do not add up.
+    pub(super) fn settle_alpha(&mut self, given: Option<f64>) -> Result<()> {
+        self.alpha = self.total_alpha(given)?;
+        self.objective.alpha = None;
+        Ok(())
+    }
+
+    /// α where a file gives it: beside the other keys, as `given`, or among the costs.
+    fn total_alpha(&self, given: Option<f64>) -> Result<f64> {
+        if given.is_some() && self.objective.alpha.is_some() {
+            return Err(Error::input("alpha", "is given twice, in [objective] and outside"));
+        }
+        let given = given.or(self.objective.alpha);
+        if given.is_none() && self.objective.cost.is_empty() {
+            return Ok(super::default_alpha());
+        }
+        // A wrong one is named by its own key.
+        match given {
+            Some(alpha) if check_alpha(alpha).is_err() => Ok(alpha),
+            given => costs::total_alpha(given, &self.objective.cost),
+        }
+    }
+}
