@@ -119,10 +119,16 @@ impl Plan {
     /// `12 winograd 4x4, 3 direct`, with the size of tiles; kinds that are not there are left out.
     pub fn kernels(&self) -> String {
         let kinds = ["winograd 4x4", "winograd 2x2", "direct", "depthwise"].map(|kind| {
-            let count = self.steps.iter().filter(|step| step.kind(self.routines) == Some(kind)).count();
+            let count = self.kernel_of_each().filter(|of| *of == Some(kind)).count();
             (count > 0).then(|| format!("{count} {kind}"))
         });
         kinds.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+
+    /// The kind of kernel that computes each layer, in their order; `None` where there is nothing to choose. Two
+    /// instruction sets answer alike in every digit if they agree in this, which their counts cannot tell.
+    pub fn kernel_of_each(&self) -> impl Iterator<Item = Option<&'static str>> {
+        self.steps.iter().map(|step| step.kind(self.routines))
     }
 
     fn last(&self) -> &Buffer {
