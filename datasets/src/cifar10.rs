@@ -2,16 +2,15 @@
 //! mirror and checked before anything is unpacked.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Seek};
 use std::path::Path;
-use std::time::Duration;
 
 use flate2::read::GzDecoder;
 use md5::{Digest, Md5};
 use mfactor::dataset::{CIFAR10_FOLDER, DataSet, Manifest, RecordFile};
 use mfactor::{Error, Result, files};
-use tempfile::NamedTempFile;
 
+use crate::download::download;
 use crate::{FetchOptions, Named, Progress};
 
 /// The set, as others know it.
@@ -20,12 +19,8 @@ pub const SET: Named = Named { name: "cifar10", is_embedded: false, fetch };
 const URL: &str = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz";
 /// Published beside the archive on <https://www.cs.toronto.edu/~kriz/cifar.html>.
 const MD5: &str = "c32a1d4ab5d03f1284b67883e8d87530";
-/// How long a server may take to answer, and then to deliver everything.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
-const BODY_TIMEOUT: Duration = Duration::from_secs(3 * 3600);
 /// Most bytes that are taken from a server; the published archive has 170 million.
 const LARGEST_ARCHIVE: u64 = 256 << 20;
-const REPORT_EVERY: u64 = 1 << 20;
 /// A label and three planes of 32×32 bytes.
 const RECORD_BYTES: usize = 1 + 3 * 32 * 32;
 
@@ -39,7 +34,9 @@ fn fetch(folder: &Path, options: &FetchOptions, on_progress: &mut dyn FnMut(Prog
     let url = options.url.as_deref().unwrap_or(URL);
     files::collect(folder);
     let mut archive = files::draft(folder).map_err(Error::io("write", folder))?;
-    let md5 = download(url, &mut archive, on_progress)?;
+    let mut hash = Md5::new();
+    download(url, LARGEST_ARCHIVE, &mut archive, &mut |bytes| hash.update(bytes), on_progress)?;
+    let md5 = files::hex(&hash.finalize());
     let expected = options.md5.as_deref().unwrap_or(MD5);
     if !md5.eq_ignore_ascii_case(expected) {
         let bytes = archive.as_file().metadata().map_err(Error::io("read", archive.path()))?.len();
@@ -50,46 +47,6 @@ fn fetch(folder: &Path, options: &FetchOptions, on_progress: &mut dyn FnMut(Prog
     archive.rewind().map_err(Error::io("read", archive.path()))?;
     unpack(url, archive.as_file(), folder, on_progress)?;
     DataSet::open(folder)
-}
-
-/// Downloads into `archive` and returns the MD5 sum of what came.
-fn download(url: &str, archive: &mut NamedTempFile, on_progress: &mut dyn FnMut(Progress)) -> Result<String> {
-    let failed = |problem: String| Error::Board { subject: url.to_owned(), problem };
-    let agent = ureq::Agent::config_builder()
-        .timeout_connect(Some(ANSWER_TIMEOUT))
-        .timeout_recv_response(Some(ANSWER_TIMEOUT))
-        .timeout_recv_body(Some(BODY_TIMEOUT))
-        .build()
-        .new_agent();
-    let mut response = agent.get(url).call().map_err(|error| failed(error.to_string()))?;
-    let total = response.body().content_length();
-    let mut body = response.body_mut().as_reader();
-    let (mut hash, mut bytes, mut reported) = (Md5::new(), 0u64, 0);
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        let length = body.read(&mut buffer).map_err(|error| {
-            let of = total.map_or_else(String::new, |total| format!(" of {total}"));
-            failed(format!("stopped after {bytes}{of} bytes: {error}"))
-        })?;
-        if length == 0 {
-            break;
-        }
-        if bytes + length as u64 > LARGEST_ARCHIVE {
-            return Err(Error::input(
-                url,
-                format!("sends more than {LARGEST_ARCHIVE} bytes; it is not the archive"),
-            ));
-        }
-        archive.write_all(&buffer[..length]).map_err(Error::io("write", archive.path()))?;
-        hash.update(&buffer[..length]);
-        bytes += length as u64;
-        if bytes - reported >= REPORT_EVERY {
-            reported = bytes;
-            on_progress(Progress::Downloading { bytes, total });
-        }
-    }
-    on_progress(Progress::Downloading { bytes, total });
-    Ok(mfactor::files::hex(&hash.finalize()))
 }
 
 fn files() -> impl Iterator<Item = RecordFile> {

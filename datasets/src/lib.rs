@@ -5,12 +5,16 @@
 //! |---|---|
 //! | `digits` | 1,797 handwritten digits that are embedded in the program, from `digits/` |
 //! | `cifar10` | CIFAR-10, downloaded and checked against its published MD5 sum |
+//! | `published` | tables of accuracies that others have published, for judging strategies |
+//! | `download` | what comes from a server |
 //! | `places` | where a named set is kept on this machine |
 //! | `summary` | what a set holds |
 
 mod cifar10;
 mod digits;
+mod download;
 mod places;
+mod published;
 mod summary;
 
 use std::fs;
@@ -20,6 +24,7 @@ use mfactor::dataset::DataSet;
 use mfactor::{Error, Result};
 
 pub use places::{folder, resolve};
+pub use published::{PublishedTable, fetch_table, table, table_names};
 pub use summary::{Summary, check};
 
 /// The sets that are known by name, a module each: whoever adds one writes the module, and a line here.

@@ -33,6 +33,15 @@ fn folder_in(name: &str, environment: Environment<'_>) -> Result<PathBuf> {
     if named(name).is_none() {
         return Err(unknown(name));
     }
+    place_in(name, environment)
+}
+
+/// The same for a name that is known to be one.
+pub(crate) fn folder_of(name: &str) -> Result<PathBuf> {
+    place_in(name, &|variable| std::env::var_os(variable))
+}
+
+fn place_in(name: &str, environment: Environment<'_>) -> Result<PathBuf> {
     let place = |variable: &str| environment(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(data) = place("MFACTOR_DATA") {
         return Ok(data.join(name));

@@ -27,11 +27,12 @@ pub use data::{dataset, resize};
 pub use io::{console, error, exit, files, lines, magic, markdown, name, numbers, patience, process, text};
 pub use model::{golden, metadata, onnx, onnx_operators};
 pub use space::{architecture, block, cost, extremes, layers, operation, plan, point};
-pub use study::{costs, objective, paper, protocol, quantity, recipe, trial};
+pub use study::{costs, front, objective, paper, protocol, quantity, recipe, trial};
 
 pub use architecture::Architecture;
 pub use cost::Cost;
 pub use error::{Error, Result};
+pub use front::Front;
 pub use layers::Layer;
 pub use limits::Limits;
 pub use measurement::Measurement;

@@ -3,13 +3,16 @@
 //! `cargo run --release -p search --example strategies -- --seeds 200` prints, for each strategy, the best
 //! M-factor of a study (mean and standard deviation over the seeds), the mean M-factor of its last ten trials,
 //! the share of studies that found the optimum, and the time that a trial takes in the strategy and at the gate.
+//!
+//! With `--table FILE` it holds them against a table of accuracies, as `mfactor bench strategies` does.
 #![expect(clippy::print_stdout, reason = "a program whose result is a table")]
 
 use std::path::PathBuf;
 
 use clap::Parser;
-use mfactor::{Result, SearchSpace};
+use mfactor::{Objective, Result, SearchSpace};
 use search::StrategyKind;
+use search::benchmark::Benchmark;
 use search::simulation::{Good, Landscape, Scores};
 
 #[derive(Parser)]
@@ -41,6 +44,9 @@ struct Options {
     /// Search space file; the paper's by default.
     #[arg(long)]
     space: Option<PathBuf>,
+    /// A table of accuracies of the space: strategies are held against it, and not against one accuracy.
+    #[arg(long)]
+    table: Option<PathBuf>,
     /// Strategies to compare.
     #[arg(long, default_value = "all")]
     strategy: String,
@@ -50,15 +56,22 @@ fn main() -> Result<()> {
     let options = Options::parse();
     let space = options.space.as_deref().map_or_else(|| Ok(SearchSpace::paper()), SearchSpace::load)?;
     let Options { accuracy, alpha, noise, good, workers, .. } = options;
+    let kinds = StrategyKind::parse_list(&options.strategy)?;
+    let seeds = options.first_seed..options.first_seed + options.seeds;
+    if let Some(table) = &options.table {
+        let objective = Objective::paper(alpha, space.minimum_parameters())?;
+        let benchmark = Benchmark::load(table, space, objective, None, None)?;
+        println!("{}", benchmark.compare(&kinds, seeds, options.trials)?.words());
+        return Ok(());
+    }
     let landscape = Landscape { space, accuracy, alpha, noise, good, workers };
     println!(
         "{:<10} {:>8} {:>7} {:>9} {:>8} {:>9}",
         "strategy", "best M", "± sd", "last ten", "optimum", "µs/trial"
     );
-    for kind in StrategyKind::parse_list(&options.strategy)? {
-        let seeds = options.first_seed..options.first_seed + options.seeds;
+    for kind in kinds {
         let studies: Result<Vec<Scores>> =
-            seeds.map(|seed| landscape.study(kind, seed, options.trials)).collect();
+            seeds.clone().map(|seed| landscape.study(kind, seed, options.trials)).collect();
         println!("{:<10} {}", kind.name(), row(&studies?, landscape.optimum()));
     }
     Ok(())

@@ -81,7 +81,7 @@ pub struct StudyConfig {
 }
 
 fn default_strategies() -> Vec<StrategyKind> {
-    StrategyKind::ALL.to_vec()
+    StrategyKind::PAPER.to_vec()
 }
 
 fn default_trials() -> u64 {
@@ -234,7 +234,7 @@ impl StudyConfig {
         check("trials", (1..=1_000_000).contains(&self.trials), "must be from 1 to 1000000")?;
         check("seed", i64::try_from(self.seed).is_ok(), "must be below 2^63")?;
         check("alpha", check_alpha(self.alpha).is_ok(), "must be a finite number above 0")?;
-        self.objective().map_err(within(subject, "objective"))?;
+        self.sought().map_err(within(subject, "objective"))?;
         check("workers", (1..=1024).contains(&self.workers), "must be from 1 to 1024")?;
         self.prune.as_ref().map_or(Ok(()), |prune| prune.check(subject))?;
         let timeout = self.trial_timeout_seconds.unwrap_or(1);

@@ -5,17 +5,19 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`strategies`] | who proposes: random search, regularized evolution, TPE, policy-based RL |
+//! | [`strategies`] | who proposes: random search, regularized evolution, TPE, policy-based RL; local search, NSGA-II, and a search guided by a regression |
 //! | [`evaluators`] | who answers: a trainer process, a table, a constant, a cache of earlier trainings |
 //! | [`study`] | the loop, and what is known of a study afterwards |
 //! | [`config`] | `study.toml`: every choice that decides a study's result |
 //! | [`pruning`] | which trials are stopped early |
 //! | [`events`] | what a running study tells its observer |
+//! | [`benchmark`] | strategies against a table of accuracies |
 //! | [`simulation`] | a strategy against a function, for judging strategies |
 //! | `journal` | Optuna's journal format, appended as things happen |
 //! | `track`, `tell` | ask and tell of one strategy, and the gate every result passes |
 //! | `lock`, `seeding` | one writer at a time; generators derived from the study's seed |
 
+pub mod benchmark;
 pub mod config;
 pub mod evaluators;
 pub mod events;
@@ -34,5 +36,5 @@ pub use config::StudyConfig;
 pub use evaluators::{Evaluator, Failure, Report, Verdict};
 pub use events::{Place, StudyEvent};
 pub use pruning::Pruning;
-pub use strategies::{Observation, Observed, Strategy, StrategyKind};
+pub use strategies::{Observation, Observed, Sought, Strategy, StrategyKind};
 pub use study::{Baselines, Outcome, RandomBaseline, Study, StudyRecord};

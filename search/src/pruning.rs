@@ -5,7 +5,7 @@ use mfactor::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// Which trials are stopped early. Trials are compared with the others of their strategy.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Pruning {
     /// Of the trials that get as far as a rung, one in so many goes on.
@@ -14,6 +14,17 @@ pub struct Pruning {
     pub first_epoch: u32,
     /// What is compared.
     pub by: PruningScore,
+    /// With [`PruningScore::Front`]: accuracy that a trial may be behind and go on, a fraction of 1.
+    #[serde(skip_serializing_if = "is_default_margin")]
+    pub margin: f64,
+}
+
+/// What a training gains or loses by chance after few epochs.
+const MARGIN: f64 = 0.02;
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
+fn is_default_margin(margin: &f64) -> bool {
+    *margin == MARGIN
 }
 
 /// What decides between trials.
@@ -26,11 +37,14 @@ pub enum PruningScore {
     /// The validation accuracy so far. Stops small architectures that learn a little less and would have had the
     /// higher M-factor.
     Accuracy,
+    /// The validation accuracy so far, against trials that cost no more in any cost of the front. One that is behind by
+    /// more than [`Pruning::margin`] is stopped, for it will hardly lie on the front; costs are known before any training.
+    Front,
 }
 
 impl Default for Pruning {
     fn default() -> Self {
-        Self { reduction: 3, first_epoch: 1, by: PruningScore::MFactor }
+        Self { reduction: 3, first_epoch: 1, by: PruningScore::MFactor, margin: MARGIN }
     }
 }
 
@@ -41,6 +55,7 @@ impl Pruning {
             if holds { Ok(()) } else { Err(Error::input(format!("{subject}, prune.{key}"), must)) }
         };
         check("reduction", (2..=100).contains(&self.reduction), "must be from 2 to 100")?;
+        check("margin", (0.0..=1.0).contains(&self.margin), "must be from 0 to 1")?;
         check("first_epoch", (1..=10_000).contains(&self.first_epoch), "must be from 1 to 10000")
     }
 
@@ -48,6 +63,11 @@ impl Pruning {
     pub fn rungs(&self, epochs: u32) -> Vec<u32> {
         let next = |epoch: &u32| epoch.checked_mul(self.reduction);
         std::iter::successors(Some(self.first_epoch), next).take_while(|epoch| *epoch < epochs).collect()
+    }
+
+    /// Pruning against the front.
+    pub fn by_front() -> Self {
+        Self { by: PruningScore::Front, ..Self::default() }
     }
 
     /// Whether a trial with this `score` at a rung goes on, where `others` are the scores of the trials that came

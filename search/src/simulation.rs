@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use crate::evaluators::Failure;
-use crate::strategies::StrategyKind;
+use crate::strategies::{Sought, StrategyKind};
 use crate::track::{Terms, Track};
 
 /// What a simulated study gave.
@@ -37,6 +37,17 @@ pub fn simulate(
     accuracy: &mut dyn FnMut(&Trial) -> Result<f64, String>,
 ) -> Result<Simulation> {
     simulate_on(&Terms::new(space.clone(), alpha, seed)?, kind, trials, accuracy)
+}
+
+/// The same for anything that can be sought.
+pub fn simulate_sought(
+    sought: Sought,
+    kind: StrategyKind,
+    seed: u64,
+    trials: u64,
+    accuracy: &mut dyn FnMut(&Trial) -> Result<f64, String>,
+) -> Result<Simulation> {
+    simulate_on(&Terms::of(sought, seed), kind, trials, accuracy)
 }
 
 fn simulate_on(

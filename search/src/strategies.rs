@@ -1,7 +1,10 @@
 //! Strategies: who proposes the next point. They know neither evaluators nor the study, nor what a point stands for.
 
 mod given;
+mod guided;
 mod history;
+mod local;
+mod nsga2;
 mod policy_rl;
 mod random;
 mod regularized_evolution;
@@ -11,22 +14,55 @@ mod tpe;
 use std::fmt;
 use std::str::FromStr;
 
-use mfactor::{Error, Point, Result, SearchSpace};
+use mfactor::{Cost, Error, Front, Objective, Point, Result, SearchSpace};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 pub use given::Given;
+pub use guided::{Guided, Prediction, Predictor};
+pub use local::Local;
+pub use nsga2::Nsga2;
 pub use policy_rl::PolicyRl;
 pub use random::Random;
 pub use regularized_evolution::RegularizedEvolution;
 pub use smallest::Smallest;
 pub use tpe::Tpe;
 
+/// What is sought, and where.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sought {
+    /// Where.
+    pub space: SearchSpace,
+    /// What a trial is scored by.
+    pub objective: Objective,
+    /// Accuracy against costs: those of the objective, unless others were asked for.
+    pub front: Front,
+    /// Whether all of the front is sought, and not the one network with the best score.
+    pub is_front: bool,
+}
+
+impl Sought {
+    /// The best score.
+    pub fn best(space: SearchSpace, objective: Objective) -> Result<Self> {
+        // A front has two costs at most; what is beyond them the score alone knows.
+        let costs = objective.terms().iter().take(2).map(|term| term.quantity).collect();
+        let front = Front::new(&space, costs)?;
+        Ok(Self { space, objective, front, is_front: false })
+    }
+
+    /// All of a front.
+    pub fn front(space: SearchSpace, objective: Objective, front: Front) -> Self {
+        Self { space, objective, front, is_front: true }
+    }
+}
+
 /// What a strategy knows of one of its trials.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Observation {
     /// What was tried.
     pub point: Point,
+    /// What it costs.
+    pub cost: Cost,
     /// What came of it.
     pub observed: Observed,
 }
@@ -36,22 +72,27 @@ pub struct Observation {
 pub enum Observed {
     /// Nothing yet.
     Running,
-    /// The objective's value, finite; the more the better. A pruned trial has that of the accuracy it had got to.
-    Scored(f64),
+    /// An end with an accuracy; a pruned trial has that which it had got to.
+    Scored {
+        /// The objective's value, finite; the more the better.
+        score: f64,
+        /// Accuracy, 0 to 1.
+        accuracy: f64,
+    },
     /// No score, and there will be none.
     Failed,
 }
 
 /// Proposes points.
 ///
-/// A proposal is a function of the space, the observations and the generator alone: what an implementation keeps
+/// A proposal is a function of what is sought, the observations and the generator alone: what an implementation keeps
 /// between calls is a cache, and a fresh object given the same arguments proposes the same.
 pub trait Strategy {
     /// The next point to try, or `None` once every point of the space was tried. `observations` are those of this
     /// strategy by trial number, running trials included; none of their points is proposed again.
     fn propose(
         &mut self,
-        space: &SearchSpace,
+        sought: &Sought,
         observations: &[Observation],
         rng: &mut ChaCha8Rng,
     ) -> Option<Point>;
@@ -69,6 +110,12 @@ pub enum StrategyKind {
     Tpe,
     /// [`PolicyRl`].
     Rl,
+    /// [`Local`].
+    Local,
+    /// [`Nsga2`].
+    Nsga2,
+    /// [`Guided`].
+    Guided,
 }
 
 /// One line of the list of strategies.
@@ -80,7 +127,7 @@ struct Registered {
 }
 
 /// The one list: a new strategy is a file, a variant of [`StrategyKind`] and a line here.
-const REGISTRY: [Registered; 4] = [
+const REGISTRY: [Registered; 7] = [
     Registered {
         kind: StrategyKind::Random,
         name: "random",
@@ -105,11 +152,33 @@ const REGISTRY: [Registered; 4] = [
         title: "policy-based reinforcement learning",
         build: || Box::new(PolicyRl::default()),
     },
+    Registered {
+        kind: StrategyKind::Local,
+        name: "local",
+        title: "local search",
+        build: || Box::new(Local::default()),
+    },
+    Registered {
+        kind: StrategyKind::Nsga2,
+        name: "nsga2",
+        title: "non-dominated sorting genetic algorithm II",
+        build: || Box::new(Nsga2::default()),
+    },
+    Registered {
+        kind: StrategyKind::Guided,
+        name: "guided",
+        title: "search guided by a regression on ranks",
+        build: || Box::new(Guided::default()),
+    },
 ];
 
 impl StrategyKind {
     /// All strategies, in the order in which a study runs them.
-    pub const ALL: [Self; 4] = [Self::Random, Self::Evolution, Self::Tpe, Self::Rl];
+    pub const ALL: [Self; 7] =
+        [Self::Random, Self::Evolution, Self::Tpe, Self::Rl, Self::Local, Self::Nsga2, Self::Guided];
+
+    /// Those that the paper compares.
+    pub const PAPER: [Self; 4] = [Self::Random, Self::Evolution, Self::Tpe, Self::Rl];
 
     fn registered(self) -> &'static Registered {
         REGISTRY.iter().find(|entry| entry.kind == self).expect("a test finds every strategy in the registry")
@@ -130,10 +199,12 @@ impl StrategyKind {
         (self.registered().build)()
     }
 
-    /// Strategies from a list such as `random,tpe`, or `all`; in the order given.
+    /// Strategies from a list such as `random,tpe`, or `all`, or `paper`; in the order given.
     pub fn parse_list(list: &str) -> Result<Vec<Self>> {
-        if list == "all" {
-            return Ok(Self::ALL.to_vec());
+        match list {
+            "all" => return Ok(Self::ALL.to_vec()),
+            "paper" => return Ok(Self::PAPER.to_vec()),
+            _ => {}
         }
         let kinds = list.split(',').map(|name| name.trim().parse()).collect::<Result<Vec<Self>>>()?;
         match kinds.iter().enumerate().find(|(position, kind)| kinds[..*position].contains(kind)) {
@@ -197,13 +268,17 @@ mod tests {
         let error = "annealing".parse::<StrategyKind>().unwrap_err();
         assert_eq!(error.exit_code(), mfactor::exit::INPUT);
         let text = error.to_string();
-        assert!(text.contains("annealing") && text.contains("random, evolution, tpe, rl"), "{text}");
+        assert!(
+            text.contains("annealing") && text.contains("random, evolution, tpe, rl, local, nsga2, guided"),
+            "{text}"
+        );
     }
 
     #[test]
     fn lists_of_strategies() {
         let parse = StrategyKind::parse_list;
         assert_eq!(parse("all").unwrap(), StrategyKind::ALL);
+        assert_eq!(parse("paper").unwrap(), StrategyKind::PAPER);
         assert_eq!(parse("tpe, random").unwrap(), [StrategyKind::Tpe, StrategyKind::Random]);
         assert!(parse("tpe,tpe").unwrap_err().to_string().contains("twice"));
         assert!(parse("").is_err());

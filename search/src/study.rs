@@ -266,8 +266,7 @@ fn load_config(folder: &Path) -> Result<StudyConfig> {
 
 fn terms(config: &StudyConfig) -> Result<Terms> {
     Ok(Terms {
-        space: config.space.clone(),
-        objective: config.objective()?,
+        sought: config.sought()?,
         seed: config.seed,
         workers: config.workers,
         pruning: config.prune.clone(),
@@ -295,5 +294,5 @@ fn names(config: &StudyConfig) -> Vec<(String, String)> {
 }
 
 fn reader<'a>(terms: &'a Terms, studies: &'a [(String, String)]) -> Reader<'a> {
-    Reader { space: &terms.space, objective: &terms.objective, studies }
+    Reader { space: &terms.sought.space, objective: &terms.sought.objective, studies }
 }

@@ -7,14 +7,13 @@ use mfactor::{Objective, Result, SearchSpace, Trial, TrialState};
 use crate::evaluators::Failure;
 use crate::pruning::{Pruning, PruningScore};
 use crate::seeding;
-use crate::strategies::{Observation, Observed, Strategy};
+use crate::strategies::{Observation, Observed, Sought, Strategy};
 use crate::tell::tell;
 
 /// What the trials of all strategies of a study have in common.
 #[derive(Debug, Clone)]
 pub(crate) struct Terms {
-    pub space: SearchSpace,
-    pub objective: Objective,
+    pub sought: Sought,
     pub seed: u64,
     /// Trials of one strategy that may run at once.
     pub workers: u64,
@@ -27,7 +26,12 @@ impl Terms {
     /// The paper's objective, one worker, and no pruning.
     pub fn new(space: SearchSpace, alpha: f64, seed: u64) -> Result<Self> {
         let objective = Objective::paper(alpha, space.minimum_parameters())?;
-        Ok(Self { space, objective, seed, workers: 1, pruning: None, skips: false })
+        Ok(Self::of(Sought::best(space, objective)?, seed))
+    }
+
+    /// One worker, and no pruning.
+    pub fn of(sought: Sought, seed: u64) -> Self {
+        Self { sought, seed, workers: 1, pruning: None, skips: false }
     }
 
     /// Number of trials whose ends trial `number` may know of. That it never knows of more is what makes a study
@@ -104,10 +108,10 @@ impl Track {
     pub fn ask(&mut self, terms: &Terms) -> Option<Trial> {
         let number = self.trials.len() as u64;
         let mut rng = seeding::proposal(terms.seed, &self.name, number);
-        let proposal = self.strategy.propose(&terms.space, &observations(&self.trials, terms), &mut rng);
+        let proposal = self.strategy.propose(&terms.sought, &observations(&self.trials, terms), &mut rng);
         self.exhausted = proposal.is_none();
-        let architecture = terms.space.architecture(&proposal?);
-        let cost = terms.space.cost(&architecture);
+        let architecture = terms.sought.space.architecture(&proposal?);
+        let cost = terms.sought.space.cost(&architecture);
         Some(Trial {
             id: 0,
             number,
@@ -116,7 +120,7 @@ impl Track {
             architecture,
             state: TrialState::Running,
             cost,
-            size_score: terms.objective.exact_size_score(&cost),
+            size_score: terms.sought.objective.exact_size_score(&cost),
             accuracy: None,
             m_factor: None,
             epoch_accuracies: Vec::new(),
@@ -130,12 +134,12 @@ impl Track {
     /// Why a trial is not evaluated, if it is not: it breaks a limit; or no accuracy would give it a larger M than one that
     /// is known to it, `lead` among them, the best of the tracks that came before.
     pub fn reason_to_skip(&self, trial: &Trial, lead: Option<f64>, terms: &Terms) -> Option<String> {
-        if let Some(breach) = terms.objective.breach(&trial.cost.values()) {
+        if let Some(breach) = terms.sought.objective.breach(&trial.cost.values()) {
             return Some(breach);
         }
         let known = self.trials[..terms.known(trial.number as usize)].iter();
         let best = known.filter_map(|trial| trial.m_factor).chain(lead).reduce(f64::max);
-        let (best, bound) = (best.filter(|_| terms.skips)?, terms.objective.bound(trial.size_score));
+        let (best, bound) = (best.filter(|_| terms.skips)?, terms.sought.objective.bound(trial.size_score));
         (bound <= best)
             .then(|| format!("M is at most {bound:.4} whatever its accuracy, and {best:.4} is reached"))
     }
@@ -195,22 +199,28 @@ impl Track {
     /// Whether a running trial goes on after `epoch`, held against the trials that it may know of.
     pub fn goes_on(&self, number: usize, epoch: u32, terms: &Terms) -> bool {
         let Some(pruning) = &terms.pruning else { return true };
-        let score = |trial: &Trial| {
-            let accuracy = *trial.epoch_accuracies.get(epoch as usize - 1)?;
-            Some(match pruning.by {
-                PruningScore::Accuracy => accuracy,
-                PruningScore::MFactor => terms.objective.m_factor(accuracy, trial.size_score),
-            })
-        };
+        let accuracy = |trial: &Trial| trial.epoch_accuracies.get(epoch as usize - 1).copied();
         let others = self.trials[..terms.known(number)].iter();
-        let others = others.filter(|trial| trial.state != TrialState::Failed).filter_map(score);
+        let others = others.filter(|trial| trial.state != TrialState::Failed);
+        let objective = &terms.sought.objective;
+        let score = |trial: &Trial| match pruning.by {
+            PruningScore::Accuracy | PruningScore::Front => accuracy(trial),
+            PruningScore::MFactor => Some(objective.m_factor(accuracy(trial)?, trial.size_score)),
+        };
+        if pruning.by == PruningScore::Front {
+            let own = &self.trials[number];
+            let rivals = others.filter(|trial| terms.sought.front.costs_no_more(&trial.cost, &own.cost));
+            let best = rivals.filter_map(score).reduce(f64::max);
+            return accuracy(own).zip(best).is_none_or(|(own, best)| own >= best - pruning.margin);
+        }
+        let others = others.filter_map(score);
         score(&self.trials[number]).is_none_or(|score| pruning.goes_on(score, &others.collect::<Vec<_>>()))
     }
 
     /// A running trial as it ends with an evaluation, or without one; for [`Track::replace`].
     pub fn tell(&self, number: usize, answer: Result<Evaluation, Failure>, terms: &Terms) -> Trial {
         let mut trial = self.trials[number].clone();
-        tell(&mut trial, answer, &terms.objective);
+        tell(&mut trial, answer, &terms.sought.objective);
         trial
     }
 
@@ -225,23 +235,24 @@ impl Track {
 /// running, and a pruned one has the M-factor it had got to.
 fn observations(trials: &[Trial], terms: &Terms) -> Vec<Observation> {
     let known = terms.known(trials.len()) as u64;
-    let score = |trial: &Trial| match trial.state {
-        TrialState::Pruned => {
-            let accuracy = *trial.epoch_accuracies.last()?;
-            Some(terms.objective.m_factor(accuracy, trial.size_score))
-        }
-        _ => trial.m_factor,
+    let accuracy = |trial: &Trial| match trial.state {
+        TrialState::Pruned => trial.epoch_accuracies.last().copied(),
+        _ => trial.accuracy,
     };
-    let observed = |trial: &Trial| match score(trial).filter(|score| score.is_finite()) {
+    let observed = |trial: &Trial| match accuracy(trial) {
         _ if !trial.is_finished() || trial.number >= known => Observed::Running,
-        Some(score) => Observed::Scored(score),
+        Some(accuracy) => {
+            Observed::Scored { score: terms.sought.objective.m_factor(accuracy, trial.size_score), accuracy }
+        }
         None => Observed::Failed,
     };
     let observation = |trial: &Trial| Observation {
         point: terms
+            .sought
             .space
             .point(&trial.architecture)
             .expect("a study holds architectures of its space alone"),
+        cost: trial.cost,
         observed: observed(trial),
     };
     trials.iter().map(observation).collect()

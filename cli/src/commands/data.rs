@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use datasets::{FetchOptions, Progress, Summary};
+use datasets::{FetchOptions, Progress, PublishedTable, Summary};
 
 use crate::output::{Output, table, thousands};
 use crate::progress::Line;
@@ -21,11 +21,11 @@ enum Action {
     Check(Check),
 }
 
-/// Put a data set where the other commands find it, checked against its published sum
+/// Put a data set, or a published table of accuracies, where the other commands find it, checked against its sum
 #[derive(Args)]
-#[command(after_help = "Example:\n  mfactor data fetch cifar10")]
+#[command(after_help = "Examples:\n  mfactor data fetch cifar10\n  mfactor data fetch nas-bench-macro")]
 struct Fetch {
-    #[arg(help = datasets::names().join(" or "))]
+    #[arg(help = format!("{}; or a table: {}", datasets::names().join(", "), datasets::table_names().join(", ")))]
     name: String,
     /// Folder to put it in; ~/.cache/mfactor/NAME if not given, or $MFACTOR_DATA/NAME
     #[arg(long, value_name = "DIR")]
@@ -46,6 +46,9 @@ struct Check {
 impl Data {
     pub fn run(self, output: &Output) -> anyhow::Result<()> {
         let summary = match self.action {
+            Action::Fetch(fetch) if datasets::table_names().contains(&fetch.name.as_str()) => {
+                return fetch.table(output);
+            }
             Action::Fetch(fetch) => fetch.run(output)?,
             Action::Check(check) => datasets::check(&check.name)?,
         };
@@ -65,6 +68,24 @@ impl Fetch {
             datasets::fetch(&self.name, &folder, &options, &mut |progress| line.show(&text_of(&progress)))?;
         line.finish();
         Ok(datasets::check(&set.folder().to_string_lossy())?)
+    }
+
+    fn table(self, output: &Output) -> anyhow::Result<()> {
+        let line = Line::new(output);
+        let options = FetchOptions { url: self.url, md5: None };
+        let mut show = |progress| line.show(&text_of(&progress));
+        let table = datasets::fetch_table(&self.name, self.out.as_deref(), &options, &mut show)?;
+        line.finish();
+        output.result(&table, || {
+            let PublishedTable { name, file, networks, trainings } = &table;
+            let rows = [
+                ("space", name.clone()),
+                ("file", file.display().to_string()),
+                ("networks", thousands(*networks as u64)),
+                ("trainings", thousands(*trainings as u64)),
+            ];
+            self::table(&["table", ""], rows.map(|(name, value)| [name.to_owned(), value]))
+        })
     }
 }
 

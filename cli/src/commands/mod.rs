@@ -1,5 +1,6 @@
 //! The subcommands, one file each.
 
+mod bench;
 mod board;
 mod compare;
 mod completions;
@@ -36,6 +37,7 @@ pub enum Command {
     Measure(measure::Measure),
     Compare(compare::Compare),
     Pick(pick::Pick),
+    Bench(bench::Bench),
     Targets(targets::Targets),
     Flash(flash::Flash),
     Board(board::Board),
@@ -58,6 +60,7 @@ impl Command {
             Self::Measure(command) => command.run(output),
             Self::Compare(command) => command.run(output),
             Self::Pick(command) => command.run(output),
+            Self::Bench(command) => command.run(output),
             Self::Targets(command) => command.run(output),
             Self::Flash(command) => command.run(output),
             Self::Board(command) => command.run(output),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use mfactor::costs::{CostTerm, parse_pair};
-use mfactor::{Error, name};
+use mfactor::{Error, Quantity, name};
 use search::config::{DataSource, EvaluatorConfig};
 use search::evaluators::TrainerCommand;
 use search::{Outcome, Pruning, StrategyKind, Study, StudyConfig, StudyRecord};
@@ -32,7 +32,8 @@ Examples:
   mfactor search --architecture 353-533-333,333-333-333 --epochs 30 --data cifar10 --out runs/final
                                                            no search: train what was found, for longer")]
 pub struct Search {
-    /// Strategies: random, evolution, tpe, rl, several with commas between, or all
+    /// Strategies: random, evolution, tpe, rl (the paper's), local, nsga2, guided; several with commas between, or all, or
+    /// paper
     #[arg(long, value_name = "NAME")]
     strategy: Option<String>,
     /// Train these architectures, several with commas between; without --strategy, nothing is searched
@@ -56,6 +57,9 @@ pub struct Search {
     /// Never propose what costs more than this, as in macs=30M
     #[arg(long, value_name = "COST=AMOUNT")]
     limit: Vec<String>,
+    /// Seek the front of accuracy against one or two costs, as in macs or macs,parameters, and not one network
+    #[arg(long, value_name = "COSTS", value_delimiter = ',', value_parser = Quantity::parse)]
+    front: Vec<Quantity>,
     /// Skip proposals that could not win even with accuracy 1: they cost too much against what is known
     #[arg(long)]
     skip: bool,
@@ -79,7 +83,8 @@ pub struct Search {
     /// Stop trials early that are behind others (asynchronous successive halving)
     ///
     /// After the first epoch, and after each third, ninth and so on, the best third of a strategy's trials goes on. They
-    /// are compared by the M-factor of the accuracy so far. A study file can say more: see docs/formats.md.
+    /// are compared by the M-factor of the accuracy so far. Where a front is sought, a trial stops that is less accurate than
+    /// one that costs no more. A study file can say more: see docs/formats.md.
     #[arg(long)]
     prune: bool,
     /// Folder in which trainings are kept and found again, or none [default: cache in the study's folder]
@@ -220,7 +225,7 @@ impl Search {
             config.space = mfactor::SearchSpace::load(path)?;
         }
         if let Some(evaluator) = &self.evaluator {
-            config.evaluator = EvaluatorConfig::parse(evaluator)?;
+            config.evaluator = EvaluatorConfig::parse(&with_table(evaluator)?)?;
         }
         if let Some(data) = &self.data {
             config.data = Some(DataSource::open(&datasets::resolve(data)?, &config.space)?);
@@ -229,10 +234,14 @@ impl Search {
         config.seed = self.seed.unwrap_or(config.seed);
         config.alpha = self.alpha.unwrap_or(config.alpha);
         self.lay_over_costs(config)?;
+        if !self.front.is_empty() {
+            config.objective.front.clone_from(&self.front);
+        }
         config.objective.skip |= self.skip;
         config.recipe.epochs = self.epochs.unwrap_or(config.recipe.epochs);
         if self.prune && config.prune.is_none() {
-            config.prune = Some(Pruning::default());
+            let is_front = !config.objective.front.is_empty();
+            config.prune = Some(if is_front { Pruning::by_front() } else { Pruning::default() });
         }
         config.workers = match self.workers {
             None => config.workers,
@@ -254,7 +263,7 @@ impl Search {
         }
         for text in &self.limit {
             let (quantity, amount) = parse_pair(text, "macs=30M")?;
-            if costs.is_empty() && quantity == mfactor::Quantity::Parameters {
+            if costs.is_empty() && quantity == Quantity::Parameters {
                 costs.push(CostTerm::paper());
             }
             let Some(cost) = costs.iter_mut().find(|cost| cost.quantity == quantity) else {
@@ -340,4 +349,12 @@ fn fruitless(folder: &Path, record: &StudyRecord) -> Error {
          --out {}",
         folder.display()
     ))
+}
+
+/// An evaluator in whose short form a published table is named by its file.
+fn with_table(evaluator: &str) -> mfactor::Result<String> {
+    match evaluator.strip_prefix("table:") {
+        Some(table) => Ok(format!("table:{}", super::bench::table_file(table)?.display())),
+        None => Ok(evaluator.to_owned()),
+    }
 }

@@ -1,6 +1,7 @@
 //! What a study is made of: trials, what they are scored by, and how they are trained.
 
 pub mod costs;
+pub mod front;
 pub mod objective;
 pub mod paper;
 pub mod protocol;

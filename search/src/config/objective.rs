@@ -2,10 +2,11 @@
 
 use mfactor::costs::{self, CostTerm};
 use mfactor::objective::check_alpha;
-use mfactor::{Error, Objective, Result};
+use mfactor::{Error, Front, Objective, Quantity, Result};
 use serde::{Deserialize, Serialize};
 
 use super::StudyConfig;
+use crate::strategies::Sought;
 
 /// What is sought beside accuracy.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -17,6 +18,10 @@ pub struct ObjectiveConfig {
     /// The costs, at most one for each quantity; the paper's if there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cost: Vec<CostTerm>,
+    /// Costs against which accuracy is sought as a front, one or two, in place of the one network with the largest M;
+    /// `accuracy` may be named too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub front: Vec<Quantity>,
     /// Whether proposals are skipped that could not win even with accuracy 1.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub skip: bool,
@@ -40,6 +45,26 @@ impl StudyConfig {
     /// As [`costs::objective`].
     pub fn objective(&self) -> Result<Objective> {
         costs::objective(self.alpha, &self.objective.cost, &self.space)
+    }
+
+    /// What strategies seek.
+    ///
+    /// # Errors
+    /// As [`StudyConfig::objective`]; and [`Error::Input`] where what is no front is asked for, or one together with skipping.
+    pub(crate) fn sought(&self) -> Result<Sought> {
+        let objective = self.objective()?;
+        let costs: Vec<Quantity> =
+            self.objective.front.iter().copied().filter(|of| *of != Quantity::Accuracy).collect();
+        if self.objective.front.is_empty() {
+            return Sought::best(self.space.clone(), objective);
+        }
+        if self.objective.skip {
+            let problem =
+                "is of no use where a front is sought: what cannot have the largest M may lie on it";
+            return Err(Error::input("skip", problem));
+        }
+        let front = Front::new(&self.space, costs)?;
+        Ok(Sought::front(self.space.clone(), objective, front))
     }
 
     /// Puts α where it belongs once a file was read.

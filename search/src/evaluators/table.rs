@@ -83,6 +83,11 @@ impl Table {
         }
     }
 
+    /// The architectures that have an accuracy, in no order.
+    pub fn architectures(&self) -> impl Iterator<Item = &Architecture> {
+        self.accuracies.keys()
+    }
+
     /// One of the accuracies that an architecture reached, drawn by `seed`; `None` if it is not in the table.
     pub fn accuracy(&self, architecture: &Architecture, seed: u64) -> Option<f64> {
         let of_seeds = self.accuracies.get(architecture)?;

@@ -1,9 +1,9 @@
 //! Architectures that the user names: no search, but trained, recorded and shown as the strategies' proposals are.
 
-use mfactor::{Architecture, Point, SearchSpace};
+use mfactor::{Architecture, Point};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Observation, Strategy};
+use super::{Observation, Sought, Strategy};
 
 /// Proposes the architectures of a list, in their order. Not a way to search, so it is not in the list of
 /// strategies.
@@ -15,11 +15,13 @@ pub struct Given {
 impl Strategy for Given {
     fn propose(
         &mut self,
-        space: &SearchSpace,
+        sought: &Sought,
         observations: &[Observation],
         _: &mut ChaCha8Rng,
     ) -> Option<Point> {
         let next = self.architectures.get(observations.len())?;
-        Some(space.point(next).expect("a study's configuration names architectures of its space alone"))
+        Some(
+            sought.space.point(next).expect("a study's configuration names architectures of its space alone"),
+        )
     }
 }

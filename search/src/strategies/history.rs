@@ -136,6 +136,27 @@ impl Shape {
         point
     }
 
+    /// The parent with one choice, of those that are active and have several options, changed to another one. What becomes
+    /// active by that is drawn.
+    pub fn mutate(&self, parent: &Point, rng: &mut ChaCha8Rng) -> Point {
+        let options = &self.options;
+        let is_open = |choice: &usize| options[*choice] > 1 && self.is_active(parent, *choice);
+        let open: Vec<usize> = (0..options.len()).filter(is_open).collect();
+        let mut child = parent.clone();
+        if !open.is_empty() {
+            let choice = open[rng.random_range(0..open.len())];
+            let step = rng.random_range(1..options[choice]);
+            let taken = &mut child.options_mut()[choice];
+            *taken = (*taken + step) % options[choice];
+        }
+        for (choice, options) in options.iter().enumerate() {
+            if self.is_active(&child, choice) && !self.is_active(parent, choice) {
+                child.options_mut()[choice] = rng.random_range(0..*options);
+            }
+        }
+        self.canonical(child)
+    }
+
     /// The next canonical point, as an odometer counts; the first after the last.
     fn count_up(&self, point: &mut Point) {
         for choice in (0..self.options.len()).rev() {
@@ -154,7 +175,7 @@ impl Shape {
 /// Points and scores of the trials that have one, by trial number.
 pub(super) fn scored(observations: &[Observation]) -> Vec<(&Point, f64)> {
     let scored = |observation: &Observation| match observation.observed {
-        Observed::Scored(score) => Some(score),
+        Observed::Scored { score, .. } => Some(score),
         Observed::Running | Observed::Failed => None,
     };
     observations.iter().filter_map(|seen| Some((&seen.point, scored(seen)?))).collect()
@@ -197,5 +218,31 @@ mod tests {
             assert_eq!(shape.is_active(&point, choice), space.is_active(&point, choice));
         }
         assert!(!shape.is_flat());
+    }
+
+    #[test]
+    fn a_mutation_changes_one_open_decision_to_any_other_value() {
+        use rand_chacha::rand_core::SeedableRng;
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let parent = Point::new(vec![0, 1, 0]);
+        let mut children: Vec<Point> =
+            (0..200).map(|_| Shape::flat(&[1, 3, 2]).mutate(&parent, &mut rng)).collect();
+        children.sort();
+        children.dedup();
+        assert_eq!(children, [[0, 0, 0], [0, 1, 1], [0, 2, 0]].map(|options| Point::new(options.to_vec())));
+    }
+
+    #[test]
+    fn what_a_mutation_makes_active_is_drawn_and_what_is_inactive_is_never_the_change() {
+        use rand_chacha::rand_core::SeedableRng;
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let shape = Shape::conditional(&[2, 4], &[None, Some(Condition { choice: 0, least: 1 })]);
+        let shallow = Point::new(vec![0, 0]);
+        let mut children: Vec<Point> = (0..200).map(|_| shape.mutate(&shallow, &mut rng)).collect();
+        children.sort();
+        children.dedup();
+        assert_eq!(children, [0, 1, 2, 3].map(|option| Point::new(vec![1, option])));
+        let deep = Point::new(vec![1, 3]);
+        assert!((0..200).map(|_| shape.mutate(&deep, &mut rng)).any(|child| child == shallow));
     }
 }

@@ -9,13 +9,13 @@
 mod critic;
 mod policy;
 
-use mfactor::{Point, SearchSpace};
+use mfactor::Point;
 use rand_chacha::ChaCha8Rng;
 
 use self::critic::Critic;
 use self::policy::Policy;
 use super::history::{History, scored};
-use super::{Observation, Strategy};
+use super::{Observation, Sought, Strategy};
 
 /// Complete trials before the first update; until then the policy is uniform.
 const FIRST_UPDATE: usize = 15;
@@ -41,11 +41,11 @@ pub struct PolicyRl {
 impl Strategy for PolicyRl {
     fn propose(
         &mut self,
-        space: &SearchSpace,
+        sought: &Sought,
         observations: &[Observation],
         rng: &mut ChaCha8Rng,
     ) -> Option<Point> {
-        self.history.follow(space, observations);
+        self.history.follow(&sought.space, observations);
         self.learn(observations);
         if self.history.is_exhausted() {
             return None;

@@ -1,10 +1,10 @@
 //! Multi-trial random search: uniform draws without repetition. The baseline of every comparison.
 
-use mfactor::{Point, SearchSpace};
+use mfactor::Point;
 use rand_chacha::ChaCha8Rng;
 
 use super::history::History;
-use super::{Observation, Strategy};
+use super::{Observation, Sought, Strategy};
 
 /// Draws uniformly among the points that were not tried yet.
 #[derive(Default)]
@@ -15,11 +15,11 @@ pub struct Random {
 impl Strategy for Random {
     fn propose(
         &mut self,
-        space: &SearchSpace,
+        sought: &Sought,
         observations: &[Observation],
         rng: &mut ChaCha8Rng,
     ) -> Option<Point> {
-        self.history.follow(space, observations);
+        self.history.follow(&sought.space, observations);
         self.history.sample_new(rng)
     }
 }

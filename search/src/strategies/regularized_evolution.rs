@@ -1,12 +1,11 @@
 //! Regularized (ageing) evolution, Real et al., arXiv:1802.01548, with one mutated choice a child.
 
-use mfactor::{Point, SearchSpace};
-use rand::RngExt;
+use mfactor::Point;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::history::{History, Shape, scored};
-use super::{Observation, Strategy};
+use super::history::{History, scored};
+use super::{Observation, Sought, Strategy};
 
 /// Architectures that may have children: the youngest ones that were evaluated.
 const POPULATION: usize = 20;
@@ -27,18 +26,18 @@ pub struct RegularizedEvolution {
 impl Strategy for RegularizedEvolution {
     fn propose(
         &mut self,
-        space: &SearchSpace,
+        sought: &Sought,
         observations: &[Observation],
         rng: &mut ChaCha8Rng,
     ) -> Option<Point> {
-        self.history.follow(space, observations);
+        self.history.follow(&sought.space, observations);
         let history = &self.history;
         let evaluated = scored(observations);
         let child = if evaluated.len() < SAMPLE || history.is_exhausted() {
             None
         } else {
             let population = &evaluated[evaluated.len().saturating_sub(POPULATION)..];
-            history.first_new(|| mutate(tournament(population, rng), history.shape(), rng))
+            history.first_new(|| history.shape().mutate(tournament(population, rng), rng))
         };
         child.or_else(|| history.sample_new(rng))
     }
@@ -52,30 +51,9 @@ fn tournament<'a>(population: &[(&'a Point, f64)], rng: &mut ChaCha8Rng) -> &'a 
     best.expect("a sample has members").0
 }
 
-/// The parent with one choice, of those that are active and have several options, changed to another one. What becomes
-/// active by that is drawn.
-fn mutate(parent: &Point, shape: &Shape, rng: &mut ChaCha8Rng) -> Point {
-    let options = &shape.options;
-    let is_open = |choice: &usize| options[*choice] > 1 && shape.is_active(parent, *choice);
-    let open: Vec<usize> = (0..options.len()).filter(is_open).collect();
-    let mut child = parent.clone();
-    if !open.is_empty() {
-        let choice = open[rng.random_range(0..open.len())];
-        let step = rng.random_range(1..options[choice]);
-        let taken = &mut child.options_mut()[choice];
-        *taken = (*taken + step) % options[choice];
-    }
-    for (choice, options) in options.iter().enumerate() {
-        if shape.is_active(&child, choice) && !shape.is_active(parent, choice) {
-            child.options_mut()[choice] = rng.random_range(0..*options);
-        }
-    }
-    shape.canonical(child)
-}
-
 #[cfg(test)]
 mod tests {
-    use mfactor::Trial;
+    use mfactor::{SearchSpace, Trial};
 
     use super::*;
     use crate::simulation::simulate;
@@ -102,32 +80,5 @@ mod tests {
             // The winner among 10 of 20 has at most 10 betters.
             assert!(parents.iter().any(|parent| better(parent) <= POPULATION - SAMPLE), "trial {number}");
         }
-    }
-
-    #[test]
-    fn a_mutation_changes_one_open_decision_to_any_other_value() {
-        use rand_chacha::rand_core::SeedableRng;
-        let mut rng = ChaCha8Rng::seed_from_u64(3);
-        let parent = Point::new(vec![0, 1, 0]);
-        let mut children: Vec<Point> =
-            (0..200).map(|_| mutate(&parent, &Shape::flat(&[1, 3, 2]), &mut rng)).collect();
-        children.sort();
-        children.dedup();
-        assert_eq!(children, [[0, 0, 0], [0, 1, 1], [0, 2, 0]].map(|options| Point::new(options.to_vec())));
-    }
-
-    #[test]
-    fn what_a_mutation_makes_active_is_drawn_and_what_is_inactive_is_never_the_change() {
-        use mfactor::point::Condition;
-        use rand_chacha::rand_core::SeedableRng;
-        let mut rng = ChaCha8Rng::seed_from_u64(3);
-        let shape = Shape::conditional(&[2, 4], &[None, Some(Condition { choice: 0, least: 1 })]);
-        let shallow = Point::new(vec![0, 0]);
-        let mut children: Vec<Point> = (0..200).map(|_| mutate(&shallow, &shape, &mut rng)).collect();
-        children.sort();
-        children.dedup();
-        assert_eq!(children, [0, 1, 2, 3].map(|option| Point::new(vec![1, option])));
-        let deep = Point::new(vec![1, 3]);
-        assert!((0..200).map(|_| mutate(&deep, &shape, &mut rng)).any(|child| child == shallow));
     }
 }

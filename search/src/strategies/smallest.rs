@@ -1,9 +1,9 @@
 //! The baseline that every summary shows: the smallest architecture of the space, and nothing else.
 
-use mfactor::{Point, SearchSpace};
+use mfactor::Point;
 use rand_chacha::ChaCha8Rng;
 
-use super::{Observation, Strategy};
+use super::{Observation, Sought, Strategy};
 
 /// Proposes the smallest architecture once. Not a way to search, so it is not in the list of strategies.
 pub struct Smallest;
@@ -11,12 +11,15 @@ pub struct Smallest;
 impl Strategy for Smallest {
     fn propose(
         &mut self,
-        space: &SearchSpace,
+        sought: &Sought,
         observations: &[Observation],
         _: &mut ChaCha8Rng,
     ) -> Option<Point> {
-        observations
-            .is_empty()
-            .then(|| space.point(&space.smallest()).expect("the smallest architecture is one of its space"))
+        observations.is_empty().then(|| {
+            sought
+                .space
+                .point(&sought.space.smallest())
+                .expect("the smallest architecture is one of its space")
+        })
     }
 }

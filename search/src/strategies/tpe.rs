@@ -4,12 +4,12 @@
 //! Optuna may propose what it has proposed before; here only new candidates compete, which is the one
 //! deliberate difference.
 
-use mfactor::{Point, SearchSpace};
+use mfactor::Point;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::history::{ATTEMPTS, History, Shape, running, scored};
-use super::{Observation, Strategy};
+use super::{Observation, Sought, Strategy};
 
 /// Complete trials before the model is trusted; until then proposals are random. Optuna waits for 10, which
 /// finds less in studies of 50 trials.
@@ -31,11 +31,11 @@ pub struct Tpe {
 impl Strategy for Tpe {
     fn propose(
         &mut self,
-        space: &SearchSpace,
+        sought: &Sought,
         observations: &[Observation],
         rng: &mut ChaCha8Rng,
     ) -> Option<Point> {
-        self.history.follow(space, observations);
+        self.history.follow(&sought.space, observations);
         let history = &self.history;
         let observed = scored(observations);
         let candidate = if observed.len() < STARTUP || history.is_exhausted() {

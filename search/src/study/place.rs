@@ -44,7 +44,7 @@ impl Study {
 
     /// Trials that a track can make: a small space may have fewer architectures than are asked for.
     fn planned(&self, track: &Track) -> u64 {
-        let size = u64::try_from(self.terms.space.size()).unwrap_or(u64::MAX);
+        let size = u64::try_from(self.terms.sought.space.size()).unwrap_or(u64::MAX);
         let asked = self.asked_of(track) + track.skipped();
         asked.min(size).max(track.trials().len() as u64)
     }

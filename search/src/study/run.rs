@@ -155,7 +155,7 @@ impl Study {
             return Ok(None);
         }
         let Some(mut trial) = self.tracks[index].ask(&self.terms) else { return Ok(None) };
-        trial.id = self.journal.create(self.optuna_studies[index], &trial, &self.terms.space, None)?;
+        trial.id = self.journal.create(self.optuna_studies[index], &trial, &self.terms.sought.space, None)?;
         let number = trial.number as usize;
         self.tracks[index].add(trial);
         Ok(Some(number))
@@ -187,7 +187,8 @@ impl Study {
     fn retry(&mut self, index: usize, number: usize) -> Result<()> {
         let mut trial = self.tracks[index].again(number);
         let failed = Some(trial.id);
-        trial.id = self.journal.create(self.optuna_studies[index], &trial, &self.terms.space, failed)?;
+        trial.id =
+            self.journal.create(self.optuna_studies[index], &trial, &self.terms.sought.space, failed)?;
         self.tracks[index].replace(trial);
         Ok(())
     }

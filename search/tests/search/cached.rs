@@ -241,8 +241,8 @@ fn strategies_of_a_study_share_trainings_and_the_record_says_so() {
     let events = finish(&mut study, &mut cached);
     let trials = study.record().trials;
     assert_eq!(Study::read(&folder.path().join("study")).unwrap().trials, trials);
-    assert_eq!((trials.len(), training.0.jobs.len()), (17, 4), "the space has four architectures");
-    assert_eq!(trials.iter().filter(|trial| trial.reused).count(), 13);
+    assert_eq!((trials.len(), training.0.jobs.len()), (29, 4), "the space has four architectures");
+    assert_eq!(trials.iter().filter(|trial| trial.reused).count(), 25);
     let spent: f64 = trials.iter().map(mfactor::Trial::seconds_spent).sum();
     assert_eq!(spent, 4.0 * 1.5);
     assert!(trials.iter().all(|trial| trial.seconds == Some(1.5)));

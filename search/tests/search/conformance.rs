@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use mfactor::{Architecture, SearchSpace, Trial, TrialState};
+use mfactor::{Architecture, Objective, SearchSpace, Trial, TrialState};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use search::simulation::simulate;
-use search::{Observation, Observed, StrategyKind};
+use search::{Observation, Observed, Sought, StrategyKind};
 
 use crate::spaces;
 
@@ -30,15 +30,20 @@ fn architectures(trials: &[Trial]) -> Vec<&Architecture> {
     trials.iter().map(|trial| &trial.architecture).collect()
 }
 
+fn sought(space: &SearchSpace) -> Sought {
+    Sought::best(space.clone(), Objective::paper(1.0, space.minimum_parameters()).unwrap()).unwrap()
+}
+
 /// What a strategy may know of trials.
 fn observations(space: &SearchSpace, trials: &[Trial]) -> Vec<Observation> {
-    let observed = |trial: &Trial| match (trial.state, trial.m_factor) {
-        (TrialState::Running, _) => Observed::Running,
-        (_, Some(score)) => Observed::Scored(score),
-        (_, None) => Observed::Failed,
+    let observed = |trial: &Trial| match (trial.state, trial.m_factor, trial.accuracy) {
+        (TrialState::Running, ..) => Observed::Running,
+        (_, Some(score), Some(accuracy)) => Observed::Scored { score, accuracy },
+        _ => Observed::Failed,
     };
     let observation = |trial: &Trial| Observation {
         point: space.point(&trial.architecture).unwrap(),
+        cost: trial.cost,
         observed: observed(trial),
     };
     trials.iter().map(observation).collect()
@@ -96,8 +101,9 @@ fn a_fresh_object_with_the_same_history_proposes_the_same() {
             let mut old = kind.build();
             for known in 0..=trials.len() {
                 let mut generators = [0; 2].map(|_| ChaCha8Rng::seed_from_u64(known as u64));
-                let resumed = kind.build().propose(&space, &observations[..known], &mut generators[0]);
-                let went_on = old.propose(&space, &observations[..known], &mut generators[1]);
+                let resumed =
+                    kind.build().propose(&sought(&space), &observations[..known], &mut generators[0]);
+                let went_on = old.propose(&sought(&space), &observations[..known], &mut generators[1]);
                 assert_eq!(resumed, went_on, "{kind} after {known} trials");
             }
         }
@@ -117,7 +123,7 @@ fn an_object_that_is_given_another_history_forgets_the_old_one() {
         ] {
             let observations = observations(&space, &trials);
             let propose = |strategy: &mut dyn search::Strategy| {
-                strategy.propose(&space, &observations, &mut ChaCha8Rng::seed_from_u64(0))
+                strategy.propose(&sought(&space), &observations, &mut ChaCha8Rng::seed_from_u64(0))
             };
             assert_eq!(propose(&mut *strategy), propose(&mut *kind.build()), "{kind}");
         }
@@ -175,12 +181,19 @@ fn running_trials_are_not_proposed_again() {
         let mut strategy = kind.build();
         for number in 20..27 {
             let mut rng = ChaCha8Rng::seed_from_u64(number);
-            let point = strategy.propose(&space, &observations, &mut rng).expect("27 points");
-            observations.push(Observation { point, observed: Observed::Running });
+            let point = strategy.propose(&sought(&space), &observations, &mut rng).expect("27 points");
+            observations.push(Observation {
+                cost: space.cost(&space.architecture(&point)),
+                point,
+                observed: Observed::Running,
+            });
         }
         let distinct: HashSet<_> = observations.iter().map(|seen| &seen.point).collect();
         assert_eq!(distinct.len(), 27, "{kind} repeats itself");
-        assert_eq!(strategy.propose(&space, &observations, &mut ChaCha8Rng::seed_from_u64(27)), None);
+        assert_eq!(
+            strategy.propose(&sought(&space), &observations, &mut ChaCha8Rng::seed_from_u64(27)),
+            None
+        );
     }
 }
 
@@ -192,9 +205,9 @@ fn trials_that_end_out_of_order_leave_no_trace_in_the_object() {
         let mut cut_off = ended.clone();
         cut_off[17].observed = Observed::Running;
         let mut strategy = kind.build();
-        strategy.propose(&space, &cut_off, &mut ChaCha8Rng::seed_from_u64(0));
+        strategy.propose(&sought(&space), &cut_off, &mut ChaCha8Rng::seed_from_u64(0));
         let propose = |strategy: &mut dyn search::Strategy| {
-            strategy.propose(&space, &ended, &mut ChaCha8Rng::seed_from_u64(1))
+            strategy.propose(&sought(&space), &ended, &mut ChaCha8Rng::seed_from_u64(1))
         };
         assert_eq!(propose(&mut *strategy), propose(&mut *kind.build()), "{kind}");
     }

@@ -11,6 +11,7 @@ mod objective;
 mod optuna;
 mod others;
 mod pretend;
+mod published;
 mod quality;
 mod spaces;
 mod study;

@@ -69,7 +69,13 @@ fn every_strategy_beats_random_search_at_other_weights_and_with_noise() {
     for (alpha, noise) in [(0.25, 0.0), (4.0, 0.0), (1.0, 0.02)] {
         let landscape = Landscape { alpha, noise, good: Good::Arbitrary, ..Landscape::paper() };
         let random = quality(StrategyKind::Random, &landscape, STUDIES / 2);
-        for kind in [StrategyKind::Evolution, StrategyKind::Tpe, StrategyKind::Rl] {
+        for kind in [
+            StrategyKind::Evolution,
+            StrategyKind::Tpe,
+            StrategyKind::Rl,
+            StrategyKind::Local,
+            StrategyKind::Guided,
+        ] {
             let quality = quality(kind, &landscape, STUDIES / 2);
             let gain = quality.best - random.best;
             let chance = 4.0 * quality.error.hypot(random.error);

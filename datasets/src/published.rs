@@ -1,0 +1,183 @@
+//! Published tables: what others reached with every network of a space, as ground truth for strategies.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use mfactor::{Error, Point, Result, SearchSpace, files};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::download::download;
+use crate::places::folder_of;
+use crate::{FetchOptions, Progress};
+
+/// The file of a table in its folder, as `table:FILE` reads it.
+const TABLE_FILE: &str = "table.csv";
+
+/// The tables that are known by name.
+const TABLES: [Published; 1] = [Published {
+    name: "nas-bench-macro",
+    url: "https://raw.githubusercontent.com/xiusu/NAS-Bench-Macro/61a2bfc2ca0dce04d0997e6cf498047c27d6acf2/data/nas-bench-macro_cifar10.json",
+    sha256: "686dee8363cc21cca8c1f321ad5749454f2d9b9ca5972682e137e539bc522297",
+    largest: 4 << 20,
+    read: nas_bench_macro,
+}];
+
+/// A table, its address, and what makes rows of it.
+struct Published {
+    /// Its name, which is that of its space too.
+    name: &'static str,
+    url: &'static str,
+    sha256: &'static str,
+    /// Most bytes that are taken from a server.
+    largest: u64,
+    read: fn(&[u8], &SearchSpace) -> Result<Vec<Row>, String>,
+}
+
+/// One training of a network.
+struct Row {
+    architecture: String,
+    seed: usize,
+    accuracy: f64,
+}
+
+/// A table that lies in a folder.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PublishedTable {
+    /// Its name, and that of its space.
+    pub name: String,
+    /// The file, for `--evaluator table:FILE`.
+    pub file: PathBuf,
+    /// Networks in it.
+    pub networks: usize,
+    /// Trainings in it.
+    pub trainings: usize,
+}
+
+/// The names that [`fetch_table`] and [`table`] know.
+pub fn table_names() -> Vec<&'static str> {
+    TABLES.iter().map(|table| table.name).collect()
+}
+
+/// The file of a table by its name, where it was fetched.
+///
+/// # Errors
+/// [`Error::Input`] for an unknown name; [`Error::Missing`] where it was not fetched.
+pub fn table(name: &str) -> Result<PathBuf> {
+    let file = folder_of(named(name)?.name)?.join(TABLE_FILE);
+    match file.is_file() {
+        true => Ok(file),
+        false => Err(Error::missing(
+            format!("the table {name} is not in {}", file.display()),
+            format!("mfactor data fetch {name}"),
+        )),
+    }
+}
+
+/// Puts a published table into a folder, the one of this machine if none is given.
+///
+/// # Errors
+/// [`Error::Input`] for an unknown name and for a download that is not what was published; [`Error::Board`] where the network
+/// or the server fails; [`Error::Io`] where the folder cannot be written.
+pub fn fetch_table(
+    name: &str,
+    folder: Option<&Path>,
+    options: &FetchOptions,
+    on_progress: &mut dyn FnMut(Progress),
+) -> Result<PublishedTable> {
+    let published = named(name)?;
+    let folder = folder.map_or_else(|| folder_of(name), |folder| Ok(folder.to_owned()))?;
+    let missing: Vec<&Path> = folder.ancestors().take_while(|place| !place.exists()).collect();
+    let fetched = fetch_into(published, &folder, options, on_progress);
+    if fetched.is_err() {
+        // Succeeds only for empty folders, which are the only ones that may go.
+        missing.into_iter().take_while(|place| fs::remove_dir(place).is_ok()).for_each(drop);
+    }
+    fetched
+}
+
+fn named(name: &str) -> Result<&'static Published> {
+    TABLES.iter().find(|table| table.name == name).ok_or_else(|| {
+        let subject = format!("table {}", mfactor::text::name(name));
+        Error::input(subject, format!("is not known; there are {}", table_names().join(", ")))
+    })
+}
+
+fn fetch_into(
+    published: &Published,
+    folder: &Path,
+    options: &FetchOptions,
+    on_progress: &mut dyn FnMut(Progress),
+) -> Result<PublishedTable> {
+    let space = SearchSpace::load(Path::new(published.name))?;
+    let url = options.url.as_deref().unwrap_or(published.url);
+    files::check_room(folder, 4 * published.largest)?;
+    fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+    files::collect(folder);
+    let mut draft = files::draft(folder).map_err(Error::io("write", folder))?;
+    let mut hash = Sha256::new();
+    download(url, published.largest, &mut draft, &mut |bytes| hash.update(bytes), on_progress)?;
+    let sha256 = files::hex(&hash.finalize());
+    if sha256 != published.sha256 {
+        let problem =
+            format!("has SHA-256 {sha256}; it must have {}, so it was thrown away", published.sha256);
+        return Err(Error::input(url, problem));
+    }
+    let rows = (published.read)(&files::read(draft.path())?, &space)
+        .map_err(|problem| Error::input(url, problem))?;
+    let file = folder.join(TABLE_FILE);
+    files::write(&file, text(&rows).as_bytes())?;
+    let mut networks: Vec<&str> = rows.iter().map(|row| row.architecture.as_str()).collect();
+    networks.dedup();
+    Ok(PublishedTable {
+        name: published.name.to_owned(),
+        file,
+        networks: networks.len(),
+        trainings: rows.len(),
+    })
+}
+
+fn text(rows: &[Row]) -> String {
+    let mut text = "architecture,seed,accuracy\n".to_owned();
+    for Row { architecture, seed, accuracy } in rows {
+        writeln!(text, "{architecture},{seed},{accuracy}").expect("a String takes all");
+    }
+    text
+}
+
+/// What NAS-Bench-Macro (Su et al., CVPR 2021; Apache-2.0) says of a network.
+#[derive(Deserialize)]
+struct Trained {
+    /// Accuracies on CIFAR-10's test images, in per cent, one a training.
+    test_acc: Vec<f64>,
+    params: u64,
+    flops: u64,
+}
+
+/// Its keys are points: an option for each of eight choices. That parameters and multiply-accumulates are those of our space
+/// says that they are read as they were meant.
+fn nas_bench_macro(json: &[u8], space: &SearchSpace) -> Result<Vec<Row>, String> {
+    let networks: BTreeMap<String, Trained> =
+        serde_json::from_slice(json).map_err(|error| error.to_string())?;
+    let mut rows = vec![];
+    for (key, trained) in networks {
+        let options = key.bytes().map(|digit| digit.wrapping_sub(b'0')).collect();
+        let architecture = space.architecture(&Point::new(options));
+        let cost = space.cost(&architecture);
+        if (cost.parameters, cost.macs) != (trained.params, trained.flops) {
+            return Err(format!(
+                "has a network {key} whose costs are not those of the space {}",
+                space.name()
+            ));
+        }
+        let architecture = architecture.to_string();
+        rows.extend(trained.test_acc.iter().enumerate().map(|(seed, accuracy)| Row {
+            architecture: architecture.clone(),
+            seed,
+            accuracy: accuracy / 100.0,
+        }));
+    }
+    Ok(rows)
+}

@@ -1,0 +1,229 @@
+//! Fronts: what cannot be more accurate without costing more, and how much of what there is it covers.
+
+use crate::cost::Cost;
+use crate::error::{Error, Result};
+use crate::quantity::Quantity;
+use crate::space::SearchSpace;
+
+/// What is lost in each quantity, the less the better: the negative of accuracy, and logarithms of the costs; 0 in the
+/// place of a cost that is not there. A factor in a cost counts alike wherever it lies, as budgets do.
+pub type Losses = [f64; 3];
+
+/// Accuracy against one cost or two.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Front {
+    costs: Vec<Quantity>,
+    reference: Losses,
+}
+
+impl Front {
+    /// The front of a space. The reference point of its hypervolume is what chance reaches, at the largest costs of the
+    /// space.
+    ///
+    /// # Errors
+    /// [`Error::Input`] unless there are one or two different costs that can be counted.
+    pub fn new(space: &SearchSpace, costs: Vec<Quantity>) -> Result<Self> {
+        Self::check(&costs)?;
+        let mut reference = [-1.0 / space.classes() as f64, 1.0, 1.0];
+        for (place, cost) in reference[1..].iter_mut().zip(&costs) {
+            let count = cost.count().expect("checked above");
+            *place = (space.maximum(count).value as f64).ln();
+        }
+        Ok(Self { costs, reference })
+    }
+
+    /// Refuses what is no list of costs for a front.
+    ///
+    /// # Errors
+    /// As [`Front::new`].
+    pub fn check(costs: &[Quantity]) -> Result<()> {
+        let refuse = |problem: String| Err(Error::input("front", problem));
+        match costs {
+            [] => refuse("names no cost; an example: macs".to_owned()),
+            [_, _, _, ..] => refuse("has more than two costs beside accuracy".to_owned()),
+            [one, other] if one == other => refuse(format!("names {} twice", one.name())),
+            costs => match costs.iter().find(|cost| !cost.is_exact()) {
+                Some(Quantity::Accuracy) => refuse("names accuracy twice".to_owned()),
+                Some(cost) => {
+                    refuse(format!("cannot be sought over {}: it is known by measuring alone", cost.label()))
+                }
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// The costs.
+    pub fn costs(&self) -> &[Quantity] {
+        &self.costs
+    }
+
+    /// The accuracy from which on the hypervolume counts, a fraction of 1.
+    pub fn least_accuracy(&self) -> f64 {
+        -self.reference[0]
+    }
+
+    /// The same front, whose hypervolume counts accuracies from another one on.
+    #[must_use]
+    pub fn from_accuracy(mut self, least: f64) -> Self {
+        self.reference[0] = -least;
+        self
+    }
+
+    /// The reference point in words: `accuracy 10.0 % at 160,572,672 MACs`.
+    pub fn reference_words(&self) -> String {
+        let costs = self.costs.iter().zip(&self.reference[1..]);
+        let costs =
+            costs.map(|(cost, largest)| format!("{} {}", cost.show(largest.exp().round()), cost.label()));
+        let costs: Vec<String> = costs.collect();
+        format!("accuracy {:.1} % at {}", 100.0 * self.least_accuracy(), costs.join(" and "))
+    }
+
+    /// Where a network lies.
+    pub fn losses(&self, accuracy: f64, cost: &Cost) -> Losses {
+        let values = cost.values();
+        let mut losses = [-accuracy, 0.0, 0.0];
+        for (place, quantity) in losses[1..].iter_mut().zip(&self.costs) {
+            *place = values.get(*quantity).expect("a front has exact costs alone").ln();
+        }
+        losses
+    }
+
+    /// Whether one costs no more than the other in any cost.
+    pub fn costs_no_more(&self, one: &Cost, other: &Cost) -> bool {
+        let (one, other) = (self.losses(0.0, one), self.losses(0.0, other));
+        one.iter().zip(other).all(|(one, other)| *one <= other)
+    }
+
+    /// Volume between the reference point and what is at least as good as one of `points` (Zitzler and Thiele 1998). Its
+    /// unit is that of accuracy times the natural logarithm of each cost.
+    pub fn hypervolume(&self, points: &[Losses]) -> f64 {
+        hypervolume(points, &self.reference)
+    }
+
+    /// What a point would add to the hypervolume of `points`: the volume that it alone dominates.
+    pub fn gain(&self, point: &Losses, points: &[Losses]) -> f64 {
+        let alone = volume(point, &self.reference);
+        if alone <= 0.0 || points.iter().any(|other| other == point || dominates(other, point)) {
+            return 0.0;
+        }
+        // What others dominate of a point's volume, they dominate from where they are not better than it.
+        let limited: Vec<Losses> =
+            points.iter().map(|other| std::array::from_fn(|place| other[place].max(point[place]))).collect();
+        alone - hypervolume(&limited, &self.reference)
+    }
+}
+
+/// Whether one is nowhere worse than the other, and somewhere better.
+pub fn dominates(one: &Losses, other: &Losses) -> bool {
+    one.iter().zip(other).all(|(one, other)| one <= other) && one != other
+}
+
+/// Positions of the points that no other dominates; the first of those that are equal.
+pub fn front(points: &[Losses]) -> Vec<usize> {
+    let stands = |place: &usize| {
+        let point = &points[*place];
+        let beaten = |(other, against): (usize, &Losses)| {
+            dominates(against, point) || (against == point && other < *place)
+        };
+        !points.iter().enumerate().any(beaten)
+    };
+    (0..points.len()).filter(stands).collect()
+}
+
+fn volume(point: &Losses, reference: &Losses) -> f64 {
+    point.iter().zip(reference).map(|(value, end)| (end - value).max(0.0)).product()
+}
+
+/// By sweeping the last axis: between two of its values the area of what lies below stays the same.
+fn hypervolume(points: &[Losses], reference: &Losses) -> f64 {
+    let inside = |point: &&Losses| point.iter().zip(reference).all(|(value, end)| value < end);
+    let mut points: Vec<Losses> = points.iter().filter(inside).copied().collect();
+    points.sort_by(|a, b| a[1].total_cmp(&b[1]));
+    let mut slabs: Vec<f64> = points.iter().map(|point| point[2]).chain([reference[2]]).collect();
+    slabs.sort_by(f64::total_cmp);
+    slabs.dedup();
+    let slab = |ends: &[f64]| (ends[1] - ends[0]) * area(&points, ends[0], reference);
+    slabs.windows(2).map(slab).sum()
+}
+
+/// The area that points dominate, rising in the second axis, of those that are at most `until` in the third.
+fn area(points: &[Losses], until: f64, reference: &Losses) -> f64 {
+    let (mut area, mut best) = (0.0, reference[0]);
+    for point in points.iter().filter(|point| point[2] <= until && point[0] <= reference[0]) {
+        if point[0] < best {
+            area += (best - point[0]) * (reference[1] - point[1]);
+            best = point[0];
+        }
+    }
+    area
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const UNIT: Losses = [1.0, 1.0, 1.0];
+
+    fn of(front: &[Losses]) -> f64 {
+        hypervolume(front, &UNIT)
+    }
+
+    proptest! {
+        /// The share of a grid's cells that a point dominates.
+        #[test]
+        fn a_hypervolume_is_what_a_grid_counts(points in prop::collection::vec((0u8..7, 0u8..7, 0u8..7), 0..12)) {
+            let points: Vec<[u8; 3]> = points.into_iter().map(|(a, b, c)| [a, b, c]).collect();
+            let scaled: Vec<Losses> = points.iter().map(|point| point.map(|value| f64::from(value) / 7.0)).collect();
+            let cells = (0..7 * 7 * 7).filter(|cell| {
+                let cell = [cell / 49, cell / 7 % 7, cell % 7];
+                points.iter().any(|point| point.iter().zip(cell).all(|(value, cell)| u16::from(*value) <= cell))
+            });
+            prop_assert!((of(&scaled) - cells.count() as f64 / 343.0).abs() < 1e-12);
+        }
+
+        #[test]
+        fn a_gain_is_what_is_added(points in prop::collection::vec((0.0..1.2, 0.0..1.2, 0.0..1.2), 1..9)) {
+            let points: Vec<Losses> = points.into_iter().map(|(a, b, c)| [a, b, c]).collect();
+            let (last, others) = points.split_last().unwrap();
+            let front = Front { costs: vec![], reference: UNIT };
+            prop_assert!((front.gain(last, others) - (of(&points) - of(others))).abs() < 1e-12);
+        }
+
+        #[test]
+        fn the_front_has_all_of_the_hypervolume(points in prop::collection::vec((0.0..1.0, 0.0..1.0), 1..12)) {
+            let points: Vec<Losses> = points.into_iter().map(|(a, b)| [a, b, 0.0]).collect();
+            let standing: Vec<Losses> = front(&points).into_iter().map(|place| points[place]).collect();
+            prop_assert!((of(&points) - of(&standing)).abs() < 1e-12);
+            for one in &standing {
+                prop_assert!(!points.iter().any(|other| dominates(other, one)));
+            }
+        }
+    }
+
+    #[test]
+    fn of_equal_points_the_first_stands() {
+        assert_eq!(front(&[[0.5, 0.5, 0.0], [0.5, 0.5, 0.0], [0.4, 0.6, 0.0], [0.5, 0.6, 0.0]]), [0, 2]);
+        assert_eq!(of(&[]), 0.0);
+    }
+
+    #[test]
+    fn the_reference_is_chance_at_the_largest_cost() {
+        let front = Front::new(&SearchSpace::paper(), vec![Quantity::Macs]).unwrap();
+        assert_eq!(front.reference_words(), "accuracy 10.0 % at 124,699,264 MACs");
+        let cost = Cost { parameters: 1, macs: 124_699_264, model_bytes: 1 };
+        assert_eq!(front.hypervolume(&[front.losses(0.9, &cost)]), 0.0);
+        assert!(front.hypervolume(&[front.losses(0.9, &Cost { macs: 50_000_000, ..cost })]) > 0.0);
+    }
+
+    #[test]
+    fn what_is_no_front_is_refused() {
+        let refused = |costs: &[Quantity]| Front::check(costs).unwrap_err().to_string();
+        assert!(refused(&[]).contains("no cost"));
+        assert!(refused(&[Quantity::Macs, Quantity::Macs]).contains("twice"));
+        assert!(refused(&[Quantity::Accuracy]).contains("accuracy twice"));
+        assert!(refused(&[Quantity::LatencyP50]).contains("measuring"));
+        assert!(refused(&[Quantity::Macs, Quantity::Parameters, Quantity::ModelBytes]).contains("two"));
+    }
+}
