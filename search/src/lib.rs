@@ -11,6 +11,7 @@
 //! | [`config`] | `study.toml`: every choice that decides a study's result |
 //! | [`pruning`] | which trials are stopped early |
 //! | [`events`] | what a running study tells its observer |
+//! | [`storage`] | the seam to what keeps the trials |
 //! | [`simulation`] | a strategy against a function, for judging strategies |
 //! | `journal` | Optuna's journal format, appended as things happen |
 //! | `track`, `tell` | ask and tell of one strategy, and the gate every result passes |
@@ -21,6 +22,7 @@ pub mod evaluators;
 pub mod events;
 pub mod pruning;
 pub mod simulation;
+pub mod storage;
 pub mod strategies;
 pub mod study;
 

@@ -12,6 +12,7 @@ mod optuna;
 mod others;
 mod pretend;
 mod quality;
+mod shared;
 mod spaces;
 mod study;
 mod trainer;
