@@ -1,5 +1,6 @@
 //! Where the workers of a search run: each trainer on a GPU, or on cores of its own.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 use std::str::FromStr;
@@ -127,6 +128,28 @@ fn parse_cores(list: &str) -> Option<Vec<usize>> {
     Some(ranges?.into_iter().flatten().collect())
 }
 
+/// The trainers of all workers, each started by its launcher. The other machine looks for the program at the same path.
+pub fn launched(
+    command: &TrainerCommand,
+    launch: &str,
+    workers: u64,
+) -> mfactor::Result<Vec<TrainerCommand>> {
+    if launch.split_whitespace().next().is_none() {
+        return Err(Error::input("--launch", "is empty; it names a command, such as 'srun -N1 -n1'"));
+    }
+    let program = std::path::absolute(&command.program).map_err(Error::io("find", &command.program))?;
+    let of_worker = |worker: u64| TrainerCommand {
+        launcher: launch
+            .replace("{worker}", &worker.to_string())
+            .split_whitespace()
+            .map(OsString::from)
+            .collect(),
+        program: program.clone(),
+        ..command.clone()
+    };
+    Ok((1..=workers).map(of_worker).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,5 +208,16 @@ mod tests {
         assert_eq!(parse_cores("0-2,5").unwrap(), [0, 1, 2, 5]);
         assert_eq!(parse_cores("x"), None);
         assert!(!cores().is_empty());
+    }
+
+    #[test]
+    fn each_worker_has_a_launcher_with_its_number() {
+        let command = TrainerCommand { program: "/opt/mfactor-trainer".into(), ..TrainerCommand::default() };
+        let trainers = launched(&command, " ssh  ws{worker} nice", 2).unwrap();
+        let launchers: Vec<_> = trainers.iter().map(|trainer| trainer.launcher.join(" ".as_ref())).collect();
+        assert_eq!(launchers, ["ssh ws1 nice", "ssh ws2 nice"]);
+        assert!(trainers.iter().all(|trainer| trainer.program == command.program));
+        let error = launched(&command, "  ", 2).unwrap_err();
+        assert_eq!(error.exit_code(), mfactor::exit::INPUT);
     }
 }

@@ -12,6 +12,7 @@
 //! | `line`, `operation` | what a line says, and whether it is as it was written |
 //! | `replay` | what all lines say together |
 //! | `contents` | the trials, held against what else is known of them |
+//! | `stored` | the journal as a storage of trials |
 
 mod contents;
 mod line;
@@ -19,30 +20,31 @@ mod log_file;
 mod operation;
 mod optuna_lock;
 mod replay;
+mod stored;
 mod timestamp;
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use mfactor::{Error, Result, SearchSpace, Trial, TrialState, files};
+use mfactor::{Error, Result, SearchSpace, Trial, files};
 use serde_json::{Value, json};
 
+use self::contents::RETRIES;
 pub(crate) use self::contents::{Contents, Reader};
-use self::contents::{RETRIES, SKIPPED};
 use self::log_file::{LogFile, whole_lines};
-pub(crate) use self::operation::Attributes;
 use self::operation::{
     CreateStudy, CreateTrial, IntermediateValue, Operation, StudySystemAttribute, StudyUserAttribute,
-    TrialUserAttribute, state,
+    TrialUserAttribute,
 };
 use self::optuna_lock::OptunaLock;
 use self::replay::Replay;
+pub(crate) use self::stored::JournalStorage;
 pub(crate) use self::timestamp::timestamp;
+use crate::storage::Attributes;
+use crate::storage::form::{self, METRIC, METRIC_NAMES, state};
 
 /// Optuna's number for maximising.
 const MAXIMIZE: u8 = 2;
-/// System attribute from which Optuna and its dashboard take the objective's name.
-const METRIC_NAMES: &str = "study:metric_names";
 
 /// What to do with a damaged journal.
 pub(crate) const ADVICE: &str =
@@ -125,17 +127,12 @@ impl Journal {
             state: state::RUNNING,
             params: Default::default(),
             distributions: Default::default(),
-            user_attrs: fixed_attributes(trial),
+            user_attrs: form::fixed_attributes(trial),
         };
         create.user_attrs.extend(retries.map(|id| (RETRIES.to_owned(), json!(id))));
-        let point = space.point(&trial.architecture)?;
-        let choices = space.choices().zip(point.options()).enumerate();
-        // As Optuna has it: what was not there to be chosen has no parameter.
-        for (_, (choice, option)) in choices.filter(|(position, _)| space.is_active(&point, *position)) {
-            let options =
-                json!({"name": "CategoricalDistribution", "attributes": {"choices": choice.options}});
-            create.params.insert(choice.name.clone(), f64::from(*option));
-            create.distributions.insert(choice.name, options.to_string());
+        for (name, option, distribution) in form::parameters(trial, space)? {
+            create.params.insert(name.clone(), option);
+            create.distributions.insert(name, distribution);
         }
         let mut id = 0;
         self.write(|replay| {
@@ -159,13 +156,14 @@ impl Journal {
     pub fn finish(&mut self, trial: &Trial) -> Result<()> {
         let trial_id = trial.id as usize;
         let known = &self.replay.trials[trial_id].user_attributes;
-        let news = final_attributes(trial).into_iter().filter(|(key, value)| known.get(key) != Some(value));
+        let news =
+            form::final_attributes(trial).into_iter().filter(|(key, value)| known.get(key) != Some(value));
         let attribute = |(key, value): (String, Value)| {
             Operation::TrialUserAttribute(TrialUserAttribute { trial_id, user_attr: entry(&key, value) })
         };
         let end = Operation::TrialState(operation::TrialState {
             trial_id,
-            state: state_number(trial.state),
+            state: form::state_number(trial.state),
             values: trial.m_factor.map(|m_factor| vec![m_factor]),
             datetime_complete: Some(timestamp(SystemTime::now())),
         });
@@ -281,7 +279,7 @@ fn study_operations(
         let create = CreateStudy { study_name: name, study_id: Some(study_id), directions: vec![MAXIMIZE] };
         operations.push(Operation::CreateStudy(create));
     }
-    let metric_names = json!(["M-factor"]);
+    let metric_names = json!([METRIC]);
     if known.and_then(|study| study.system_attributes.get(METRIC_NAMES)) != Some(&metric_names) {
         let system_attr = entry(METRIC_NAMES, metric_names);
         operations.push(Operation::StudySystemAttribute(StudySystemAttribute { study_id, system_attr }));
@@ -297,41 +295,4 @@ fn study_operations(
 
 fn entry(key: &str, value: Value) -> Attributes {
     Attributes::from_iter([(key.to_owned(), value)])
-}
-
-/// Attributes that are known when a trial begins.
-fn fixed_attributes(trial: &Trial) -> Attributes {
-    let attributes = [
-        ("architecture", json!(trial.architecture)),
-        ("parameters", json!(trial.cost.parameters)),
-        ("macs", json!(trial.cost.macs)),
-        ("model_bytes", json!(trial.cost.model_bytes)),
-        ("size_score", json!(trial.size_score)),
-        ("seed", json!(trial.seed)),
-        ("strategy", json!(trial.strategy)),
-    ];
-    attributes.map(|(key, value)| (key.to_owned(), value)).into_iter().collect()
-}
-
-/// Attributes that are known when a trial has ended.
-fn final_attributes(trial: &Trial) -> Attributes {
-    let reason = if trial.state == TrialState::Skipped { SKIPPED } else { "failure" };
-    let attributes = [
-        ("accuracy", trial.accuracy.map(|accuracy| json!(accuracy))),
-        ("seconds", trial.seconds.map(|seconds| json!(seconds))),
-        ("images", trial.images.map(|images| json!(images))),
-        ("reused", trial.reused.then_some(Value::Bool(true))),
-        (reason, trial.failure.as_ref().map(|failure| json!(failure))),
-    ];
-    let known = attributes.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
-    known.collect()
-}
-
-fn state_number(state: TrialState) -> u8 {
-    match state {
-        TrialState::Running => state::RUNNING,
-        TrialState::Complete => state::COMPLETE,
-        TrialState::Pruned | TrialState::Skipped => state::PRUNED,
-        TrialState::Failed => state::FAIL,
-    }
 }

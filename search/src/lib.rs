@@ -12,6 +12,7 @@
 //! | [`pruning`] | which trials are stopped early |
 //! | [`events`] | what a running study tells its observer |
 //! | [`benchmark`] | strategies against a table of accuracies |
+//! | [`storage`] | the seam to what keeps the trials |
 //! | [`simulation`] | a strategy against a function, for judging strategies |
 //! | `journal` | Optuna's journal format, appended as things happen |
 //! | `track`, `tell` | ask and tell of one strategy, and the gate every result passes |
@@ -23,6 +24,7 @@ pub mod evaluators;
 pub mod events;
 pub mod pruning;
 pub mod simulation;
+pub mod storage;
 pub mod strategies;
 pub mod study;
 

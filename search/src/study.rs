@@ -14,8 +14,9 @@ use mfactor::protocol::Hardware;
 use mfactor::{Error, Result, Trial, files};
 
 use crate::config::StudyConfig;
-use crate::journal::{self, Contents, Journal, Reader};
+use crate::journal::{self, Contents, Journal, JournalStorage, Reader};
 use crate::lock::{LOCK_FILE, StudyLock};
+use crate::storage::{Attributes, Storage};
 use crate::strategies::{Given, Smallest, Strategy};
 use crate::track::{Terms, Track};
 
@@ -43,18 +44,17 @@ pub struct Study {
     folder: PathBuf,
     config: StudyConfig,
     terms: Terms,
-    journal: Journal,
+    storage: Box<dyn Storage>,
     /// The baseline and the given architectures where there are any, then the strategies in the order of the
     /// configuration.
     tracks: Vec<Track>,
-    /// Optuna's study of each track.
-    optuna_studies: Vec<usize>,
     /// Numbers of the failed trials of each track that are to be tried again.
     retries: Vec<VecDeque<usize>>,
     /// Kinds of hardware that trained, in order.
     hardware: Vec<Hardware>,
     allows_mixed_hardware: bool,
-    _lock: StudyLock,
+    kept_aside: Option<PathBuf>,
+    _lock: Option<StudyLock>,
 }
 
 impl Study {
@@ -118,30 +118,58 @@ impl Study {
                 format!("{problem}; {}", journal::ADVICE),
             ));
         }
-        let studies = names.iter().zip(&contents.attributes).map(|((strategy, name), before)| {
+        let attributes = names.iter().zip(&contents.attributes).map(|((strategy, name), before)| {
             (name.clone(), began::attributes(&config, strategy, before.as_ref()))
         });
-        let optuna_studies = journal.studies(studies.collect())?;
+        let studies = journal.studies(attributes.collect())?;
         let hardware = hardware(&contents.attributes);
         let tracks = strategies(&config).into_iter().zip(contents.trials);
         let tracks: Vec<Track> =
             tracks.map(|((name, strategy), trials)| Track::new(name, strategy, trials)).collect();
         Ok(Self {
             folder: folder.to_owned(),
-            config,
+            kept_aside: journal.kept_aside().map(Path::to_owned),
+            storage: Box::new(JournalStorage {
+                journal,
+                space: config.space.clone(),
+                names: names.into_iter().map(|(_, name)| name).collect(),
+                studies,
+            }),
             terms,
-            journal,
+            config,
             retries: vec![VecDeque::new(); tracks.len()],
             tracks,
-            optuna_studies,
             hardware,
             allows_mixed_hardware: false,
-            _lock: lock,
+            _lock: Some(lock),
         })
     }
 
-    fn optuna_names(&self) -> Vec<String> {
-        names(&self.config).into_iter().map(|(_, name)| name).collect()
+    /// A study whose trials are kept by `storage`, with what trainings leave in `folder`. Any number of processes may be at it,
+    /// if the storage is for several: the trials are a function of the configuration, whoever makes them.
+    ///
+    /// # Errors
+    /// If the configuration is not one to run.
+    pub fn over(folder: &Path, config: StudyConfig, storage: Box<dyn Storage>) -> Result<Self> {
+        config.check("the study")?;
+        config.check_data("the study")?;
+        std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+        let tracks: Vec<Track> = strategies(&config)
+            .into_iter()
+            .map(|(name, strategy)| Track::new(name, strategy, vec![]))
+            .collect();
+        Ok(Self {
+            folder: folder.to_owned(),
+            kept_aside: None,
+            storage,
+            terms: terms(&config)?,
+            config,
+            retries: vec![VecDeque::new(); tracks.len()],
+            tracks,
+            hardware: vec![],
+            allows_mixed_hardware: false,
+            _lock: None,
+        })
     }
 
     /// Has the failed trials tried again, before any new one. What was proposed since stays as it is.
@@ -156,7 +184,7 @@ impl Study {
 
     /// Where the end of the journal was put that was no line of it, if that was so when the study was opened.
     pub fn kept_aside(&self) -> Option<&Path> {
-        self.journal.kept_aside()
+        self.kept_aside.as_deref()
     }
 
     /// Takes over what may change when a study goes on, more trials and moved files; refuses a configuration
@@ -250,7 +278,7 @@ fn check_unchanged(folder: &Path, config: &StudyConfig, contents: &Contents) -> 
     }
 }
 
-fn hardware(attributes: &[Option<journal::Attributes>]) -> Vec<Hardware> {
+fn hardware(attributes: &[Option<Attributes>]) -> Vec<Hardware> {
     attributes.iter().flatten().map(began::hardware).find(|kinds| !kinds.is_empty()).unwrap_or_default()
 }
 

@@ -10,6 +10,10 @@ use crate::seeding;
 use crate::strategies::{Observation, Observed, Sought, Strategy};
 use crate::tell::tell;
 
+/// Proposals that may be skipped for each trial that was asked for. Then a strategy is at its end: what is left of the space
+/// that could win is too rare for it to find.
+const MOST_SKIPPED: u64 = 20;
+
 /// What the trials of all strategies of a study have in common.
 #[derive(Debug, Clone)]
 pub(crate) struct Terms {
@@ -94,6 +98,18 @@ impl Track {
         self.trials.iter().enumerate().position(is_cut_off)
     }
 
+    /// Takes in what others have changed, by number; what is `running` here nobody else changes.
+    pub fn learn(&mut self, news: Vec<Trial>, running: &[usize]) {
+        for trial in news {
+            let number = trial.number as usize;
+            if number == self.trials.len() {
+                self.trials.push(trial);
+            } else if !running.contains(&number) {
+                self.trials[number] = trial;
+            }
+        }
+    }
+
     /// Whether everything is known that the next trial may know.
     pub fn is_ready(&self, terms: &Terms) -> bool {
         self.trials[..terms.known(self.trials.len())].iter().all(Trial::is_finished)
@@ -102,6 +118,24 @@ impl Track {
     /// Whether the strategy said that it has nothing more to propose.
     pub fn is_exhausted(&self) -> bool {
         self.exhausted
+    }
+
+    /// Whether it may propose now, of as many trials as were `asked` for; one that has skipped too much gives up.
+    pub fn may_propose(&mut self, asked: u64, terms: &Terms) -> bool {
+        let skipped = self.skipped();
+        let is_done = self.trials.len() as u64 - skipped >= asked || self.exhausted;
+        if is_done || !self.is_ready(terms) {
+            return false;
+        }
+        if skipped >= MOST_SKIPPED * asked {
+            self.exhausted = true;
+        }
+        !self.exhausted
+    }
+
+    /// Whether every trial has ended.
+    pub fn is_ended(&self) -> bool {
+        self.trials.iter().all(Trial::is_finished)
     }
 
     /// A new trial for [`Track::add`], whose id is not known yet; `None` if the strategy has nothing more to propose.
@@ -152,11 +186,6 @@ impl Track {
     /// Number of trials that were not evaluated.
     pub fn skipped(&self) -> u64 {
         self.trials.iter().filter(|trial| trial.state == TrialState::Skipped).count() as u64
-    }
-
-    /// Says that nothing more is to be asked for.
-    pub fn give_up(&mut self) {
-        self.exhausted = true;
     }
 
     /// Adds the trial that was asked for last.

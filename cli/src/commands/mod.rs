@@ -31,7 +31,7 @@ pub enum Command {
     Score(score::Score),
     Paper(paper::Paper),
     Data(data::Data),
-    Search(search::Search),
+    Search(Box<search::Search>),
     Trials(trials::Trials),
     Export(export::Export),
     Measure(measure::Measure),

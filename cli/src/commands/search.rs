@@ -17,7 +17,7 @@ use crate::programs::TRAINER;
 use crate::progress::SearchProgress;
 use crate::signals;
 use crate::summary::{self, Summary};
-use crate::workers::{Machine, Workers};
+use crate::workers::{Machine, Workers, launched};
 
 /// Run or resume a study: propose architectures, train them, keep a journal
 #[derive(Args)]
@@ -27,6 +27,7 @@ Examples:
   mfactor search --data cifar10 --workers auto --prune --out runs/cifar10
   mfactor search --data cifar10 --budget macs=60M          the most accurate network within a budget
   mfactor search --evaluator constant:0.75 --trials 50     a dry run, without libtorch
+  mfactor search --data cifar10 --workers 8 --launch 'srun -N1 -n1 --gres=gpu:1' --out runs/cluster
   mfactor search --resume --out runs/first
   mfactor search --resume --retry-failed --out runs/first  try again what failed
   mfactor search --architecture 353-533-333,333-333-333 --epochs 30 --data cifar10 --out runs/final
@@ -80,6 +81,12 @@ pub struct Search {
     /// run beside it. It does not depend on which of them is the quicker one.
     #[arg(long, value_name = "auto|N")]
     workers: Option<Workers>,
+    /// Start each trainer by this command, as in 'srun -N1 -n1' or 'ssh ws{worker}' with {worker} for 1 to N
+    ///
+    /// The journal stays here and the trainers run elsewhere. Study, data and the trainer must lie in a folder that the machines
+    /// share. A trainer that its launcher lost (exit codes 137, 143, 255) begins its trial again.
+    #[arg(long, value_name = "COMMAND")]
+    launch: Option<String>,
     /// Stop trials early that are behind others (asynchronous successive halving)
     ///
     /// After the first epoch, and after each third, ninth and so on, the best third of a strategy's trials goes on. They
@@ -292,7 +299,10 @@ impl Search {
         let given =
             options.into_iter().filter_map(|(option, value)| Some([option.into(), value.as_ref()?.into()]));
         let arguments: Vec<OsString> = given.flatten().collect();
-        let command = TrainerCommand { program, arguments, environment: patient_threads() };
+        let command = TrainerCommand { program, arguments, environment: patient_threads(), launcher: vec![] };
+        if let Some(launch) = &self.launch {
+            return launched(&command, launch, config.workers);
+        }
         let machine = if config.workers == 1 { None } else { self.machine()? };
         Ok(match machine {
             Some(machine) => machine.place(&command, config.workers),

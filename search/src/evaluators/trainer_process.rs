@@ -34,6 +34,9 @@ pub struct TrainerCommand {
     pub arguments: Vec<OsString>,
     /// Variables to set beside the inherited ones, such as `LD_LIBRARY_PATH`.
     pub environment: Vec<(OsString, OsString)>,
+    /// What starts the program on another machine, such as `srun -N1 -n1`; none if it runs here. Such a command makes exit
+    /// codes of signals.
+    pub launcher: Vec<OsString>,
 }
 
 /// Trains by `mfactor-trainer`, which is started with the first job, kept for the next, and started afresh after

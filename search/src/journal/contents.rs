@@ -1,21 +1,15 @@
-//! The trials of a study as its journal has them. What a journal says twice is held against itself: a trial's study and
-//! strategy, its parameters and architecture, its value and accuracy.
+//! The trials of a study as its journal has them.
 
 use std::collections::BTreeMap;
 
-use mfactor::{Architecture, Objective, SearchSpace, Trial, TrialState};
-use serde_json::Value;
+use mfactor::{Objective, SearchSpace, Trial};
 
-use super::operation::{Attributes, state};
 use super::replay::{Damage, Replay, StudyRecord, TrialRecord};
-use crate::tell::is_accuracy;
+use crate::storage::Attributes;
+use crate::storage::form::Stored;
 
-/// Attribute of a trial that was not evaluated: why. Optuna knows no such state; for it the trial is pruned.
-pub(super) const SKIPPED: &str = "skipped";
 /// Attribute of a trial that does another one again, which failed: that one's id.
 pub(super) const RETRIES: &str = "retries";
-/// How far the value of a trial may be from the M-factor of its accuracy: a few roundings.
-const ROUNDING: f64 = 1e-9;
 
 /// What the trials of a journal are read against.
 #[derive(Clone, Copy)]
@@ -71,7 +65,7 @@ impl Reader<'_> {
         let (mut trials, mut problems) = (BTreeMap::new(), vec![]);
         for ((record, id), position) in own.zip(0..) {
             let number = record.number.unwrap_or(position);
-            match self.trial(record, id, strategy) {
+            match stored(record, id).read(self.space, self.objective, strategy) {
                 _ if record.is_damaged => {}
                 // One that was tried again comes later and takes the place of the first try.
                 Ok(trial) => drop(trials.insert(number, Trial { number, ..trial })),
@@ -87,74 +81,6 @@ impl Reader<'_> {
         (trials.into_values().collect(), problems)
     }
 
-    /// A trial in this program's words; the error says what it lacks, or where it contradicts itself.
-    fn trial(&self, record: &TrialRecord, id: u64, strategy: &str) -> Result<Trial, String> {
-        let attribute = |name: &str| record.user_attributes.get(name);
-        let needed = |name: &str| attribute(name).ok_or_else(|| format!("has no attribute {name:?}"));
-        let number = |name: &str| attribute(name).and_then(Value::as_f64);
-        let text = |name: &str| attribute(name).and_then(Value::as_str);
-        let architecture = needed("architecture")?.as_str().unwrap_or_default();
-        let architecture: Architecture =
-            architecture.parse().map_err(|error: mfactor::Error| error.to_string())?;
-        self.space.check(&architecture).map_err(|error| error.to_string())?;
-        let proposer = needed("strategy")?;
-        if proposer != strategy {
-            return Err(format!("is in the study of strategy {strategy} and says that it is of {proposer}"));
-        }
-        let cost = self.space.cost(&architecture);
-        let size_score = self.objective.exact_size_score(&cost);
-        self.check_parameters(record, &architecture)?;
-        let counts =
-            [("parameters", cost.parameters), ("macs", cost.macs), ("model_bytes", cost.model_bytes)];
-        for (name, count) in counts {
-            agrees(name, attribute(name).is_none_or(|said| said.as_u64() == Some(count)), &architecture)?;
-        }
-        let is_size_score = number("size_score").is_none_or(|said| is_close(said, size_score));
-        agrees("size_score", is_size_score, &architecture)?;
-        let state = state_of(record)?;
-        let accuracy = number("accuracy").filter(|_| state == TrialState::Complete);
-        let m_factor = accuracy.map(|accuracy| self.objective.m_factor(accuracy, size_score));
-        if state == TrialState::Complete {
-            check_result(accuracy, m_factor, record.value)?;
-        }
-        if !record.intermediate_values.values().copied().all(is_accuracy) {
-            return Err("has an accuracy after an epoch that is not from 0 to 1".to_owned());
-        }
-        let is_trained = matches!(state, TrialState::Complete | TrialState::Pruned);
-        let reason = if record.ended_by_other { Some(ENDED_BY_OTHER) } else { None };
-        let failure = [reason, text("failure"), text(SKIPPED)].into_iter().flatten().next();
-        Ok(Trial {
-            id,
-            number: 0,
-            strategy: strategy.to_owned(),
-            architecture,
-            state,
-            seed: needed("seed")?.as_u64().ok_or("has an attribute \"seed\" that is no number")?,
-            cost,
-            size_score,
-            accuracy,
-            m_factor,
-            epoch_accuracies: record.intermediate_values.values().copied().collect(),
-            seconds: number("seconds").filter(|_| is_trained),
-            images: attribute("images").and_then(Value::as_u64).filter(|_| is_trained),
-            reused: attribute("reused") == Some(&Value::Bool(true)),
-            failure: failure
-                .filter(|_| matches!(state, TrialState::Failed | TrialState::Skipped))
-                .map(str::to_owned),
-        })
-    }
-
-    /// Holds the parameters that Optuna has against the architecture.
-    fn check_parameters(&self, record: &TrialRecord, architecture: &Architecture) -> Result<(), String> {
-        let point = self.space.point(architecture).map_err(|error| error.to_string())?;
-        let names = self.space.choices().map(|choice| choice.name);
-        let named = names.zip(point.options()).enumerate();
-        let active = named.filter(|(position, _)| self.space.is_active(&point, *position));
-        let own: BTreeMap<String, f64> =
-            active.map(|(_, (name, option))| (name, f64::from(*option))).collect();
-        agrees("params", own == record.parameters, architecture)
-    }
-
     /// Studies of this program that are none of this study's.
     fn strangers(&self, replay: &Replay) -> Vec<(usize, String)> {
         let is_known = |study: &StudyRecord| self.studies.iter().any(|(_, name)| *name == study.name);
@@ -165,8 +91,6 @@ impl Reader<'_> {
         strangers.map(|study| (study.line, sentence(study))).collect()
     }
 }
-
-const ENDED_BY_OTHER: &str = "another program (Optuna, or its dashboard) ended it in the journal";
 
 pub(super) fn sentence(damage: &Damage) -> String {
     match damage.trial {
@@ -179,39 +103,14 @@ fn was_deleted(replay: &Replay, name: &str) -> bool {
     replay.studies.iter().any(|study| study.is_ours && study.is_deleted && study.name == name)
 }
 
-fn agrees(name: &str, holds: bool, architecture: &Architecture) -> Result<(), String> {
-    if holds {
-        Ok(())
-    } else {
-        Err(format!("has {name:?} of another architecture than its own, {architecture}"))
-    }
-}
-
-fn is_close(said: f64, computed: f64) -> bool {
-    (said - computed).abs() <= ROUNDING
-}
-
-fn check_result(accuracy: Option<f64>, m_factor: Option<f64>, value: Option<f64>) -> Result<(), String> {
-    let (Some(accuracy), Some(m_factor), Some(value)) = (accuracy, m_factor, value) else {
-        return Err("is complete and has no value or no accuracy".to_owned());
-    };
-    if !is_accuracy(accuracy) {
-        return Err(format!("has the accuracy {accuracy}, which is not from 0 to 1"));
-    }
-    if !is_close(value, m_factor) {
-        return Err(format!("has the value {value}, and its accuracy gives {m_factor}"));
-    }
-    Ok(())
-}
-
-fn state_of(record: &TrialRecord) -> Result<TrialState, String> {
-    match record.state {
-        _ if record.ended_by_other => Ok(TrialState::Failed),
-        state::RUNNING => Ok(TrialState::Running),
-        state::COMPLETE => Ok(TrialState::Complete),
-        state::PRUNED if record.user_attributes.contains_key(SKIPPED) => Ok(TrialState::Skipped),
-        state::PRUNED => Ok(TrialState::Pruned),
-        state::FAIL => Ok(TrialState::Failed),
-        other => Err(format!("is in state {other}, which mfactor does not write")),
+fn stored(record: &TrialRecord, id: u64) -> Stored<'_> {
+    Stored {
+        id,
+        state: record.state,
+        ended_by_other: record.ended_by_other,
+        value: record.value,
+        parameters: &record.parameters,
+        attributes: &record.user_attributes,
+        epochs: &record.intermediate_values,
     }
 }

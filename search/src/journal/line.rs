@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::log_file::Rest;
-use super::operation::{Operation, code, state};
+use super::operation::{Operation, code};
+use crate::storage::form::state;
 
 /// Who wrote a line. Optuna asks only whether it was itself.
 const WORKER: &str = "mfactor";

@@ -3,18 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
-/// Attributes: JSON values by name.
-pub(crate) type Attributes = Map<String, Value>;
-
-/// Optuna's numbers for the states of a trial.
-pub(crate) mod state {
-    pub const RUNNING: u8 = 0;
-    pub const COMPLETE: u8 = 1;
-    pub const PRUNED: u8 = 2;
-    pub const FAIL: u8 = 3;
-}
+use crate::storage::Attributes;
 
 /// Optuna's numbers for the operations that matter here.
 pub(crate) mod code {

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::line::{Damaged, Line, Other};
-use super::operation::{Attributes, CreateStudy, CreateTrial, Operation, TrialState, code, state};
+use super::operation::{CreateStudy, CreateTrial, Operation, TrialState, code};
+use crate::storage::Attributes;
+use crate::storage::form::state;
 
 /// Everything a journal says so far.
 #[derive(Debug, Clone, Default)]

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::config::StudyConfig;
-use crate::journal::Attributes;
+use crate::storage::Attributes;
 
 /// Attribute of Optuna's studies: all that decides the result.
 const CONFIGURATION: &str = "configuration";
@@ -69,4 +69,19 @@ pub(super) fn mixed(hardware: &[Hardware]) -> Option<String> {
             kinds.join("; ")
         )
     })
+}
+
+/// Adds a kind of hardware to those that trained; the error says why it may not be.
+pub(super) fn join(kinds: &mut Vec<Hardware>, own: Hardware, is_mixed: bool) -> Result<(), String> {
+    let differences: Vec<_> = kinds.iter().map(|known| known.difference(&own)).collect();
+    if differences.iter().all(Option::is_some) {
+        if let (Some(Some(difference)), false) = (differences.first(), is_mixed) {
+            return Err(format!(
+                "the trainer is not of the kind that the study began with: {difference}; go on where it began, or pass \
+                 --mixed-hardware: the study will say that its accuracies cannot all be compared"
+            ));
+        }
+        kinds.push(own);
+    }
+    Ok(())
 }

@@ -17,7 +17,7 @@ impl Study {
         let mut trials = self.tracks.iter().flat_map(|track| track.trials());
         let is_known =
             trials.any(|trial| trial.state != TrialState::Running || !trial.epoch_accuracies.is_empty());
-        if is_known || !self.journal.is_ours_alone() {
+        if is_known || !self.storage.is_ours_alone() {
             return Ok(false);
         }
         let _ = fs::remove_dir_all(self.folder.join(TRIALS_FOLDER));

@@ -11,14 +11,12 @@ use super::workers::{Message, Workers};
 use super::{BASELINE, CONFIG_FILE, GIVEN, Study, began, trial_folder};
 use crate::evaluators::{Evaluator, Failure, Report, Verdict};
 use crate::events::StudyEvent;
+use crate::storage::Hold;
 use crate::tell::is_accuracy;
+use crate::track::Track;
 
 /// How often the stop flag is looked at while all workers are silent.
 const POLL: Duration = Duration::from_millis(50);
-
-/// Proposals that may be skipped for each trial that was asked for. Then a strategy is at its end: what is left of the space
-/// that could win is too rare for it to find.
-const MOST_SKIPPED: u64 = 20;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,18 +57,18 @@ impl Study {
         observer: &mut dyn FnMut(&StudyEvent),
         stop: &AtomicBool,
     ) -> Result<Outcome> {
-        let halt = AtomicBool::new(false);
+        let halts: Vec<AtomicBool> = evaluators.iter().map(|_| AtomicBool::new(false)).collect();
         std::thread::scope(|scope| {
-            let workers = Workers::start(scope, evaluators, &halt);
+            let workers = Workers::start(scope, evaluators, &halts);
             let mut run = Run { workers, observer, exhausted: vec![false; self.tracks.len()], ending: None };
             loop {
                 if stop.load(Ordering::Relaxed) {
                     run.end(Ok(Outcome::Stopped));
                 }
-                if let Err(error) = self.begin(&mut run) {
+                if let Err(error) = self.heed(&mut run).and_then(|()| self.begin(&mut run)) {
                     run.end(Err(error));
                 }
-                if run.workers.at().next().is_none() {
+                if run.workers.at().next().is_none() && self.is_over(&run) {
                     break;
                 }
                 if let Some(message) = run.workers.next(POLL)
@@ -79,8 +77,42 @@ impl Study {
                     run.end(Err(error));
                 }
             }
-            run.ending.unwrap_or(Ok(Outcome::Finished))
+            let released = self.storage.release();
+            run.ending.unwrap_or(Ok(Outcome::Finished)).and_then(|outcome| released.map(|()| outcome))
         })
+    }
+
+    /// Whether nothing is left to do, now or when others have ended what they are at.
+    fn is_over(&self, run: &Run) -> bool {
+        let is_done = |track: &Track| track.is_ended() && (self.has_all(track) || track.is_exhausted());
+        run.ending.is_some() || !self.storage.is_shared() || self.tracks.iter().all(is_done)
+    }
+
+    /// Whether a track has as many trials as were asked for.
+    fn has_all(&self, track: &Track) -> bool {
+        track.trials().len() as u64 - track.skipped() >= self.asked_of(track)
+    }
+
+    /// Gives up what this process has lost, and leaves a study that somebody stopped.
+    fn heed(&mut self, run: &mut Run) -> Result<()> {
+        let beat = self.storage.beat()?;
+        if beat.stops {
+            run.end(Ok(Outcome::Stopped));
+        }
+        let id = |next: &Next| self.tracks[next.track].trials()[next.number].id;
+        let lost = run.workers.busy().filter(|(_, next)| beat.lost.contains(&id(next)));
+        for worker in lost.map(|(worker, _)| worker).collect::<Vec<_>>() {
+            run.workers.lose(worker);
+        }
+        Ok(())
+    }
+
+    /// Takes in what others have changed.
+    fn learn(&mut self, run: &Run) -> Result<()> {
+        for (track, news) in self.storage.trials()?.into_iter().enumerate() {
+            self.tracks[track].learn(news, &run.running(track));
+        }
+        Ok(())
     }
 
     /// Gives every idle worker a trial, as long as there are trials that can begin.
@@ -99,22 +131,21 @@ impl Study {
 
     /// The next trial that can begin, of the first track that has one.
     fn next(&mut self, run: &mut Run) -> Result<Option<Next>> {
+        self.learn(run)?;
         for track in 0..self.tracks.len() {
-            let running: Vec<usize> =
-                run.workers.at().filter(|next| next.track == track).map(|next| next.number).collect();
-            if let Some(next) = self.ask(track, &running)? {
+            if let Some(next) = self.ask(track, run)? {
                 return Ok(Some(next));
             }
             let trials = self.tracks[track].trials().len() as u64;
             let skipped = self.tracks[track].skipped();
-            let is_exhausted = self.tracks[track].is_exhausted() && running.is_empty();
+            let is_exhausted = self.tracks[track].is_exhausted() && self.tracks[track].is_ended();
             if is_exhausted && !run.exhausted[track] {
                 run.exhausted[track] = true;
                 let strategy = self.tracks[track].name().to_owned();
                 (run.observer)(&StudyEvent::Exhausted { strategy, trials, skipped });
             }
             // What strategies skip may not depend on which of them is the quicker one.
-            if self.terms.skips && self.is_lead(track) && !running.is_empty() {
+            if self.terms.skips && self.is_lead(track) && !self.tracks[track].is_ended() {
                 return Ok(None);
             }
         }
@@ -122,16 +153,16 @@ impl Study {
     }
 
     /// The next trial of a track: one that was cut off, or else a new one, which is written before it is
-    /// evaluated. `None` if the track is done, or has to wait for one of the trials that are `running`.
-    fn ask(&mut self, index: usize, running: &[usize]) -> Result<Option<Next>> {
+    /// evaluated. `None` if the track is done, or has to wait for one of the trials that are running.
+    fn ask(&mut self, index: usize, run: &Run) -> Result<Option<Next>> {
         let next = |number, resumed| Next { track: index, number, resumed, began: Instant::now() };
         loop {
-            let (number, resumed) = if let Some(number) = self.tracks[index].cut_off(running) {
+            let (number, resumed) = if let Some(number) = self.claim(index, run)? {
                 (number, true)
             } else if let Some(number) = self.retries[index].pop_front() {
                 self.retry(index, number)?;
                 (number, true)
-            } else if let Some(number) = self.propose(index)? {
+            } else if let Some(number) = self.propose(index, run)? {
                 (number, false)
             } else {
                 return Ok(None);
@@ -142,20 +173,30 @@ impl Study {
         }
     }
 
+    /// A trial of a track that was begun, and that nobody is at.
+    fn claim(&mut self, index: usize, run: &Run) -> Result<Option<usize>> {
+        let cut_off = self.tracks[index].cut_off(&run.running(index));
+        let cut_off = cut_off.map(|number| &self.tracks[index].trials()[number]);
+        let Some(trial) = self.storage.claim(index, cut_off)? else { return Ok(None) };
+        let number = trial.number as usize;
+        // Whoever was at it may have begun it after the last look, and others before it.
+        self.learn(run)?;
+        self.tracks[index].replace(trial);
+        Ok(Some(number))
+    }
+
     /// A new trial of a track, written down; `None` as in [`Study::ask`].
-    fn propose(&mut self, index: usize) -> Result<Option<usize>> {
-        let track = &self.tracks[index];
-        let skipped = track.skipped();
-        let is_done = track.trials().len() as u64 - skipped >= self.asked_of(track) || track.is_exhausted();
-        if is_done || !track.is_ready(&self.terms) {
+    fn propose(&mut self, index: usize, run: &Run) -> Result<Option<usize>> {
+        let (asked, running) = (self.asked_of(&self.tracks[index]), run.running(index));
+        let track = &mut self.tracks[index];
+        if !track.may_propose(asked, &self.terms) {
             return Ok(None);
         }
-        if skipped >= MOST_SKIPPED * self.asked_of(track) {
-            self.tracks[index].give_up();
-            return Ok(None);
-        }
-        let Some(mut trial) = self.tracks[index].ask(&self.terms) else { return Ok(None) };
-        trial.id = self.journal.create(self.optuna_studies[index], &trial, &self.terms.sought.space, None)?;
+        let mut propose = |news| {
+            track.learn(news, &running);
+            if track.may_propose(asked, &self.terms) { track.ask(&self.terms) } else { None }
+        };
+        let Some(trial) = self.storage.enqueue(index, None, &mut propose)? else { return Ok(None) };
         let number = trial.number as usize;
         self.tracks[index].add(trial);
         Ok(Some(number))
@@ -173,7 +214,8 @@ impl Study {
             return Ok(false);
         };
         let trial = track.skip(number, reason);
-        self.journal.finish(&trial)?;
+        // Where it was lost somebody else skips it, for the same reason.
+        self.storage.finish(&trial)?;
         self.tracks[index].replace(trial);
         Ok(true)
     }
@@ -185,11 +227,9 @@ impl Study {
 
     /// Begins a failed trial again. Optuna's trials end once: it gets an id of its own.
     fn retry(&mut self, index: usize, number: usize) -> Result<()> {
-        let mut trial = self.tracks[index].again(number);
-        let failed = Some(trial.id);
-        trial.id =
-            self.journal.create(self.optuna_studies[index], &trial, &self.terms.sought.space, failed)?;
-        self.tracks[index].replace(trial);
+        let again = self.tracks[index].again(number);
+        let trial = self.storage.enqueue(index, Some(again.id), &mut |_| Some(again.clone()))?;
+        trial.into_iter().for_each(|trial| self.tracks[index].replace(trial));
         Ok(())
     }
 
@@ -225,17 +265,20 @@ impl Study {
             Message::Report { worker, report, answer } => {
                 let next = run.workers.task(worker);
                 let over = || Error::Interrupted("the study is ending".to_owned());
-                let noted = match run.ending {
-                    None => self.note(next, report, run.observer),
-                    Some(_) => Err(over()),
-                };
+                let is_over = run.ending.is_some() || run.workers.is_lost(worker);
+                let noted = if is_over { Ok(None) } else { self.note(next, report, run.observer) };
+                if !is_over && matches!(noted, Ok(None)) {
+                    run.workers.lose(worker);
+                }
                 // A worker needs to know that it is over and not why, and one that is gone needs no answer.
-                let _ = answer.send(noted.as_ref().copied().map_err(|_| over()));
+                let verdict = noted.as_ref().ok().copied().flatten();
+                let _ = answer.send(verdict.ok_or_else(over));
                 noted.map(drop)
             }
             Message::Ended { worker, result } => {
                 let next = run.workers.release(worker);
                 match result {
+                    _ if run.workers.recover(worker) => self.clear(next),
                     Err(Failure::Study(error)) => Err(error),
                     result => self.tell(next, result, run.observer),
                 }
@@ -243,8 +286,13 @@ impl Study {
         }
     }
 
-    /// Writes a report down and passes it on.
-    fn note(&mut self, next: Next, report: Report, observer: &mut dyn FnMut(&StudyEvent)) -> Result<Verdict> {
+    /// Writes a report down and passes it on. `None` if the trial is lost.
+    fn note(
+        &mut self,
+        next: Next,
+        report: Report,
+        observer: &mut dyn FnMut(&StudyEvent),
+    ) -> Result<Option<Verdict>> {
         match report {
             Report::Trainer(facts) => self.note_trainer(facts, observer)?,
             Report::Reused => self.tracks[next.track].reuse(next.number),
@@ -256,46 +304,43 @@ impl Study {
                 observer(&StudyEvent::Warning { place: self.place(next, None), text });
             }
             Report::Epoch(epoch) => {
-                self.note_epoch(next, &epoch)?;
+                if self.note_epoch(next, &epoch)? == Hold::Lost {
+                    return Ok(None);
+                }
                 let clock = Clock { elapsed: next.began.elapsed().as_secs_f64(), left: epoch.seconds_left };
                 let number = epoch.epoch;
                 observer(&StudyEvent::Epoch { place: self.place(next, Some(clock)), epoch });
                 if !self.tracks[next.track].goes_on(next.number, number, &self.terms) {
-                    return Ok(Verdict::Prune);
+                    return Ok(Some(Verdict::Prune));
                 }
             }
         }
-        Ok(Verdict::GoOn)
+        Ok(Some(Verdict::GoOn))
     }
 
     /// Notes who trains. Another kind of hardware gives other accuracies for the same trial: a study has one.
     fn note_trainer(&mut self, facts: TrainerFacts, observer: &mut dyn FnMut(&StudyEvent)) -> Result<()> {
-        let own = facts.hardware();
-        let differences: Vec<_> = self.hardware.iter().map(|known| known.difference(&own)).collect();
-        if differences.iter().all(Option::is_some) {
-            if let (Some(Some(difference)), false) = (differences.first(), self.allows_mixed_hardware) {
-                let problem = format!(
-                    "the trainer is not of the kind that the study began with: {difference}; go on where it began, or pass \
-                     --mixed-hardware: the study will say that its accuracies cannot all be compared"
-                );
-                return Err(Error::file(&self.folder.join(CONFIG_FILE), problem));
-            }
-            self.hardware.push(own);
-        }
-        let studies = self.optuna_names().into_iter();
-        let attributes = began::of_trainers(&facts, &self.hardware);
-        self.journal.studies(studies.map(|name| (name, attributes.clone())).collect())?;
+        let config = self.folder.join(CONFIG_FILE);
+        let (hardware, is_mixed) = (&mut self.hardware, self.allows_mixed_hardware);
+        self.storage.study(&mut |known| {
+            let mut kinds = known.as_ref().map_or_else(|| hardware.clone(), began::hardware);
+            began::join(&mut kinds, facts.hardware(), is_mixed)
+                .map_err(|problem| Error::file(&config, problem))?;
+            *hardware = kinds;
+            Ok(began::of_trainers(&facts, hardware))
+        })?;
         observer(&StudyEvent::Trainer(facts));
         Ok(())
     }
 
-    fn note_epoch(&mut self, next: Next, epoch: &Epoch) -> Result<()> {
-        if is_accuracy(epoch.accuracy) {
-            let id = self.tracks[next.track].trials()[next.number].id;
-            self.journal.report(id, epoch.epoch, epoch.accuracy)?;
-            self.tracks[next.track].report(next.number, epoch.accuracy);
+    fn note_epoch(&mut self, next: Next, epoch: &Epoch) -> Result<Hold> {
+        if !is_accuracy(epoch.accuracy) {
+            return Ok(Hold::Held);
         }
-        Ok(())
+        let id = self.tracks[next.track].trials()[next.number].id;
+        let hold = self.storage.report(id, epoch.epoch, epoch.accuracy)?;
+        self.tracks[next.track].report(next.number, epoch.accuracy);
+        Ok(hold)
     }
 
     /// Judges the evaluator's answer, writes how the trial ended and passes it on.
@@ -306,7 +351,9 @@ impl Study {
         observer: &mut dyn FnMut(&StudyEvent),
     ) -> Result<()> {
         let trial = self.tracks[next.track].tell(next.number, answer, &self.terms);
-        self.journal.finish(&trial)?;
+        if self.storage.finish(&trial)? == Hold::Lost {
+            return self.clear(next);
+        }
         if trial.state != TrialState::Complete {
             self.clear(next)?;
         }
@@ -322,6 +369,11 @@ impl Study {
 }
 
 impl Run<'_> {
+    /// Numbers of the trials of a track that workers here are at.
+    fn running(&self, track: usize) -> Vec<usize> {
+        self.workers.at().filter(|next| next.track == track).map(|next| next.number).collect()
+    }
+
     /// Ends the run this way, unless its end is known already.
     fn end(&mut self, ending: Result<Outcome>) {
         if self.ending.is_none() {

@@ -25,26 +25,29 @@ pub(super) struct Workers<'a, T> {
     jobs: Vec<Sender<Job>>,
     at: Vec<Option<T>>,
     messages: Receiver<Message>,
-    halt: &'a AtomicBool,
+    /// One for each evaluator.
+    halts: &'a [AtomicBool],
+    /// Whether a worker's trial is no longer ours.
+    lost: Vec<bool>,
 }
 
 impl<'a, T: Copy> Workers<'a, T> {
-    /// Puts each evaluator into a thread of `scope`. Setting `halt` ends what they are at. The threads end when
+    /// Puts each evaluator into a thread of `scope`. Setting one of `halts` ends what that one is at. The threads end when
     /// the workers are dropped.
     pub fn start<'scope, E: Evaluator>(
         scope: &'scope Scope<'scope, 'a>,
         evaluators: &'a mut [E],
-        halt: &'a AtomicBool,
+        halts: &'a [AtomicBool],
     ) -> Self {
         let (to_study, messages) = channel();
-        let jobs = evaluators.iter_mut().enumerate().map(|(worker, evaluator)| {
+        let jobs = evaluators.iter_mut().zip(halts).enumerate().map(|(worker, (evaluator, halt))| {
             let (sender, jobs) = channel();
             let to_study = to_study.clone();
             scope.spawn(move || work(worker, evaluator, &jobs, &to_study, halt));
             sender
         });
         let jobs: Vec<Sender<Job>> = jobs.collect();
-        Self { at: vec![None; jobs.len()], jobs, messages, halt }
+        Self { at: vec![None; jobs.len()], lost: vec![false; jobs.len()], jobs, messages, halts }
     }
 
     /// A worker that has nothing to do.
@@ -77,7 +80,32 @@ impl<'a, T: Copy> Workers<'a, T> {
 
     /// Tells all evaluators to end.
     pub fn halt(&self) {
-        self.halt.store(true, Ordering::Relaxed);
+        self.halts.iter().for_each(|halt| halt.store(true, Ordering::Relaxed));
+    }
+
+    /// Ends what one worker is at, for its trial is no longer ours: whatever it says of it is of no account.
+    pub fn lose(&mut self, worker: usize) {
+        self.lost[worker] = true;
+        self.halts[worker].store(true, Ordering::Relaxed);
+    }
+
+    /// Whether what a worker is at is no longer ours.
+    pub fn is_lost(&self, worker: usize) -> bool {
+        self.lost[worker]
+    }
+
+    /// Lets a worker begin anew that had lost its trial; whether it was so.
+    pub fn recover(&mut self, worker: usize) -> bool {
+        let was_lost = std::mem::take(&mut self.lost[worker]);
+        if was_lost {
+            self.halts[worker].store(false, Ordering::Relaxed);
+        }
+        was_lost
+    }
+
+    /// The workers that are at something, and what it is.
+    pub fn busy(&self) -> impl Iterator<Item = (usize, T)> {
+        self.at.iter().enumerate().filter_map(|(worker, at)| Some((worker, (*at)?)))
     }
 
     /// The next message, if one comes in time.

@@ -13,6 +13,7 @@ mod others;
 mod pretend;
 mod published;
 mod quality;
+mod shared;
 mod spaces;
 mod study;
 mod trainer;

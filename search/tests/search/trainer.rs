@@ -44,6 +44,11 @@ impl Fake {
     }
 
     fn script(text: &str, timeout: Option<Duration>) -> Self {
+        Self::launched(text, timeout, &[])
+    }
+
+    /// Started by another program, as on another machine.
+    fn launched(text: &str, timeout: Option<Duration>, launcher: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let script = folder.path().join("trainer.sh");
         fs::write(&script, text).unwrap();
@@ -51,6 +56,7 @@ impl Fake {
             program: "/bin/sh".into(),
             arguments: vec![script.into()],
             environment: vec![("FOLDER".into(), folder.path().into())],
+            launcher: launcher.iter().map(Into::into).collect(),
         };
         Self {
             trainer: TrainerProcess::new(command, timeout),
@@ -362,4 +368,22 @@ fn a_trainer_that_does_not_come_up_ends_the_study() {
     assert_eq!(error.exit_code(), exit::MISSING);
     let text = error.to_string();
     assert!(text.contains("/nowhere/mfactor-trainer") && text.contains("scripts/setup"), "{text}");
+}
+
+#[test]
+fn a_trainer_that_a_launcher_lost_begins_again_and_a_local_one_with_that_code_does_not() {
+    for code in [137, 143, 255] {
+        let job = format!(
+            "[ -e $FOLDER/second ] || {{ touch $FOLDER/second; exit {code}; }}; epoch $1; epoch $1 2; done_ $1 0.5"
+        );
+        let text = format!("job() {{ {job}; }}\n{TALK}");
+        let mut launched = Fake::launched(&text, None, &["/usr/bin/env", "IS_LAUNCHED=1"]);
+        assert_eq!(launched.done(0).accuracy, 0.5, "{code}");
+        let is_again =
+            |event: &&Report| matches!(event, Report::Again(text) if text.contains(&code.to_string()));
+        assert_eq!(launched.events.iter().filter(is_again).count(), 1, "{code}");
+        assert!(Fake::new(&job, None).failed(0).contains(&format!("exit code {code}")));
+    }
+    let text = format!("job() {{ exit 1; }}\n{TALK}");
+    assert!(Fake::launched(&text, None, &["/usr/bin/env"]).failed(0).contains("exit code 1"));
 }

@@ -1,6 +1,7 @@
 //! The process itself: pipes, threads that read them, and its end.
 
 use std::collections::VecDeque;
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -47,6 +48,7 @@ pub(super) enum Output {
 /// A running trainer. Dropping it kills it, with everything it started.
 pub(super) struct Trainer {
     name: String,
+    is_launched: bool,
     child: Child,
     /// What a thread of its own writes: a trainer that does not listen makes nobody wait.
     messages: Sender<Vec<u8>>,
@@ -61,9 +63,17 @@ pub(super) struct Trainer {
 impl Trainer {
     /// Starts the program in a process group of its own.
     pub fn start(command: &TrainerCommand) -> Result<Self> {
-        let mut child = Command::new(&command.program)
+        let is_launched = !command.launcher.is_empty();
+        let mut words = command.launcher.iter().map(OsString::as_os_str).chain([command.program.as_os_str()]);
+        let program = words.next().expect("there is a program, whoever starts it");
+        let mut process = Command::new(program);
+        if !is_launched {
+            // On another machine that process is somebody else's.
+            process.env(OWNER_VARIABLE, std::process::id().to_string());
+        }
+        let mut child = process
+            .args(words)
             .args(&command.arguments)
-            .env(OWNER_VARIABLE, std::process::id().to_string())
             .envs(command.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -71,6 +81,9 @@ impl Trainer {
             .process_group(0)
             .spawn()
             .map_err(|error| match error.kind() {
+                ErrorKind::NotFound if is_launched => {
+                    Error::input("--launch", format!("the program {} is not there", program.display()))
+                }
                 ErrorKind::NotFound => {
                     let what = format!("the trainer is not there: {}", command.program.display());
                     Error::missing(what, super::ending::INSTALL)
@@ -91,7 +104,16 @@ impl Trainer {
             read_talk(stderr, &kept);
             drop(ended);
         });
-        Ok(Self { name: command.program.display().to_string(), child, messages, writer, lines, tail, talk })
+        Ok(Self {
+            name: command.program.display().to_string(),
+            is_launched,
+            child,
+            messages,
+            writer,
+            lines,
+            tail,
+            talk,
+        })
     }
 
     /// Whether it has not ended.
@@ -156,7 +178,7 @@ impl Trainer {
         // Nothing is ever sent: this waits for the sender to go, which it does when stderr ends.
         let _ = self.talk.recv_timeout(GRACE);
         let tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect();
-        Ending { trainer: self.name.clone(), status, tail }
+        Ending { trainer: self.name.clone(), is_launched: self.is_launched, status, tail }
     }
 
     fn kill_group(&self) {

@@ -27,6 +27,8 @@ const SIGNALS: [(i32, &str); 7] = [
 #[derive(Debug)]
 pub(super) struct Ending {
     pub trainer: String,
+    /// Whether another program started it, on another machine say.
+    pub is_launched: bool,
     /// `None` if it did not end by itself.
     pub status: Option<ExitStatus>,
     /// Its last lines, oldest first.
@@ -52,7 +54,12 @@ impl Ending {
     /// Whether somebody else ended it, the system or a person: then the job may be innocent.
     pub fn came_from_outside(&self) -> bool {
         const KILL_AND_TERM: [i32; 2] = [9, 15];
-        self.status.and_then(|status| status.signal()).is_some_and(|signal| KILL_AND_TERM.contains(&signal))
+        // srun and a shell say 128 more than the signal; ssh says 255 when the connection broke.
+        const SAID_BY_LAUNCHERS: [i32; 3] = [137, 143, 255];
+        let signal = self.status.and_then(|status| status.signal());
+        let code = self.status.and_then(|status| status.code()).filter(|_| self.is_launched);
+        signal.is_some_and(|signal| KILL_AND_TERM.contains(&signal))
+            || code.is_some_and(|code| SAID_BY_LAUNCHERS.contains(&code))
     }
 
     fn last_words(&self) -> String {
