@@ -1,15 +1,17 @@
-//! Fetches and checks data sets. Every set ends up as a folder in the layout of [`mfactor::dataset`], which the
+//! Fetches, imports and checks data sets. Every set ends up as a folder in the layout of [`mfactor::dataset`], which the
 //! trainer, export and the edge-runner read by themselves.
 //!
 //! | module | holds |
 //! |---|---|
 //! | `digits` | 1,797 handwritten digits that are embedded in the program, from `digits/` |
 //! | `cifar10` | CIFAR-10, downloaded and checked against its published MD5 sum |
+//! | `import` | pictures in folders or named by a CSV file, made into a set |
 //! | `places` | where a named set is kept on this machine |
 //! | `summary` | what a set holds |
 
 mod cifar10;
 mod digits;
+pub mod import;
 mod places;
 mod summary;
 
@@ -73,6 +75,18 @@ pub enum Progress {
     Unpacking {
         /// Its name.
         file: String,
+    },
+    /// Pictures are being read.
+    Reading {
+        /// Pictures so far.
+        done: usize,
+        /// All of them.
+        total: usize,
+    },
+    /// Records are being written.
+    Writing {
+        /// How many.
+        records: usize,
     },
 }
 
