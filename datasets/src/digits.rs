@@ -7,7 +7,7 @@ use std::io::Read;
 use std::path::Path;
 
 use flate2::read::GzDecoder;
-use mfactor::dataset::{DataSet, MANIFEST_FILE, Manifest, RecordFile, SCHEMA};
+use mfactor::dataset::{DataSet, HeldOut, MANIFEST_FILE, Manifest, RecordFile, SCHEMA};
 use mfactor::space::ImageShape;
 use mfactor::{Error, Result, files};
 use rand::seq::SliceRandom;
@@ -68,6 +68,7 @@ fn manifest(train_records: usize) -> Manifest {
         name: SET.name.to_owned(),
         classes: (0..10).map(|digit| digit.to_string()).collect(),
         validation: VALIDATION_RECORDS,
+        held_out: HeldOut::Drawn,
         image: ImageShape { channels: CHANNELS, height: ENLARGED, width: ENLARGED },
         train: vec![file("train.bin", train_records)],
         test: vec![file("test.bin", TEST_RECORDS)],

@@ -1,4 +1,4 @@
-//! Fetches and checks data sets. Every set ends up as a folder in the layout of [`mfactor::dataset`], which the
+//! Fetches, imports and checks data sets. Every set ends up as a folder in the layout of [`mfactor::dataset`], which the
 //! trainer, export and the edge-runner read by themselves.
 //!
 //! | module | holds |
@@ -7,12 +7,14 @@
 //! | `cifar10` | CIFAR-10, downloaded and checked against its published MD5 sum |
 //! | `published` | tables of accuracies that others have published, for judging strategies |
 //! | `download` | what comes from a server |
+//! | `import` | pictures in folders or named by a CSV file, made into a set |
 //! | `places` | where a named set is kept on this machine |
 //! | `summary` | what a set holds |
 
 mod cifar10;
 mod digits;
 mod download;
+pub mod import;
 mod places;
 mod published;
 mod summary;
@@ -78,6 +80,18 @@ pub enum Progress {
     Unpacking {
         /// Its name.
         file: String,
+    },
+    /// Pictures are being read.
+    Reading {
+        /// Pictures so far.
+        done: usize,
+        /// All of them.
+        total: usize,
+    },
+    /// Records are being written.
+    Writing {
+        /// How many.
+        records: usize,
     },
 }
 

@@ -6,19 +6,22 @@
 //!
 //! | what a picture has | what happens |
 //! |---|---|
-//! | EXIF orientation, all eight (JPEG; `eXIf` of PNG) | applied |
+//! | EXIF orientation, all eight (JPEG; `eXIf` of PNG; WebP) | applied |
 //! | an ICC profile, `gAMA` | applied where it changes a colour by more than two steps of 255 |
 //! | `cICP` and `cHRM` of other colours than sRGB; CMYK | refused |
 //! | pixels that are not opaque | refused: what is behind them is not said |
 //! | 16 bits, 1 to 4 bits, palettes, grey, interlacing, progressive scans | read |
-//! | several pictures that move (APNG) | refused |
-//! | GIF, WebP, TIFF, HEIF and other forms | refused by name |
+//! | several pictures that move (APNG, WebP) | refused |
+//! | GIF, TIFF, HEIF and other forms than PNG, JPEG, WebP and BMP | refused by name |
 //! | files whose form is damaged, that are cut off, or larger than the limits | refused, the last before anything is decoded |
 //! | pixels that are not square (`pHYs`), text, thumbnails, gain maps | not looked at, as by most viewers |
 
 mod colour;
 mod jpeg;
+mod others;
 mod png;
+
+pub use others::png;
 
 use std::path::Path;
 
@@ -38,8 +41,11 @@ const MOST_PIXELS: u64 = 1 << 26;
 /// Largest picture file, in bytes.
 const LARGEST_FILE: u64 = 128 << 20;
 
-/// A PNG or JPEG file as a person sees it, resized to `shape` (whatever its own proportions) as channels × rows ×
-/// columns.
+/// How a picture becomes an input, in words: what [`load`] does, for whoever has to say it.
+pub const FIT: &str =
+    "the largest part from the middle that has the input's proportions, resized by a triangle filter";
+
+/// A PNG, JPEG, WebP or BMP file as a person sees it, made `shape` as [`FIT`] says: channels × rows × columns.
 ///
 /// # Errors
 /// [`Error::Input`] if it is no such file, is damaged, too large, or has something that a person would see and this
@@ -47,13 +53,24 @@ const LARGEST_FILE: u64 = 128 << 20;
 pub fn load(path: &Path, shape: ImageShape) -> Result<Vec<u8>> {
     let bytes = files::read_at_most(path, LARGEST_FILE)?;
     let picture = decode(&bytes).map_err(|problem| Error::file(path, problem))?;
-    let resized = picture.resize_exact(shape.width as u32, shape.height as u32, FilterType::Triangle);
+    let resized =
+        middle(&picture, shape).resize_exact(shape.width as u32, shape.height as u32, FilterType::Triangle);
     planes(&resized, shape.channels).ok_or_else(|| {
         Error::file(
             path,
             format!("cannot be turned into {} channels; the model must take 1 or 3", shape.channels),
         )
     })
+}
+
+/// The largest part from the middle that has the proportions of `shape`, to the pixel.
+fn middle(picture: &DynamicImage, shape: ImageShape) -> DynamicImage {
+    let (width, height) = (u64::from(picture.width()), u64::from(picture.height()));
+    let (columns, rows) = (shape.width as u64, shape.height as u64);
+    let kept_width = width.min((height * columns + rows / 2) / rows).max(1);
+    let kept_height = height.min((width * rows + columns / 2) / columns).max(1);
+    let (left, top) = ((width - kept_width) / 2, (height - kept_height) / 2);
+    picture.crop_imm(left as u32, top as u32, kept_width as u32, kept_height as u32)
 }
 
 /// What a file says beside its pixels.
@@ -72,6 +89,10 @@ fn decode(bytes: &[u8]) -> std::result::Result<DynamicImage, String> {
     let (facts, read): (_, fn(&[u8]) -> _) = match bytes {
         [0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, ..] => (png::facts(bytes)?, png::pixels),
         [0xff, 0xd8, 0xff, ..] => (jpeg::facts(bytes)?, jpeg::pixels),
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => {
+            (others::webp_facts(bytes)?, others::webp_pixels)
+        }
+        [b'B', b'M', ..] => (others::bmp_facts(bytes)?, others::bmp_pixels),
         _ => return Err(no_picture(bytes)),
     };
     let (width, height) = (facts.width, facts.height);
@@ -104,11 +125,10 @@ fn opaque(picture: DynamicImage) -> std::result::Result<DynamicImage, String> {
     })
 }
 
-/// Names what is neither PNG nor JPEG.
+/// Names what is none of the forms that are read.
 fn no_picture(bytes: &[u8]) -> String {
-    const OTHERS: [(usize, &[u8], &str); 12] = [
+    const OTHERS: [(usize, &[u8], &str); 10] = [
         (0, b"GIF8", "a GIF picture"),
-        (8, b"WEBP", "a WebP picture"),
         (0, b"II*\0", "a TIFF or raw picture"),
         (0, b"MM\0*", "a TIFF or raw picture"),
         (0, b"II+\0", "a TIFF picture"),
@@ -116,17 +136,16 @@ fn no_picture(bytes: &[u8]) -> String {
         (0, b"\0\0\0\x0cJXL ", "a JPEG XL picture"),
         (0, b"\xff\x0a", "a JPEG XL picture"),
         (0, b"\0\0\0\x0cjP  ", "a JPEG 2000 picture"),
-        (0, b"BM", "a BMP picture"),
         (0, b"8BPS", "a Photoshop file"),
         (0, b"RIFF", "a film or a sound"),
     ];
     let is = |(at, magic, _): &&(usize, &[u8], &str)| bytes.get(*at..).is_some_and(|b| b.starts_with(magic));
     if let Some((_, _, form)) = OTHERS.iter().find(is) {
-        return format!("is {form}; PNG and JPEG are read: convert it, `magick FILE OUT.png` say");
+        return format!("is {form}; PNG, JPEG, WebP and BMP are read: convert it, `magick FILE OUT.png` say");
     }
     match magic::mistaken(bytes, Kind::Picture) {
-        Some(words) => format!("is not a PNG or JPEG picture: it {words}"),
-        None => "is not a PNG or JPEG picture".to_owned(),
+        Some(words) => format!("is not a PNG, JPEG, WebP or BMP picture: it {words}"),
+        None => "is not a PNG, JPEG, WebP or BMP picture".to_owned(),
     }
 }
 

@@ -30,7 +30,15 @@ fn near(seen: [[u8; 3]; 2], expected: [[u8; 3]; 2]) -> bool {
 
 #[test]
 fn every_usual_form_is_read_alike() {
-    for name in ["baseline.jpg", "progressive.jpg", "restarts.jpg", "rgb.jpg", "srgb-profile.jpg"] {
+    for name in [
+        "baseline.jpg",
+        "progressive.jpg",
+        "restarts.jpg",
+        "rgb.jpg",
+        "srgb-profile.jpg",
+        "still.webp",
+        "still.bmp",
+    ] {
         let seen = halves(&file(name)).unwrap();
         assert!(near(seen, [RED, BLUE]), "{name}: {seen:?}");
     }
@@ -54,10 +62,8 @@ fn what_would_be_seen_otherwise_is_refused_with_words() {
     for (name, words) in [
         ("cmyk.jpg", "CMYK"),
         ("animated.png", "animated PNG"),
-        ("still.gif", "a GIF picture; PNG and JPEG are read"),
-        ("still.webp", "a WebP picture"),
+        ("still.gif", "a GIF picture; PNG, JPEG, WebP and BMP are read"),
         ("still.tif", "a TIFF or raw picture"),
-        ("still.bmp", "a BMP picture"),
     ] {
         let problem = halves(&file(name)).unwrap_err();
         assert!(problem.contains(words), "{problem}");
@@ -67,7 +73,16 @@ fn what_would_be_seen_otherwise_is_refused_with_words() {
 #[test]
 fn no_cut_or_damaged_picture_is_read() {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["baseline.jpg", "progressive.jpg", "restarts.jpg", "grey.jpg", "palette.png", "grey16.png"] {
+    for name in [
+        "baseline.jpg",
+        "progressive.jpg",
+        "restarts.jpg",
+        "grey.jpg",
+        "palette.png",
+        "grey16.png",
+        "still.webp",
+        "still.bmp",
+    ] {
         let whole = std::fs::read(file(name)).unwrap();
         let path = folder.path().join(name);
         for cut in (0..whole.len()).step_by(7).chain([whole.len() - 1]) {
@@ -81,7 +96,7 @@ fn no_cut_or_damaged_picture_is_read() {
         (b"<!DOCTYPE html><html>", "web page"),
         (b"", "is empty"),
         (b"\x08\x08\x12\x07mfactor", "ONNX model"),
-        (b"\x01\x02\x03", "is not a PNG or JPEG picture"),
+        (b"\x01\x02\x03", "is not a PNG, JPEG, WebP or BMP picture"),
     ] {
         std::fs::write(&path, bytes).unwrap();
         let problem = halves(&path).unwrap_err();
@@ -254,4 +269,35 @@ fn a_bomb_is_refused_before_it_is_decoded() {
 fn only_grey_and_colour_are_made() {
     let shape = ImageShape { channels: 4, height: 16, width: 16 };
     assert!(pictures::load(&file("baseline.jpg"), shape).unwrap_err().to_string().contains("4 channels"));
+}
+
+#[test]
+fn the_middle_is_kept_and_nothing_is_stretched() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("wide.png");
+    let shape = ImageShape { channels: 1, height: 2, width: 2 };
+    std::fs::write(&path, png(6, 2, 0, &[1, 2, 30, 40, 5, 6, 1, 2, 50, 60, 5, 6], &[])).unwrap();
+    assert_eq!(pictures::load(&path, shape).unwrap(), [30, 40, 50, 60]);
+    std::fs::write(&path, png(2, 4, 0, &[1, 2, 30, 40, 50, 60, 5, 6], &[])).unwrap();
+    assert_eq!(pictures::load(&path, shape).unwrap(), [30, 40, 50, 60]);
+}
+
+#[test]
+fn a_bomb_of_bmp_or_webp_is_refused_by_its_header() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bmp = std::fs::read(file("still.bmp")).unwrap();
+    bmp[18..26].copy_from_slice(&[0, 0x7f, 0, 0, 0, 0x7f, 0, 0]);
+    let path = folder.path().join("bomb.bmp");
+    std::fs::write(&path, bmp).unwrap();
+    assert!(halves(&path).unwrap_err().contains("32512×32512 pixels"));
+}
+
+#[test]
+fn our_own_pictures_are_read_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("own.png");
+    std::fs::write(&path, pictures::png(2, 1, &[1, 2, 3, 4, 5, 6]).unwrap()).unwrap();
+    let shape = ImageShape { channels: 3, height: 1, width: 2 };
+    assert_eq!(pictures::load(&path, shape).unwrap(), [1, 4, 2, 5, 3, 6]);
+    assert!(pictures::png(2, 2, &[0; 6]).is_err());
 }

@@ -9,6 +9,7 @@ use crate::quantity::{Quantity, Ranking};
 /// What to ship where, and for which quantities M's ranking holds.
 pub(crate) fn headline(comparison: &Comparison) -> Vec<String> {
     let mut sentences = vec![ship(comparison)];
+    sentences.extend(crate::find::find(comparison));
     sentences.extend(truth(comparison));
     sentences.extend(better_ranking(comparison));
     sentences

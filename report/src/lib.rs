@@ -19,6 +19,7 @@ pub mod baselines;
 pub mod bench;
 mod compare;
 mod energy;
+mod find;
 mod headline;
 pub mod inversions;
 pub mod models;

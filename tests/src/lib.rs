@@ -132,6 +132,7 @@ pub fn make_data(folder: &Path) {
         name: "tiny".to_owned(),
         classes: ["upper left", "upper right", "lower left", "lower right"].map(str::to_owned).to_vec(),
         validation: 96,
+        held_out: mfactor::dataset::HeldOut::Drawn,
         image,
         train: vec![RecordFile { file: "train.bin".to_owned(), records: 480 }],
         test: vec![RecordFile { file: "test.bin".to_owned(), records: 64 }],

@@ -11,7 +11,7 @@ const RULES: [(&str, &[&str], &[&str]); 13] = [
     // Not even mfactor: it stands below the trainer and the runner alike.
     ("kernels", &[], &["tch", "torch-sys", "tract-core", "tract-onnx", "ort", "clap", "indicatif"]),
     ("mfactor", &[], &["tch", "torch-sys", "tract-core", "ort", "clap", "indicatif"]),
-    ("datasets", &["mfactor"], &["tch", "torch-sys", "tract-core", "ort", "clap", "indicatif"]),
+    ("datasets", &["mfactor", "pictures"], &["tch", "torch-sys", "tract-core", "ort", "clap", "indicatif"]),
     ("search", &["mfactor"], &["tch", "torch-sys", "tract-core", "ort", "clap", "indicatif"]),
     ("mfactor-trainer", &["mfactor", "kernels"], &["tract-core", "ort", "indicatif"]),
     ("engines", &["mfactor", "kernels"], &["tch", "torch-sys", "search", "indicatif"]),

@@ -14,6 +14,20 @@ pub struct Variations {
     pub right: Tensor,
     /// Whether it is mirrored left to right, bool \[n\].
     pub mirrored: Tensor,
+    /// By how much its values are multiplied, f32 \[n\]; `None` by nothing.
+    pub brightness: Option<Tensor>,
+    /// What is hidden; `None` nothing.
+    pub hidden: Option<Hidden>,
+}
+
+/// A square that is hidden in each of n images.
+pub struct Hidden {
+    /// Its side in pixels.
+    pub side: i64,
+    /// Its first row, i64 \[n\]; it may begin outside.
+    pub top: Tensor,
+    /// Its first column, likewise.
+    pub left: Tensor,
 }
 
 /// A run of images in the order in which they are seen.
@@ -31,16 +45,20 @@ pub struct Augmentation {
     mirrored_first: Vec<bool>,
     flip: bool,
     translate: i64,
+    brightness: f64,
+    cutout: i64,
+    /// Rows and columns of an image.
+    sides: [i64; 2],
     rng: ChaCha8Rng,
 }
 
 impl Augmentation {
-    /// Shows `records`, varied as `recipe` says.
+    /// Shows `records`, images of `sides` (rows and columns), varied as `recipe` says.
     ///
     /// Mirroring alternates: a coin for each image decides the first epoch, and every later epoch shows the other
     /// side than the one before. Over few epochs that shows more different images than a coin in each epoch
     /// (Jordan 2024, arXiv:2404.00498).
-    pub fn new(records: &[usize], recipe: &Recipe, mut rng: ChaCha8Rng) -> Self {
+    pub fn new(records: &[usize], recipe: &Recipe, sides: [i64; 2], mut rng: ChaCha8Rng) -> Self {
         let count = records.iter().max().map_or(0, |last| last + 1);
         let mirrored_first = (0..count).map(|_| rng.random()).collect();
         Self {
@@ -48,6 +66,9 @@ impl Augmentation {
             mirrored_first,
             flip: recipe.flip,
             translate: recipe.translate as i64,
+            brightness: recipe.brightness,
+            cutout: recipe.cutout as i64,
+            sides,
             rng,
         }
     }
@@ -64,14 +85,41 @@ impl Augmentation {
                 self.order.iter().map(|_| self.rng.random_range(-self.translate..=self.translate)).collect();
             Tensor::f_from_slice(&shifts)?.f_to_device(device)
         };
+        let (down, right) = (shifts()?, shifts()?);
         Ok(Sequence {
             variations: Variations {
-                down: shifts()?,
-                right: shifts()?,
+                down,
+                right,
                 mirrored: Tensor::f_from_slice(&mirrored)?.f_to_device(device)?,
+                brightness: self.draw_brightness(device)?,
+                hidden: self.draw_hidden(device)?,
             },
             records: Tensor::f_from_slice(&records)?.f_to_device(device)?,
         })
+    }
+
+    /// Nothing is drawn where nothing is wanted: the other draws stay what they were.
+    fn draw_brightness(&mut self, device: Device) -> Result<Option<Tensor>, TchError> {
+        if self.brightness == 0.0 {
+            return Ok(None);
+        }
+        let range = 1.0 - self.brightness..=1.0 + self.brightness;
+        let factors: Vec<f32> =
+            self.order.iter().map(|_| self.rng.random_range(range.clone()) as f32).collect();
+        Tensor::f_from_slice(&factors)?.f_to_device(device).map(Some)
+    }
+
+    /// The middle of each square is any pixel of the image.
+    fn draw_hidden(&mut self, device: Device) -> Result<Option<Hidden>, TchError> {
+        if self.cutout == 0 {
+            return Ok(None);
+        }
+        let mut begins = |length: i64| {
+            let begins = self.order.iter().map(|_| self.rng.random_range(0..length) - self.cutout / 2);
+            Tensor::f_from_slice(&begins.collect::<Vec<i64>>())?.f_to_device(device)
+        };
+        let [rows, columns] = self.sides;
+        Ok(Some(Hidden { side: self.cutout, top: begins(rows)?, left: begins(columns)? }))
     }
 }
 
@@ -85,6 +133,14 @@ impl Sequence {
                 down: slice(&self.variations.down)?,
                 right: slice(&self.variations.right)?,
                 mirrored: slice(&self.variations.mirrored)?,
+                brightness: self.variations.brightness.as_ref().map(slice).transpose()?,
+                hidden: match &self.variations.hidden {
+                    Some(hidden) => {
+                        let (top, left) = (slice(&hidden.top)?, slice(&hidden.left)?);
+                        Some(Hidden { side: hidden.side, top, left })
+                    }
+                    None => None,
+                },
             },
         })
     }
@@ -101,7 +157,7 @@ mod tests {
     fn augmentation(flip: bool, translate: usize) -> Augmentation {
         let records: Vec<usize> = (0..1_000).map(|number| 2 * number).collect();
         let recipe = Recipe { flip, translate, ..Recipe::default() };
-        Augmentation::new(&records, &recipe, ChaCha8Rng::seed_from_u64(4))
+        Augmentation::new(&records, &recipe, [12, 12], ChaCha8Rng::seed_from_u64(4))
     }
 
     fn list(tensor: &Tensor) -> Vec<i64> {

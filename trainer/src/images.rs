@@ -95,7 +95,45 @@ impl Images {
         let looked_at =
             straight.f_where_self(&variations.mirrored.f_unsqueeze(1)?.f_logical_not()?, &mirrored)?;
         let from_columns = looked_at.f_add(&variations.right.f_unsqueeze(1)?)?;
-        self.gather(records, &reflect(&from_rows, rows)?, &reflect(&from_columns, columns)?)
+        let mut images =
+            self.gather(records, &reflect(&from_rows, rows)?, &reflect(&from_columns, columns)?)?;
+        if let Some(factors) = &variations.brightness {
+            images = self.brightened(&images, factors)?;
+        }
+        if let Some(hidden) = &variations.hidden {
+            let inside = |first: &Tensor, length| {
+                let from = line(length)?.f_sub(&first.f_unsqueeze(1)?)?;
+                from.f_ge(0)?.f_logical_and(&from.f_lt(hidden.side)?)
+            };
+            let rows = inside(&hidden.top, rows)?.f_unsqueeze(1)?.f_unsqueeze(3)?;
+            let columns = inside(&hidden.left, columns)?.f_unsqueeze(1)?.f_unsqueeze(2)?;
+            // 0 is the mean of the data set.
+            images = images.f_masked_fill(&rows.f_logical_and(&columns)?, 0.0)?;
+        }
+        Ok(images)
+    }
+
+    /// Normalised images whose pixel values are multiplied by `factors`, f32 \[n\]: (f·x - m)/d = f·(x - m)/d + (f - 1)·m/d.
+    fn brightened(&self, images: &Tensor, factors: &Tensor) -> Result<Tensor, TchError> {
+        let factors = factors.f_view([-1, 1, 1, 1])?;
+        let shift = self.mean.f_div(&self.deviation)?.f_view([1, -1, 1, 1])?;
+        images.f_mul(&factors)?.f_add(&factors.f_sub_scalar(1.0)?.f_mul(&shift)?)
+    }
+
+    /// Rows and columns of an image.
+    pub fn image_sides(&self) -> [i64; 2] {
+        let [_, rows, columns] = sides(self.shape);
+        [rows, columns]
+    }
+
+    /// Weight of each class for a loss in which all classes count alike, f32 \[classes\]: N / (classes · images of it) over
+    /// the training split. A class without an image has weight 0.
+    pub fn balanced_weights(&self) -> Result<Tensor, TchError> {
+        let labels = self.labels.f_index_select(0, &self.records(&self.split.train)?)?;
+        let counts = labels.f_bincount(None::<&Tensor>, self.classes as i64)?.f_to_kind(Kind::Float)?;
+        let share = self.split.train.len() as f64 / self.classes as f64;
+        let weights = counts.f_clamp_min(1.0)?.f_reciprocal()?.f_mul_scalar(share)?;
+        weights.f_mul(&counts.f_gt(0.0)?.f_to_kind(Kind::Float)?)
     }
 
     /// For each of n records the pixels at the given rows, i64 \[n or 1, rows\], and columns, i64 \[n or 1, columns\].
@@ -125,6 +163,7 @@ fn reflect(positions: &Tensor, length: i64) -> Result<Tensor, TchError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::augmentation::Hidden;
     use crate::toy;
 
     fn images() -> Images {
@@ -138,6 +177,8 @@ mod tests {
             down: Tensor::from_slice(&[0, down]),
             right: Tensor::from_slice(&[0, right]),
             mirrored: Tensor::from_slice(&[false, mirrored]),
+            brightness: None,
+            hidden: None,
         };
         images.varied(&images.records(&[4, 9]).unwrap(), &variations).unwrap()
     }
@@ -172,6 +213,48 @@ mod tests {
         assert_eq!(at(&moved, 11, 4), at(&plain, 9, 6));
         // Column 11 is column 0 mirrored, which would show column -1: column 1 by reflection at column 0.
         assert_eq!(at(&moved, 3, 11), at(&plain, 5, 1));
+    }
+
+    #[test]
+    fn brightness_and_hidden_squares_change_what_they_say() {
+        let images = images();
+        let numbers = images.records(&[4, 9]).unwrap();
+        let plain = images.plain(&numbers).unwrap();
+        let variations = Variations {
+            down: Tensor::from_slice(&[0i64, 0]),
+            right: Tensor::from_slice(&[0i64, 0]),
+            mirrored: Tensor::from_slice(&[false, false]),
+            brightness: Some(Tensor::from_slice(&[1.0f32, 0.5])),
+            hidden: Some(Hidden {
+                side: 3,
+                top: Tensor::from_slice(&[20i64, -1]),
+                left: Tensor::from_slice(&[0i64, 4]),
+            }),
+        };
+        let varied = images.varied(&numbers, &variations).unwrap();
+        assert!(varied.get(0).allclose(&plain.get(0), 1e-5, 1e-5, false), "factor 1, and a square outside");
+        let at = |tensor: &Tensor, row, column| tensor.double_value(&[1, 2, row, column]);
+        for (row, column) in [(0, 4), (1, 6)] {
+            assert_eq!(at(&varied, row, column), 0.0);
+        }
+        let Normalization { mean, deviation } = &images.normalization;
+        let (mean, deviation) = (f64::from(mean[2]), f64::from(deviation[2]));
+        for (row, column) in [(2, 4), (0, 3), (0, 7), (11, 11)] {
+            let value = at(&plain, row, column) * deviation + mean;
+            assert!((at(&varied, row, column) - (0.5 * value - mean) / deviation).abs() < 1e-4);
+        }
+    }
+
+    #[test]
+    fn balanced_weights_make_classes_alike() {
+        let images = images();
+        let weights: Vec<f32> = Vec::try_from(images.balanced_weights().unwrap()).unwrap();
+        let labels =
+            Vec::<i64>::try_from(images.labels(&images.records(&images.split.train).unwrap()).unwrap());
+        let mut sums = [0.0; 4];
+        labels.unwrap().iter().for_each(|label| sums[*label as usize] += weights[*label as usize]);
+        let each = images.split.train.len() as f32 / 4.0;
+        assert!(sums.iter().all(|sum| (sum - each).abs() < 1e-2), "{sums:?}");
     }
 
     #[test]

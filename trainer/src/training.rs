@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use mfactor::Error;
 use mfactor::protocol::{Epoch, Evaluation, Job};
+use mfactor::recipe::ClassWeights;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use tch::{Kind, Reduction, TchError, Tensor};
@@ -101,6 +102,7 @@ struct Training<'a> {
     backend: Backend,
     network: Network,
     augmentation: Augmentation,
+    class_weights: Option<Tensor>,
     weights: Sgd,
     offsets: Sgd,
     average: Option<Average>,
@@ -126,7 +128,16 @@ impl<'a> Training<'a> {
             job,
             images,
             backend,
-            augmentation: Augmentation::new(&images.split.train, recipe, rng(Stream::Augmentation)),
+            augmentation: Augmentation::new(
+                &images.split.train,
+                recipe,
+                images.image_sides(),
+                rng(Stream::Augmentation),
+            ),
+            class_weights: match recipe.class_weights {
+                ClassWeights::None => None,
+                ClassWeights::Balanced => Some(images.balanced_weights()?),
+            },
             weights: Sgd::new(&network.parameters.weights, recipe.momentum, recipe.weight_decay)?,
             offsets: Sgd::new(&network.parameters.offsets, recipe.momentum, 0.0)?,
             average: match recipe.average_decay {
@@ -171,7 +182,7 @@ impl<'a> Training<'a> {
         let no_ignored_label = -100;
         let loss = logits.f_cross_entropy_loss(
             &labels,
-            None::<Tensor>,
+            self.class_weights.as_ref(),
             Reduction::Mean,
             no_ignored_label,
             smoothing,
@@ -271,6 +282,16 @@ mod tests {
         assert_eq!(evaluation.accuracy, epochs[3].accuracy);
         assert_eq!(evaluation.images, 4 * 9 * 32, "300 records are 9 whole batches of 32");
         assert_eq!((epochs[0].epochs, epochs[3].seconds_left), (4, 0.0));
+    }
+
+    #[test]
+    fn every_variation_and_weight_at_once_learns_too() {
+        let all = |job: &mut Job| {
+            let class_weights = ClassWeights::Balanced;
+            job.recipe =
+                Recipe { epochs: 4, brightness: 0.1, cutout: 3, class_weights, ..job.recipe.clone() };
+        };
+        assert!(trained(CPU, all).0.unwrap().accuracy > 0.8);
     }
 
     #[test]

@@ -1,14 +1,15 @@
-//! `mfactor data`: fetch and check data sets.
+//! `mfactor data`: fetch, import and check data sets.
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use datasets::{FetchOptions, Progress, PublishedTable, Summary};
 
+use crate::commands::data_import::Import;
 use crate::output::{Output, table, thousands};
 use crate::progress::Line;
 
-/// Fetch or check a data set
+/// Fetch, import or check a data set
 #[derive(Args)]
 pub struct Data {
     #[command(subcommand)]
@@ -18,6 +19,7 @@ pub struct Data {
 #[derive(Subcommand)]
 enum Action {
     Fetch(Fetch),
+    Import(Import),
     Check(Check),
 }
 
@@ -49,6 +51,7 @@ impl Data {
             Action::Fetch(fetch) if datasets::table_names().contains(&fetch.name.as_str()) => {
                 return fetch.table(output);
             }
+            Action::Import(import) => return import.run(output),
             Action::Fetch(fetch) => fetch.run(output)?,
             Action::Check(check) => datasets::check(&check.name)?,
         };
@@ -89,7 +92,7 @@ impl Fetch {
     }
 }
 
-fn text_of(progress: &Progress) -> String {
+pub(super) fn text_of(progress: &Progress) -> String {
     let megabytes = |bytes: u64| bytes as f64 / 1e6;
     match progress {
         Progress::Downloading { bytes, total: Some(total) } => {
@@ -97,6 +100,8 @@ fn text_of(progress: &Progress) -> String {
         }
         Progress::Downloading { bytes, total: None } => format!("downloading, {:.0} MB", megabytes(*bytes)),
         Progress::Unpacking { file } => format!("unpacking {file}"),
+        Progress::Reading { done, total } => format!("reading pictures, {done} of {total}"),
+        Progress::Writing { records } => format!("writing {records} records"),
     }
 }
 

@@ -5,6 +5,7 @@ mod board;
 mod compare;
 mod completions;
 mod data;
+mod data_import;
 mod doctor;
 mod export;
 mod flash;

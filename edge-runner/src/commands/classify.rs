@@ -17,7 +17,8 @@ use crate::output::Output;
 pub struct Arguments {
     /// The model
     model: PathBuf,
-    /// A PNG or JPEG picture, which is resized to the model's input; with --record, a file of records
+    /// A PNG, JPEG, WebP or BMP picture, of which the middle with the proportions of the model's input is resized to it, as
+    /// `mfactor data import` does; with --record, a file of records
     image: PathBuf,
     /// Number of a record in the file, from 0
     #[arg(long, value_name = "N")]

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use mfactor::dataset::{self, DataSet, Manifest, RecordFile};
+use mfactor::dataset::{self, DataSet, HeldOut, Manifest, RecordFile};
 use mfactor::layers::{Layer, Operation};
 use mfactor::protocol::{
     CHECK_FILE, CHECK_LOGITS_TENSOR, CHECK_RECORDS_TENSOR, DEVIATION_TENSOR, MEAN_TENSOR, WEIGHTS_FILE,
@@ -112,6 +112,7 @@ fn write_data(folder: &Path, space: &SearchSpace, validation: usize, rng: &mut C
         name: "noise".to_owned(),
         classes: (0..space.classes()).map(|class| format!("class {class}")).collect(),
         validation,
+        held_out: HeldOut::Drawn,
         image: space.image(),
         train: vec![file("train.bin", validation + 2)],
         test: vec![file("test.bin", 20)],

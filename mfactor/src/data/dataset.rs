@@ -3,24 +3,20 @@
 //! A record is one label byte and then the planes of the image, row by row, a byte a value. A folder with a
 //! `dataset.toml` says itself what is in it; a folder without one must hold CIFAR-10's own six files.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub use super::manifest::{HeldOut, LARGEST_FILE, Manifest, RecordFile, SCHEMA, SCHEMA_HELD_OUT};
+use super::records::check_records;
+pub use super::records::{Normalization, Records, mistaken};
 use crate::error::{Error, Result};
-use crate::magic::{self, Kind};
-use crate::resize::Resize;
+use crate::files;
 use crate::space::{ImageShape, SearchSpace};
-use crate::{files, text};
 
-/// Version of the manifest's form.
-pub const SCHEMA: u32 = 1;
-/// Largest file of records that is read, in bytes: 5 times all of CIFAR-10.
-pub const LARGEST_FILE: u64 = 1 << 30;
 /// Name of the manifest in a data-set folder.
 pub const MANIFEST_FILE: &str = "dataset.toml";
 /// Folder into which CIFAR-10's archive unpacks.
@@ -29,90 +25,6 @@ pub const CIFAR10_FOLDER: &str = "cifar-10-batches-bin";
 /// Which records are held out for validation depends on this alone, never on a study's seed: accuracies of
 /// two studies are comparable, and export finds the images that the trainer held out.
 const SPLIT_SEED: u64 = 10;
-
-/// What a data set says about itself: the contents of `dataset.toml`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Manifest {
-    /// Version of this form.
-    pub schema: u32,
-    /// Name, for records.
-    pub name: String,
-    /// Class names in the order of the labels.
-    pub classes: Vec<String>,
-    /// Number of training records that are held out for validation.
-    pub validation: usize,
-    /// Shape of an image.
-    pub image: ImageShape,
-    /// Files with training records.
-    pub train: Vec<RecordFile>,
-    /// Files with test records.
-    pub test: Vec<RecordFile>,
-}
-
-/// One file of records.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RecordFile {
-    /// File name in the folder.
-    pub file: String,
-    /// Number of records in it.
-    pub records: usize,
-}
-
-impl Manifest {
-    /// CIFAR-10 in its binary layout: five files of 10,000 training records and one of 10,000 test records.
-    pub fn cifar10() -> Self {
-        let names = "airplane automobile bird cat deer dog frog horse ship truck";
-        let file = |file: String| RecordFile { file, records: 10_000 };
-        Self {
-            schema: SCHEMA,
-            name: "cifar10".to_owned(),
-            classes: names.split(' ').map(str::to_owned).collect(),
-            validation: 5_000,
-            image: ImageShape { channels: 3, height: 32, width: 32 },
-            train: (1..=5).map(|number| file(format!("data_batch_{number}.bin"))).collect(),
-            test: vec![file("test_batch.bin".to_owned())],
-        }
-    }
-
-    fn read(path: &Path) -> Result<Self> {
-        let manifest: Self = files::read_toml(path)?;
-        let refuse = |problem: String| Err(Error::file(path, problem));
-        if manifest.schema != SCHEMA {
-            return refuse(format!("schema is {}; this version reads {SCHEMA}", manifest.schema));
-        }
-        if !(2..=256).contains(&manifest.classes.len()) {
-            return refuse(format!("classes lists {}; it must list 2 to 256 names", manifest.classes.len()));
-        }
-        let ImageShape { channels, height, width } = manifest.image;
-        if !(1..=4).contains(&channels) || !(1..=512).contains(&height) || !(1..=512).contains(&width) {
-            return refuse(format!("image is {channels}×{height}×{width}; 1 to 4 channels, sides up to 512"));
-        }
-        for record_file in manifest.train.iter().chain(&manifest.test) {
-            let mut parts = Path::new(&record_file.file).components();
-            if !matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None)) {
-                let name = text::name(&record_file.file);
-                return refuse(format!("{name} is not the name of a file in this folder"));
-            }
-            let most = LARGEST_FILE / (1 + manifest.image.bytes() as u64);
-            if record_file.records == 0 || record_file.records as u64 > most {
-                let (name, records) = (text::name(&record_file.file), record_file.records);
-                return refuse(format!("{name} has {records} records; it must have from 1 to {most}"));
-            }
-        }
-        if manifest.train.is_empty() || manifest.test.is_empty() {
-            return refuse("names no file to train on, or none to test on".to_owned());
-        }
-        let train: usize = manifest.train.iter().map(|file| file.records).sum();
-        if manifest.validation == 0 || manifest.validation >= train {
-            let (validation, most) = (manifest.validation, train - 1);
-            return refuse(format!("validation is {validation}; it must be from 1 to {most}"));
-        }
-        Ok(manifest)
-    }
-}
-
 /// A data-set folder whose files are there and have the right sizes.
 #[derive(Debug, Clone)]
 pub struct DataSet {
@@ -218,7 +130,9 @@ impl DataSet {
     pub fn split(&self) -> Split {
         let records: usize = self.manifest.train.iter().map(|file| file.records).sum();
         let mut order: Vec<usize> = (0..records).collect();
-        order.shuffle(&mut ChaCha8Rng::seed_from_u64(SPLIT_SEED));
+        if self.manifest.held_out == HeldOut::Drawn {
+            order.shuffle(&mut ChaCha8Rng::seed_from_u64(SPLIT_SEED));
+        }
         let mut validation = order.split_off(records - self.manifest.validation);
         order.sort_unstable();
         validation.sort_unstable();
@@ -239,143 +153,6 @@ impl DataSet {
     }
 }
 
-/// Records in memory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Records {
-    image: ImageShape,
-    labels: Vec<u8>,
-    pixels: Vec<u8>,
-}
-
-/// Mean and standard deviation of each channel, of pixel values divided by 255.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Normalization {
-    /// Mean of each channel.
-    pub mean: Vec<f32>,
-    /// Standard deviation of each channel.
-    pub deviation: Vec<f32>,
-}
-
-impl Records {
-    fn empty(image: ImageShape) -> Self {
-        Self { image, labels: vec![], pixels: vec![] }
-    }
-
-    /// Reads a file of records, of at most [`LARGEST_FILE`] bytes; how many there are follows from its size.
-    pub fn read_file(path: &Path, image: ImageShape, classes: usize) -> Result<Self> {
-        let mut records = Self::empty(image);
-        records.append(&files::read_at_most(path, LARGEST_FILE)?, classes, path)?;
-        Ok(records)
-    }
-
-    fn append(&mut self, bytes: &[u8], classes: usize, path: &Path) -> Result<()> {
-        check_records(bytes, self.image, classes, path)?;
-        for record in bytes.chunks_exact(1 + self.image.bytes()) {
-            self.labels.push(record[0]);
-            self.pixels.extend_from_slice(&record[1..]);
-        }
-        Ok(())
-    }
-
-    /// Number of records.
-    pub fn len(&self) -> usize {
-        self.labels.len()
-    }
-
-    /// Whether there is no record.
-    pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
-    }
-
-    /// Shape of an image.
-    pub fn image_shape(&self) -> ImageShape {
-        self.image
-    }
-
-    /// Labels of all records.
-    pub fn labels(&self) -> &[u8] {
-        &self.labels
-    }
-
-    /// Pixels of all records: records × channels × rows × columns.
-    pub fn pixels(&self) -> &[u8] {
-        &self.pixels
-    }
-
-    /// Pixels of one record: channels × rows × columns.
-    ///
-    /// # Panics
-    /// If there is no such record.
-    pub fn image(&self, record: usize) -> &[u8] {
-        let bytes = self.image.bytes();
-        &self.pixels[record * bytes..][..bytes]
-    }
-
-    /// The same records with images of this shape, each pixel the mean of the area that it covers.
-    ///
-    /// # Errors
-    /// [`Error::Input`] for other channels, or more rows or columns than there are.
-    pub fn resized(self, image: ImageShape) -> Result<Self> {
-        if image == self.image {
-            return Ok(self);
-        }
-        let resize = Resize::new(self.image, image)?;
-        let mut pixels = Vec::with_capacity(self.len() * image.bytes());
-        for record in 0..self.len() {
-            pixels.extend(resize.apply(self.image(record)));
-        }
-        Ok(Self { image, pixels, labels: self.labels })
-    }
-
-    /// Mean and deviation of each channel over the records with the numbers `of`. A channel that never
-    /// changes has deviation 1, so that dividing by it is harmless.
-    pub fn normalization(&self, of: &[usize]) -> Normalization {
-        let plane = self.image.height * self.image.width;
-        let count = (of.len() * plane) as f64;
-        let (mut mean, mut deviation) = (vec![], vec![]);
-        for channel in 0..self.image.channels {
-            let (mut sum, mut squares) = (0u64, 0u64);
-            for record in of {
-                for value in &self.image(*record)[channel * plane..][..plane] {
-                    sum += u64::from(*value);
-                    squares += u64::from(*value) * u64::from(*value);
-                }
-            }
-            let average = sum as f64 / count;
-            let variance = (squares as f64 / count - average * average).max(0.0);
-            mean.push((average / 255.0) as f32);
-            deviation.push(if variance > 0.0 { (variance.sqrt() / 255.0) as f32 } else { 1.0 });
-        }
-        Normalization { mean, deviation }
-    }
-}
-
-/// What a file is that is not records. Pixels may begin like anything, so only what is told surely is said.
-pub fn mistaken(bytes: &[u8]) -> Option<&'static str> {
-    magic::recognise(bytes).filter(|kind| *kind != Kind::Zeros).map(Kind::words)
-}
-
-/// Refuses bytes that are not whole records, and labels of no class.
-fn check_records(bytes: &[u8], image: ImageShape, classes: usize, path: &Path) -> Result<()> {
-    let size = 1 + image.bytes();
-    if bytes.is_empty() || !bytes.len().is_multiple_of(size) {
-        if let Some(words) = mistaken(bytes) {
-            return Err(Error::file(path, words));
-        }
-        let problem =
-            format!("has {} bytes, which is not a whole number of {size}-byte records", bytes.len());
-        return Err(Error::file(path, problem));
-    }
-    let labels = bytes.iter().step_by(size).enumerate();
-    match labels.into_iter().find(|(_, label)| usize::from(**label) >= classes) {
-        None => Ok(()),
-        Some((number, label)) => {
-            let problem = format!("record {number} has label {label}; there are {classes} classes");
-            Err(Error::file(path, problem))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -387,6 +164,7 @@ mod tests {
             name: "small".to_owned(),
             classes: vec!["dark".to_owned(), "light".to_owned()],
             validation: 4,
+            held_out: HeldOut::Drawn,
             image: ImageShape { channels: 1, height: 2, width: 2 },
             train: vec![RecordFile { file: "train.bin".to_owned(), records: 10 }],
             test: vec![RecordFile { file: "test.bin".to_owned(), records: 3 }],
@@ -412,6 +190,15 @@ mod tests {
         all.sort_unstable();
         assert_eq!(all, (0..10).collect::<Vec<_>>());
         assert_eq!(split, set.split());
+    }
+
+    #[test]
+    fn the_last_records_validate_where_the_set_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let manifest = Manifest { schema: SCHEMA_HELD_OUT, held_out: HeldOut::Last, ..small(folder.path()) };
+        std::fs::write(folder.path().join(MANIFEST_FILE), toml::to_string(&manifest).unwrap()).unwrap();
+        let split = DataSet::open(folder.path()).unwrap().split();
+        assert_eq!((split.train, split.validation), ((0..6).collect(), (6..10).collect()));
     }
 
     #[test]
@@ -455,7 +242,8 @@ mod tests {
         let path = folder.path().join(MANIFEST_FILE);
         let good = std::fs::read_to_string(&path).unwrap();
         for (from, to, expected) in [
-            ("schema = 1", "schema = 2", "schema is 2"),
+            ("schema = 1", "schema = 3", "schema is 3"),
+            ("validation = 4", "validation = 4\nheld_out = \"last\"", "of schema 2"),
             ("validation = 4", "validation = 10", "validation is 10"),
             ("file = \"train.bin\"", "file = \"../train.bin\"", "../train.bin"),
             ("name =", "nam =", "nam"),

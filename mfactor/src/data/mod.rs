@@ -1,4 +1,6 @@
 //! Data sets.
 
 pub mod dataset;
+mod manifest;
+mod records;
 pub mod resize;

@@ -27,8 +27,44 @@ pub struct Recipe {
     pub average_decay: f64,
     /// Largest shift of a training image in pixels, in either direction; borders are filled by reflection.
     pub translate: usize,
-    /// Whether training images are mirrored left to right, at random.
+    /// Whether training images are mirrored left to right, at random. Not for digits and letters.
     pub flip: bool,
+    /// Largest change of a training image's brightness, as a share of it: 0.2 is from 0.8 to 1.2 times. 0 changes nothing.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub brightness: f64,
+    /// Side of a square in pixels that is hidden in each training image, at a random place (DeVries and Taylor 2017,
+    /// arXiv:1708.04552). 0 hides nothing.
+    #[serde(skip_serializing_if = "is_none")]
+    pub cutout: usize,
+    /// How much each class counts in the loss.
+    #[serde(skip_serializing_if = "ClassWeights::is_none")]
+    pub class_weights: ClassWeights,
+}
+
+/// How much each class counts in the loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClassWeights {
+    /// As much as it has images.
+    #[default]
+    None,
+    /// As much as any other: an image counts N / (classes · images of its class).
+    Balanced,
+}
+
+impl ClassWeights {
+    fn is_none(&self) -> bool {
+        *self == Self::None
+    }
+}
+
+// What is at its default is not written, so that studies and trainings of versions without it stay the same.
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
+}
+
+fn is_none(value: &usize) -> bool {
+    *value == 0
 }
 
 /// Tuned on CIFAR-10's validation split for budgets of 1 to 3 epochs; docs/training.md has the figures.
@@ -45,6 +81,9 @@ impl Default for Recipe {
             average_decay: 0.0,
             translate: 2,
             flip: true,
+            brightness: 0.0,
+            cutout: 0,
+            class_weights: ClassWeights::None,
         }
     }
 }
@@ -71,7 +110,9 @@ impl Recipe {
             "must be at least 0 and below 1",
         )?;
         check("average_decay", (0.0..1.0).contains(&self.average_decay), "must be at least 0 and below 1")?;
-        check("translate", self.translate <= 16, "must be at most 16")
+        check("translate", self.translate <= 16, "must be at most 16")?;
+        check("brightness", (0.0..1.0).contains(&self.brightness), "must be at least 0 and below 1")?;
+        check("cutout", self.cutout <= 256, "must be at most 256")
     }
 }
 
@@ -85,5 +126,15 @@ mod tests {
         let text = recipe.check("study.toml").unwrap_err().to_string();
         assert!(text.contains("study.toml, recipe.momentum"), "{text}");
         Recipe::default().check("default").unwrap();
+    }
+
+    #[test]
+    fn what_later_versions_added_is_written_only_where_it_is_used() {
+        let written = serde_json::to_value(Recipe::default()).unwrap();
+        assert!(written.get("class_weights").is_none() && written.get("cutout").is_none(), "{written}");
+        let recipe = Recipe { class_weights: ClassWeights::Balanced, cutout: 4, ..Recipe::default() };
+        let written = serde_json::to_value(&recipe).unwrap();
+        assert_eq!(written["class_weights"], "balanced");
+        assert_eq!(serde_json::from_value::<Recipe>(written).unwrap(), recipe);
     }
 }

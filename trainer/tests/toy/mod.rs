@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use mfactor::dataset::{MANIFEST_FILE, Manifest, RecordFile, SCHEMA};
+use mfactor::dataset::{HeldOut, MANIFEST_FILE, Manifest, RecordFile, SCHEMA};
 use mfactor::protocol::Job;
 use mfactor::space::ImageShape;
 use mfactor::{Recipe, SearchSpace};
@@ -51,6 +51,7 @@ pub fn write_data(folder: &Path) {
         name: "toy".to_owned(),
         classes: ["red", "green", "blue", "grey"].map(str::to_owned).to_vec(),
         validation: 100,
+        held_out: HeldOut::Drawn,
         image: ImageShape { channels: 3, height: SIDE, width: SIDE },
         train: vec![file("train.bin", TRAIN)],
         test: vec![file("test.bin", TEST)],
