@@ -4,6 +4,7 @@
 //! lives in `commands/`; what they share to talk to the user is in `output.rs`.
 
 mod commands;
+mod confirm;
 mod flash_progress;
 mod measurements;
 mod output;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mfactor::{Error, Point, Result, SearchSpace, files};
+use mfactor::{Cost, Error, Point, Result, SearchSpace, files};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -41,6 +41,7 @@ struct Row {
     architecture: String,
     seed: usize,
     accuracy: f64,
+    cost: Cost,
 }
 
 /// A table that lies in a folder.
@@ -140,9 +141,10 @@ fn fetch_into(
 }
 
 fn text(rows: &[Row]) -> String {
-    let mut text = "architecture,seed,accuracy\n".to_owned();
-    for Row { architecture, seed, accuracy } in rows {
-        writeln!(text, "{architecture},{seed},{accuracy}").expect("a String takes all");
+    let mut text = "architecture,seed,accuracy,parameters,macs\n".to_owned();
+    for Row { architecture, seed, accuracy, cost } in rows {
+        let Cost { parameters, macs, .. } = cost;
+        writeln!(text, "{architecture},{seed},{accuracy},{parameters},{macs}").expect("a String takes all");
     }
     text
 }
@@ -163,7 +165,19 @@ fn nas_bench_macro(json: &[u8], space: &SearchSpace) -> Result<Vec<Row>, String>
         serde_json::from_slice(json).map_err(|error| error.to_string())?;
     let mut rows = vec![];
     for (key, trained) in networks {
-        let options = key.bytes().map(|digit| digit.wrapping_sub(b'0')).collect();
+        let options: Vec<u8> = key.bytes().map(|digit| digit.wrapping_sub(b'0')).collect();
+        let is_point = options.len() == space.choices().count()
+            && options
+                .iter()
+                .zip(space.choices())
+                .all(|(option, choice)| usize::from(*option) < choice.options.len());
+        if !is_point {
+            return Err(format!(
+                "has a network {} that is not of the space {}",
+                mfactor::text::name(&key),
+                space.name()
+            ));
+        }
         let architecture = space.architecture(&Point::new(options));
         let cost = space.cost(&architecture);
         if (cost.parameters, cost.macs) != (trained.params, trained.flops) {
@@ -177,7 +191,46 @@ fn nas_bench_macro(json: &[u8], space: &SearchSpace) -> Result<Vec<Row>, String>
             architecture: architecture.clone(),
             seed,
             accuracy: accuracy / 100.0,
+            cost,
         }));
     }
     Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALLEST: &str =
+        r#"{"00000000": {"test_acc": [45.0, 46.0], "mean_acc": 45.5, "params": 387882, "flops": 7713280}}"#;
+
+    fn space() -> SearchSpace {
+        SearchSpace::load(Path::new("nas-bench-macro")).unwrap()
+    }
+
+    #[test]
+    fn a_key_is_a_point_and_its_costs_say_so() {
+        let rows = nas_bench_macro(SMALLEST.as_bytes(), &space()).unwrap();
+        let expected = "architecture,seed,accuracy,parameters,macs\n\
+            s32-w64.d.d-w128.d.d.d-w256.d.d.d,0,0.45,387882,7713280\n\
+            s32-w64.d.d-w128.d.d.d-w256.d.d.d,1,0.46,387882,7713280\n";
+        assert_eq!(text(&rows), expected);
+        let lying = SMALLEST.replace("387882", "387881");
+        assert!(nas_bench_macro(lying.as_bytes(), &space()).err().unwrap().contains("00000000"));
+        assert!(nas_bench_macro(b"[]", &space()).is_err());
+    }
+
+    #[test]
+    fn what_is_no_point_is_refused() {
+        for key in ["0000000", "000000000", "00000003", "0000000x", "0000000\u{b2}", ""] {
+            let json = SMALLEST.replace("00000000", key);
+            assert!(nas_bench_macro(json.as_bytes(), &space()).is_err(), "{key}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_table_lists_the_known_ones() {
+        let error = table("nas-bench-301").unwrap_err().to_string();
+        assert!(error.contains("nas-bench-301") && error.contains("nas-bench-macro"), "{error}");
+    }
 }

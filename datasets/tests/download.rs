@@ -112,6 +112,22 @@ fn a_wrong_archive_is_refused_by_its_sum() {
 }
 
 #[test]
+fn a_wrong_table_is_refused_by_its_sum_and_leaves_nothing() {
+    let place = tempfile::tempdir().unwrap();
+    let (url, server) = serve(b"{}".to_vec(), 2);
+    let options = FetchOptions { url: Some(url), md5: None };
+    let folder = place.path().join("tables/nas-bench-macro");
+    let error = datasets::fetch_table("nas-bench-macro", Some(&folder), &options, &mut |_| ()).unwrap_err();
+    server.join().unwrap();
+    assert_eq!(error.exit_code(), exit::INPUT);
+    assert!(
+        error.to_string().contains("686dee8363cc21cca8c1f321ad5749454f2d9b9ca5972682e137e539bc522297"),
+        "{error}"
+    );
+    assert!(names(place.path()).is_empty(), "nothing is left behind");
+}
+
+#[test]
 fn a_download_that_breaks_off_is_refused() {
     let place = tempfile::tempdir().unwrap();
     let error = fetch_body(place.path(), vec![1; 1_000], 5_000, None).0.unwrap_err();

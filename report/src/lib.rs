@@ -9,15 +9,17 @@
 //! | [`agreement`], [`rank`], [`resample`] | whether a ranking agrees with what was measured, and how surely |
 //! | [`inversions`] | which pairs M orders wrongly, and why |
 //! | [`strategies`] | how the strategies did |
-//! | [`seeds`], [`wilcoxon`] | how they did over repeated seeds |
+//! | [`seeds`] | how they did over repeated seeds |
 //! | [`mod@bench`], [`models`], [`quantity`] | measurements as rows |
 //! | [`side_by_side`] | boards, engines and precisions beside each other |
 //! | [`pick`] | a model for each budget |
+//! | [`confirm`] | which networks chance cannot tell apart, after several trainings |
 
 pub mod agreement;
 pub mod baselines;
 pub mod bench;
 mod compare;
+pub mod confirm;
 mod energy;
 mod find;
 mod headline;
@@ -35,7 +37,6 @@ pub mod side_by_side;
 pub mod strategies;
 mod terminal;
 mod text;
-pub mod wilcoxon;
 
 pub use bench::Filed;
 pub use compare::{BenchComparison, Comparison, Input, SCHEMA, Sweep, check_measurement, compare};

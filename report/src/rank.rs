@@ -3,6 +3,7 @@
 //! Both see ranks only, so values are replaced by integer ranks first. All counting is then exact, and
 //! resampling can compare statistics without rounding.
 
+use mfactor::wilcoxon::doubled_ranks;
 use serde::{Deserialize, Serialize};
 
 /// A rank correlation. Both are in [-1, 1], 1 where two rankings agree in every pair.
@@ -58,23 +59,6 @@ impl Statistic {
             }
         }
     }
-}
-
-/// Twice the rank of each value from the smallest, ties sharing the mean of their ranks: doubling keeps
-/// the mean of two ranks an integer. Values are not NaN; infinities are fine.
-pub(crate) fn doubled_ranks(values: &[f64]) -> Vec<i64> {
-    let mut order: Vec<usize> = (0..values.len()).collect();
-    order.sort_by(|a, b| values[*a].total_cmp(&values[*b]));
-    let mut ranks = vec![0; values.len()];
-    let mut start = 0;
-    for run in order.chunk_by(|a, b| values[*a] == values[*b]) {
-        let end = start + run.len();
-        for index in run {
-            ranks[*index] = (start + 1 + end) as i64;
-        }
-        start = end;
-    }
-    ranks
 }
 
 fn sum(values: &[i64]) -> i128 {

@@ -2,12 +2,13 @@
 
 use std::cmp::Ordering;
 
+use mfactor::wilcoxon::doubled_ranks;
 use rand::RngExt;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::rank::{Statistic, doubled_ranks};
+use crate::rank::Statistic;
 
 /// Fewer models than this are too few to say anything: three can be ordered in six ways only.
 pub const FEWEST: usize = 4;

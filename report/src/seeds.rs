@@ -1,6 +1,7 @@
 //! The strategies over repeated seeds: studies that differ in nothing but their seed, paired by it.
 
 use mfactor::numbers::counted;
+use mfactor::wilcoxon::{SignedRank, holm, signed_rank, smallest_p, superiority};
 use mfactor::{Objective, Trial};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -11,7 +12,6 @@ use crate::agreement::SIGNIFICANCE;
 use crate::headline::list;
 use crate::resample::{BOOTSTRAP_RESAMPLES, quantile};
 use crate::strategies::{BASELINE, deviation, mean};
-use crate::wilcoxon::{SignedRank, holm, signed_rank, smallest_p, superiority};
 
 /// A study of the same configuration with another seed.
 #[derive(Debug, Clone, PartialEq)]

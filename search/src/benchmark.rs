@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mfactor::front::{Losses, front};
+use mfactor::wilcoxon::{holm, signed_rank};
 use mfactor::{Architecture, Error, Front, Objective, Result, SearchSpace, Trial};
 use serde::Serialize;
-use statrs::distribution::{ContinuousCDF, Normal};
 
 use crate::evaluators::Table;
 use crate::simulation::simulate_sought;
@@ -146,8 +146,13 @@ impl Benchmark {
         let differences = |of: &Vec<Judged>| {
             of.iter().zip(&studies[0]).map(|(one, first)| last(one) - last(first)).collect::<Vec<f64>>()
         };
-        let corrected =
-            holm(&studies.iter().skip(1).map(|of| signed_ranks(&differences(of))).collect::<Vec<f64>>());
+        let corrected = holm(
+            &studies
+                .iter()
+                .skip(1)
+                .map(|of| signed_rank(&differences(of)).map_or(1.0, |of| of.p_value))
+                .collect::<Vec<f64>>(),
+        );
         let p = [None].into_iter().chain(corrected.into_iter().map(Some));
         let rows = kinds
             .iter()
@@ -300,58 +305,9 @@ fn row(strategy: StrategyKind, studies: &[Judged], checkpoints: &[u64], p: Optio
     Row { strategy, reached: reached.collect(), microseconds: figure(&|study| study.microseconds).mean, p }
 }
 
-/// Wilcoxon's signed-rank test of paired differences, two-sided, by the normal approximation with ties; 1 where all are 0.
-fn signed_ranks(differences: &[f64]) -> f64 {
-    let mut sizes: Vec<f64> = differences.iter().copied().filter(|of| *of != 0.0).collect();
-    sizes.sort_by(|a, b| a.abs().total_cmp(&b.abs()));
-    let count = sizes.len() as f64;
-    let (mut sum, mut ties, mut place) = (0.0, 0.0, 0);
-    while place < sizes.len() {
-        let equal = sizes[place..].iter().take_while(|of| of.abs() == sizes[place].abs()).count();
-        let rank = place as f64 + 0.5 * (equal + 1) as f64;
-        sum += rank * sizes[place..place + equal].iter().map(|of| of.signum()).sum::<f64>();
-        ties += (equal * equal * equal - equal) as f64;
-        place += equal;
-    }
-    let variance = count * (count + 1.0) * (2.0 * count + 1.0) / 6.0 - ties / 12.0;
-    if variance <= 0.0 {
-        return 1.0;
-    }
-    2.0 * Normal::standard().cdf(-sum.abs() / variance.sqrt())
-}
-
-/// Holm's step-down correction.
-fn holm(p: &[f64]) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..p.len()).collect();
-    order.sort_by(|a, b| p[*a].total_cmp(&p[*b]));
-    let (mut corrected, mut least) = (vec![0.0; p.len()], 0.0);
-    for (step, place) in order.into_iter().enumerate() {
-        least = f64::max(least, (p[place] * (p.len() - step) as f64).min(1.0));
-        corrected[place] = least;
-    }
-    corrected
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn signed_ranks_by_hand() {
-        // Ranks 1 to 5, one of them negative: 15 - 2·1 = 13 of a deviation of √55.
-        let p = signed_ranks(&[-0.1, 0.2, 0.3, 0.4, 0.5]);
-        assert!((p - 0.079_616_1).abs() < 1e-5, "{p}");
-        assert_eq!(signed_ranks(&[0.0, 0.0]), 1.0);
-        assert_eq!(signed_ranks(&[0.1, -0.1]), 1.0);
-    }
-
-    #[test]
-    fn holm_by_hand() {
-        let corrected = holm(&[0.04, 0.01, 0.03]);
-        for (found, expected) in corrected.iter().zip([0.06, 0.03, 0.06]) {
-            assert!((found - expected).abs() < 1e-12, "{corrected:?}");
-        }
-    }
 
     #[test]
     fn quartiles_lie_between() {

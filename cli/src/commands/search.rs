@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use mfactor::costs::{CostTerm, parse_pair};
 use mfactor::{Error, Quantity, name};
+use report::confirm::Confirmation;
 use search::config::{DataSource, EvaluatorConfig};
 use search::evaluators::TrainerCommand;
 use search::{Outcome, Pruning, StrategyKind, Study, StudyConfig, StudyRecord};
 use serde::Serialize;
 
+use crate::confirm::{self, Confirm};
 use crate::output::Output;
 use crate::programs::TRAINER;
 use crate::progress::SearchProgress;
@@ -115,6 +117,11 @@ pub struct Search {
     /// Folder of the study [default: runs/NAME with the name in --study, else runs/study]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Then train the best N again, with R other seeds each, and say which of them chance cannot tell apart
+    ///
+    /// Each seed is a study of its own, in the folder confirm of the study.
+    #[arg(long, value_name = "NxR")]
+    confirm: Option<Confirm>,
     /// Go on with the study in --out
     #[arg(long)]
     resume: bool,
@@ -139,6 +146,8 @@ struct SearchResult<'a> {
     finished: bool,
     #[serde(flatten)]
     summary: Summary,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confirmation: Option<&'a Confirmation>,
 }
 
 impl Search {
@@ -164,7 +173,14 @@ impl Search {
             Err(error) if is_input(&error) => return Err(error),
             Err(error) => return Err(error.context(go_on(&folder))),
         };
-        show(output, &folder, finished, &record)?;
+        let confirmation = match self.confirm {
+            Some(confirm) if finished => {
+                confirm.run(&record, &folder, output, |study| self.searched(study, output))
+            }
+            _ => Ok(None),
+        };
+        show(output, &folder, finished, &record, confirmation.as_ref().ok().and_then(Option::as_ref))?;
+        confirmation?;
         if !finished {
             let problem = format!("stopped, and everything known is written; {}", go_on(&folder));
             return Err(Error::Interrupted(problem).into());
@@ -341,9 +357,18 @@ fn go_on(folder: &Path) -> String {
     format!("to go on, run: mfactor search --resume --out {}", folder.display())
 }
 
-fn show(output: &Output, folder: &Path, finished: bool, record: &StudyRecord) -> anyhow::Result<()> {
-    let result = SearchResult { study: folder, finished, summary: Summary::of(record) };
-    output.result(&result, || summary::text(&result.summary, record))
+fn show(
+    output: &Output,
+    folder: &Path,
+    finished: bool,
+    record: &StudyRecord,
+    confirmation: Option<&Confirmation>,
+) -> anyhow::Result<()> {
+    let result = SearchResult { study: folder, finished, summary: Summary::of(record), confirmation };
+    output.result(&result, || {
+        let summary = summary::text(&result.summary, record);
+        confirmation.map_or(summary.clone(), |of| format!("{summary}\n\n{}", confirm::text(of)))
+    })
 }
 
 /// That nothing came of a search, and why.

@@ -138,7 +138,8 @@ fn volume(point: &Losses, reference: &Losses) -> f64 {
 fn hypervolume(points: &[Losses], reference: &Losses) -> f64 {
     let inside = |point: &&Losses| point.iter().zip(reference).all(|(value, end)| value < end);
     let mut points: Vec<Losses> = points.iter().filter(inside).copied().collect();
-    points.sort_by(|a, b| a[1].total_cmp(&b[1]));
+    // By all that counts, or the order of equals would change the last digit.
+    points.sort_by(|a, b| a[1].total_cmp(&b[1]).then(a[0].total_cmp(&b[0])));
     let mut slabs: Vec<f64> = points.iter().map(|point| point[2]).chain([reference[2]]).collect();
     slabs.sort_by(f64::total_cmp);
     slabs.dedup();

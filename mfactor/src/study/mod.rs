@@ -8,3 +8,4 @@ pub mod protocol;
 pub mod quantity;
 pub mod recipe;
 pub mod trial;
+pub mod wilcoxon;

@@ -113,7 +113,7 @@ fn check(seen: &Value, record: &StudyRecord, strategies: &[&str]) {
     }
 }
 
-const ALL: [&str; 5] = ["baseline", "random", "evolution", "tpe", "rl"];
+const ALL: [&str; 8] = ["baseline", "random", "evolution", "tpe", "rl", "local", "nsga2", "guided"];
 
 #[test]
 #[ignore = "needs Optuna: scripts/test"]

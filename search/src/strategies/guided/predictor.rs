@@ -2,6 +2,7 @@
 
 use mfactor::block::BlockKind;
 use mfactor::point::Label;
+use mfactor::wilcoxon::doubled_ranks;
 use mfactor::{Cost, Point, SearchSpace};
 use statrs::distribution::{ContinuousCDF, Normal};
 
@@ -167,13 +168,9 @@ impl Predictor {
 /// The quantiles of a normal distribution at the ranks of `values` (Blom 1958); equals share their mean rank.
 fn normal_scores(values: &[f64]) -> Vec<f64> {
     let count = values.len() as f64;
-    let score = |value: &f64| {
-        let below = values.iter().filter(|other| *other < value).count() as f64;
-        let equal = values.iter().filter(|other| *other == value).count() as f64;
-        let rank = below + 0.5 * (equal + 1.0);
-        Normal::standard().inverse_cdf((rank - 0.375) / (count + 0.25))
-    };
-    values.iter().map(score).collect()
+    let score =
+        |doubled: i64| Normal::standard().inverse_cdf((0.5 * doubled as f64 - 0.375) / (count + 0.25));
+    doubled_ranks(values).into_iter().map(score).collect()
 }
 
 #[cfg(test)]

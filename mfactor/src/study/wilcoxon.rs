@@ -3,8 +3,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::rank::doubled_ranks;
-
 /// Wilcoxon's signed-rank test (1945) of paired differences.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct SignedRank {
@@ -89,6 +87,23 @@ pub fn superiority(a: &[f64], b: &[f64]) -> Option<f64> {
             .sum()
     };
     (pairs > 0).then(|| a.iter().map(score).sum::<f64>() / pairs as f64)
+}
+
+/// Twice the rank of each value from the smallest, ties sharing the mean of their ranks: doubling keeps
+/// the mean of two ranks an integer. Values are not NaN; infinities are fine.
+pub fn doubled_ranks(values: &[f64]) -> Vec<i64> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|a, b| values[*a].total_cmp(&values[*b]));
+    let mut ranks = vec![0; values.len()];
+    let mut start = 0;
+    for run in order.chunk_by(|a, b| values[*a] == values[*b]) {
+        let end = start + run.len();
+        for index in run {
+            ranks[*index] = (start + 1 + end) as i64;
+        }
+        start = end;
+    }
+    ranks
 }
 
 #[cfg(test)]
