@@ -61,7 +61,8 @@ fn main() -> Result<()> {
     if let Some(table) = &options.table {
         let objective = Objective::paper(alpha, space.minimum_parameters())?;
         let benchmark = Benchmark::load(table, space, objective, None, None)?;
-        println!("{}", benchmark.compare(&kinds, seeds, options.trials)?.words());
+        let comparison = benchmark.compare(&kinds, seeds, options.trials)?;
+        println!("sought: {}\n{}", comparison.sought, comparison.words());
         return Ok(());
     }
     let landscape = Landscape { space, accuracy, alpha, noise, good, workers };

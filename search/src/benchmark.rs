@@ -244,10 +244,10 @@ impl Benchmark {
 }
 
 impl Comparison {
-    /// The comparison as text of at most 80 columns.
+    /// The comparison but for what is sought, as text of at most 80 columns.
     pub fn words(&self) -> String {
         let mut lines = vec![
-            format!("{} studies of each strategy; sought: {}", self.studies, self.sought),
+            format!("{} studies of each strategy", self.studies),
             format!("hypervolume from {}", self.reference),
             String::new(),
             format!(

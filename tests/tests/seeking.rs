@@ -1,5 +1,7 @@
 //! What is sought, from the command line: fronts, the best trained again, and strategies held against a table.
 
+#![expect(clippy::unwrap_used, reason = "what a test cannot unwrap, it fails by")]
+
 use std::fmt::Write as _;
 
 use mfactor::{SearchSpace, exit};

@@ -8,7 +8,7 @@ use mfactor::{Front, Quantity, Result, SearchSpace};
 use search::StrategyKind;
 use search::benchmark::Benchmark;
 
-use crate::output::Output;
+use crate::output::{Output, wrapped};
 
 /// Hold strategies against what is known of every network of a space
 #[derive(Args)]
@@ -86,7 +86,7 @@ impl Strategies {
         output.say(format!("{} studies of {} trials", self.seeds * kinds.len() as u64, self.trials));
         let comparison =
             benchmark.compare(&kinds, self.first_seed..self.first_seed + self.seeds, self.trials)?;
-        output.result(&comparison, || comparison.words())
+        output.result(&comparison, || wrapped("sought: ", &comparison.sought, 2) + &comparison.words())
     }
 
     /// The space that was named; that of a published table; or the paper's.
