@@ -1,16 +1,16 @@
 //! `cifar10`: the 60,000 images of Krizhevsky (2009) in their binary version, downloaded from the publisher or a
 //! mirror and checked before anything is unpacked.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Seek};
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
 use flate2::read::GzDecoder;
-use md5::{Digest, Md5};
+use md5::Md5;
 use mfactor::dataset::{CIFAR10_FOLDER, DataSet, Manifest, RecordFile};
-use mfactor::{Error, Result, files};
+use mfactor::{Error, Result};
 
-use crate::download::download;
+use crate::download::{Expected, download};
 use crate::{FetchOptions, Named, Progress};
 
 /// The set, as others know it.
@@ -30,21 +30,10 @@ fn fetch(folder: &Path, options: &FetchOptions, on_progress: &mut dyn FnMut(Prog
         return Ok(set);
     }
     mfactor::files::check_room(folder, LARGEST_ARCHIVE + RECORD_BYTES as u64 * 60_000)?;
-    fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
     let url = options.url.as_deref().unwrap_or(URL);
-    files::collect(folder);
-    let mut archive = files::draft(folder).map_err(Error::io("write", folder))?;
-    let mut hash = Md5::new();
-    download(url, LARGEST_ARCHIVE, &mut archive, &mut |bytes| hash.update(bytes), on_progress)?;
-    let md5 = files::hex(&hash.finalize());
-    let expected = options.md5.as_deref().unwrap_or(MD5);
-    if !md5.eq_ignore_ascii_case(expected) {
-        let bytes = archive.as_file().metadata().map_err(Error::io("read", archive.path()))?.len();
-        let problem =
-            format!("has {bytes} bytes with MD5 {md5}; it must have MD5 {expected}, so it was thrown away");
-        return Err(Error::input(url, problem));
-    }
-    archive.rewind().map_err(Error::io("read", archive.path()))?;
+    let sum = options.md5.as_deref().unwrap_or(MD5);
+    let expected = Expected { largest: LARGEST_ARCHIVE, sum_name: "MD5", sum };
+    let archive = download::<Md5>(url, &expected, folder, on_progress)?;
     unpack(url, archive.as_file(), folder, on_progress)?;
     DataSet::open(folder)
 }

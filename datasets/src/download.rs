@@ -1,9 +1,12 @@
-//! Downloads, into a file that is not believed before its sum was looked at.
+//! Downloads, which are not believed before their sum was looked at.
 
-use std::io::{Read, Write};
+use std::fs;
+use std::io::{Read, Seek, Write};
+use std::path::Path;
 use std::time::Duration;
 
-use mfactor::{Error, Result};
+use mfactor::{Error, Result, files};
+use sha2::Digest;
 use tempfile::NamedTempFile;
 
 use crate::Progress;
@@ -13,18 +16,51 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 const BODY_TIMEOUT: Duration = Duration::from_secs(3 * 3600);
 const REPORT_EVERY: u64 = 1 << 20;
 
-/// Downloads at most `largest` bytes into `file`, and shows all that come to `hash` too.
+/// What a download must be.
+pub(crate) struct Expected<'a> {
+    /// Most bytes that are taken from the server.
+    pub largest: u64,
+    /// What its sum is called.
+    pub sum_name: &'a str,
+    /// Its sum, in hexadecimal of either case.
+    pub sum: &'a str,
+}
+
+/// Downloads what has the expected sum by `D` into a draft in `folder`, which is made if need be.
 ///
 /// # Errors
-/// [`Error::Board`] where the network or the server fails; [`Error::Input`] for more bytes; [`Error::Io`] where they cannot be
-/// written.
-pub(crate) fn download(
+/// [`Error::Board`] where the network or the server fails; [`Error::Input`] for anything else than what is expected;
+/// [`Error::Io`] where it cannot be written.
+pub(crate) fn download<D: Digest>(
+    url: &str,
+    expected: &Expected<'_>,
+    folder: &Path,
+    on_progress: &mut dyn FnMut(Progress),
+) -> Result<NamedTempFile> {
+    fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+    files::collect(folder);
+    let mut draft = files::draft(folder).map_err(Error::io("write", folder))?;
+    let mut hash = D::new();
+    let bytes = receive(url, expected.largest, &mut draft, &mut |bytes| hash.update(bytes), on_progress)?;
+    let (name, sum, found) = (expected.sum_name, expected.sum, files::hex(&hash.finalize()));
+    if !found.eq_ignore_ascii_case(sum) {
+        let problem = format!(
+            "has {bytes} bytes with {name} {found}; it must have {name} {sum}, so it was thrown away"
+        );
+        return Err(Error::input(url, problem));
+    }
+    draft.rewind().map_err(Error::io("read", draft.path()))?;
+    Ok(draft)
+}
+
+/// Writes all that comes into `file`, shows it to `hash`, and returns the number of bytes.
+fn receive(
     url: &str,
     largest: u64,
     file: &mut NamedTempFile,
     hash: &mut dyn FnMut(&[u8]),
     on_progress: &mut dyn FnMut(Progress),
-) -> Result<()> {
+) -> Result<u64> {
     let failed = |problem: String| Error::Board { subject: url.to_owned(), problem };
     let agent = ureq::Agent::config_builder()
         .timeout_connect(Some(ANSWER_TIMEOUT))
@@ -60,5 +96,5 @@ pub(crate) fn download(
         }
     }
     on_progress(Progress::Downloading { bytes, total });
-    Ok(())
+    Ok(bytes)
 }

@@ -108,8 +108,13 @@ pub fn fetch(
     on_progress: &mut dyn FnMut(Progress),
 ) -> Result<DataSet> {
     let set = named(name).ok_or_else(|| unknown(name))?;
+    leaving_nothing(folder, || (set.fetch)(folder, options, on_progress))
+}
+
+/// Does what may make `folder` and those above it; where it fails, those that it made go again.
+fn leaving_nothing<T>(folder: &Path, fetch: impl FnOnce() -> Result<T>) -> Result<T> {
     let missing: Vec<&Path> = folder.ancestors().take_while(|place| !place.exists()).collect();
-    let fetched = (set.fetch)(folder, options, on_progress);
+    let fetched = fetch();
     if fetched.is_err() {
         // Succeeds only for empty folders, which are the only ones that may go.
         missing.into_iter().take_while(|place| fs::remove_dir(place).is_ok()).for_each(drop);

@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use mfactor::{Cost, Error, Point, Result, SearchSpace, files};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 
-use crate::download::download;
+use crate::download::{Expected, download};
 use crate::places::folder_of;
-use crate::{FetchOptions, Progress};
+use crate::{FetchOptions, Progress, leaving_nothing};
 
 /// The file of a table in its folder, as `table:FILE` reads it.
 const TABLE_FILE: &str = "table.csv";
@@ -90,13 +89,7 @@ pub fn fetch_table(
 ) -> Result<PublishedTable> {
     let published = named(name)?;
     let folder = folder.map_or_else(|| folder_of(name), |folder| Ok(folder.to_owned()))?;
-    let missing: Vec<&Path> = folder.ancestors().take_while(|place| !place.exists()).collect();
-    let fetched = fetch_into(published, &folder, options, on_progress);
-    if fetched.is_err() {
-        // Succeeds only for empty folders, which are the only ones that may go.
-        missing.into_iter().take_while(|place| fs::remove_dir(place).is_ok()).for_each(drop);
-    }
-    fetched
+    leaving_nothing(&folder, || fetch_into(published, &folder, options, on_progress))
 }
 
 fn named(name: &str) -> Result<&'static Published> {
@@ -115,17 +108,8 @@ fn fetch_into(
     let space = SearchSpace::load(Path::new(published.name))?;
     let url = options.url.as_deref().unwrap_or(published.url);
     files::check_room(folder, 4 * published.largest)?;
-    fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
-    files::collect(folder);
-    let mut draft = files::draft(folder).map_err(Error::io("write", folder))?;
-    let mut hash = Sha256::new();
-    download(url, published.largest, &mut draft, &mut |bytes| hash.update(bytes), on_progress)?;
-    let sha256 = files::hex(&hash.finalize());
-    if sha256 != published.sha256 {
-        let problem =
-            format!("has SHA-256 {sha256}; it must have {}, so it was thrown away", published.sha256);
-        return Err(Error::input(url, problem));
-    }
+    let expected = Expected { largest: published.largest, sum_name: "SHA-256", sum: published.sha256 };
+    let draft = download::<Sha256>(url, &expected, folder, on_progress)?;
     let rows = (published.read)(&files::read(draft.path())?, &space)
         .map_err(|problem| Error::input(url, problem))?;
     let file = folder.join(TABLE_FILE);

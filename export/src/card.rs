@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use mfactor::layers::{Layer, Operation};
+use mfactor::statistics::wilson;
 use mfactor::{ModelMetadata, markdown};
 
 use crate::ExportedModel;
@@ -219,15 +220,6 @@ fn data(metadata: &ModelMetadata) -> String {
 
 fn section(name: &str, body: &str) -> String {
     format!("## {name}\n\n{body}")
-}
-
-/// Wilson's interval (1927) of a share, 95 %.
-fn wilson(share: f64, count: u64) -> [f64; 2] {
-    const Z: f64 = 1.959_963_984_540_054;
-    let n = count as f64;
-    let middle = share + Z * Z / (2.0 * n);
-    let half = Z * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
-    [middle - half, middle + half].map(|end| (end / (1.0 + Z * Z / n)).clamp(0.0, 1.0))
 }
 
 fn percent(share: f64) -> String {

@@ -1,6 +1,6 @@
 //! Networks that were trained again with several seeds: which of them chance cannot tell from the best.
 
-use mfactor::wilcoxon::holm;
+use mfactor::statistics::holm;
 use mfactor::{Architecture, Trial};
 use serde::Serialize;
 use statrs::distribution::{ContinuousCDF, StudentsT};

@@ -1,6 +1,7 @@
 //! What a search found, against the networks that were named beside it, the smallest, and random ones under the same limits.
 
 use mfactor::numbers::counted;
+use mfactor::statistics::wilson;
 
 use crate::compare::{BenchComparison, Comparison};
 use crate::models::MeasuredModel;
@@ -38,19 +39,11 @@ fn on_bench(comparison: &Comparison, bench: &BenchComparison) -> Option<String> 
 /// `ID 98.00 % (95.70 to 99.08) with 11.4 M MACs`.
 fn words(row: &MeasuredModel) -> Option<String> {
     let (accuracy, images) = row.figures.test_accuracy.zip(row.figures.test_images)?;
-    let (low, high) = wilson(accuracy, images as f64);
+    let [low, high] = wilson(accuracy, images);
     let percent = |share: f64| 100.0 * share;
     let (shown, low, high) = (percent(accuracy), percent(low), percent(high));
     let millions = row.model.macs as f64 / 1e6;
     Some(format!("{} {shown:.2} % ({low:.2} to {high:.2}) with {millions:.1} M MACs", row.model.architecture))
-}
-
-/// Wilson's score interval of a share of `n` (Wilson 1927), 95 %.
-fn wilson(share: f64, n: f64) -> (f64, f64) {
-    let square = Z * Z;
-    let middle = (share + square / (2.0 * n)) / (1.0 + square / n);
-    let half = Z / (1.0 + square / n) * (share * (1.0 - share) / n + square / (4.0 * n * n)).sqrt();
-    ((middle - half).max(0.0), (middle + half).min(1.0))
 }
 
 /// Random networks under the same limits, by M, which is what was sought.
@@ -65,18 +58,4 @@ fn random(comparison: &Comparison) -> Option<String> {
         counted(random.trials, "random network"),
         random.m_factor
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn wilsons_interval_by_hand() {
-        // 294 of 300: (0.98 + 0.0064) / 1.0128 = 0.97393, ± 0.01687.
-        let (low, high) = wilson(0.98, 300.0);
-        assert!((low - 0.9570).abs() < 5e-4 && (high - 0.9908).abs() < 5e-4, "{low} {high}");
-        let (low, high) = wilson(1.0, 300.0);
-        assert!(low < 0.99 && high > 0.9999 && high <= 1.0, "{low} {high}");
-    }
 }

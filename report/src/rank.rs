@@ -3,7 +3,7 @@
 //! Both see ranks only, so values are replaced by integer ranks first. All counting is then exact, and
 //! resampling can compare statistics without rounding.
 
-use mfactor::wilcoxon::doubled_ranks;
+use mfactor::statistics::doubled_ranks;
 use serde::{Deserialize, Serialize};
 
 /// A rank correlation. Both are in [-1, 1], 1 where two rankings agree in every pair.

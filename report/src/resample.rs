@@ -1,8 +1,6 @@
 //! How sure a rank correlation is: bootstrap intervals and permutation p-values.
 
-use std::cmp::Ordering;
-
-use mfactor::wilcoxon::doubled_ranks;
+use mfactor::statistics::{doubled_ranks, quantile};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -98,16 +96,6 @@ fn bootstrap_interval(statistic: Statistic, x: &[f64], y: &[f64], rng: &mut ChaC
     Some([quantile(&values, 0.025)?, quantile(&values, 0.975)?])
 }
 
-/// Quantile of ascending values by linear interpolation (numpy's default). `None` of nothing.
-pub fn quantile(ascending: &[f64], fraction: f64) -> Option<f64> {
-    let position = fraction * ascending.len().checked_sub(1)? as f64;
-    let (low, high) = (ascending[position.floor() as usize], ascending[position.ceil() as usize]);
-    match low.partial_cmp(&high) {
-        Some(Ordering::Less) => Some(low + (high - low) * position.fract()),
-        _ => Some(low),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use rand_chacha::rand_core::SeedableRng;
@@ -179,12 +167,5 @@ mod tests {
         let y: Vec<f64> = (0..20).map(f64::from).collect();
         let [first, again] = [(); 2].map(|()| assess(Statistic::SpearmanRho, &x, &y, &mut rng(3)));
         assert_eq!(first, again);
-    }
-
-    #[test]
-    fn quantiles() {
-        assert_eq!(quantile(&[], 0.5), None);
-        assert_eq!(quantile(&[1.0], 0.9), Some(1.0));
-        assert_eq!(quantile(&[1.0, 2.0, 4.0], 0.75), Some(3.0));
     }
 }

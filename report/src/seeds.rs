@@ -1,7 +1,7 @@
 //! The strategies over repeated seeds: studies that differ in nothing but their seed, paired by it.
 
 use mfactor::numbers::counted;
-use mfactor::wilcoxon::{SignedRank, holm, signed_rank, smallest_p, superiority};
+use mfactor::statistics::{SignedRank, holm, quantile, signed_rank, smallest_p, superiority};
 use mfactor::{Objective, Trial};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agreement::SIGNIFICANCE;
 use crate::headline::list;
-use crate::resample::{BOOTSTRAP_RESAMPLES, quantile};
+use crate::resample::BOOTSTRAP_RESAMPLES;
 use crate::strategies::{BASELINE, deviation, mean};
 
 /// A study of the same configuration with another seed.

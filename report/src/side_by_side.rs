@@ -2,6 +2,7 @@
 
 use mfactor::Architecture;
 use mfactor::numbers::{counted, points};
+use mfactor::statistics::quantile;
 use serde::{Deserialize, Serialize};
 
 use crate::bench::Setup;
@@ -9,7 +10,6 @@ use crate::compare::BenchComparison;
 use crate::models::{Figures, MeasuredModel};
 use crate::quantity::latency_noise;
 use crate::rank::Statistic;
-use crate::resample::quantile;
 
 /// Two or more benches side by side.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

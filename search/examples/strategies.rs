@@ -11,9 +11,9 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use mfactor::{Objective, Result, SearchSpace};
-use search::StrategyKind;
 use search::benchmark::Benchmark;
 use search::simulation::{Good, Landscape, Scores};
+use search::{Sought, StrategyKind};
 
 #[derive(Parser)]
 struct Options {
@@ -60,7 +60,7 @@ fn main() -> Result<()> {
     let seeds = options.first_seed..options.first_seed + options.seeds;
     if let Some(table) = &options.table {
         let objective = Objective::paper(alpha, space.minimum_parameters())?;
-        let benchmark = Benchmark::load(table, space, objective, None, None)?;
+        let benchmark = Benchmark::load(table, Sought::best(space, objective)?, None)?;
         let comparison = benchmark.compare(&kinds, seeds, options.trials)?;
         println!("sought: {}\n{}", comparison.sought, comparison.words());
         return Ok(());

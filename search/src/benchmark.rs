@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mfactor::front::{Losses, front};
-use mfactor::wilcoxon::{holm, signed_rank};
-use mfactor::{Architecture, Error, Front, Objective, Result, SearchSpace, Trial};
+use mfactor::statistics::{holm, quantile, signed_rank};
+use mfactor::{Architecture, Error, Front, Result, Trial};
 use serde::Serialize;
 
 use crate::evaluators::Table;
@@ -93,14 +93,8 @@ impl Benchmark {
     ///
     /// # Errors
     /// As [`Table::load`]; [`Error::Input`] if an accuracy is no fraction of 1.
-    pub fn load(
-        path: &Path,
-        space: SearchSpace,
-        objective: Objective,
-        front: Option<Front>,
-        least: Option<f64>,
-    ) -> Result<Self> {
-        let table = Table::load(path, &space)?;
+    pub fn load(path: &Path, sought: Sought, least: Option<f64>) -> Result<Self> {
+        let table = Table::load(path, &sought.space)?;
         if let Some(least) = least.filter(|least| !(0.0..1.0).contains(least)) {
             return Err(Error::input(
                 "the accuracy of the reference",
@@ -110,11 +104,6 @@ impl Benchmark {
         let mut means: Vec<f64> = table.architectures().filter_map(|of| table.mean_accuracy(of)).collect();
         means.sort_by(f64::total_cmp);
         let least = least.unwrap_or(means[means.len() / 20]);
-        let best = Sought::best(space, objective)?;
-        let sought = match front {
-            Some(front) => Sought::front(best.space, best.objective, front),
-            None => best,
-        };
         let judge = sought.front.clone().from_accuracy(least);
         let mut benchmark = Self { sought, judge, table, optimum: 0.0, volume: 0.0 };
         let all: Vec<&Architecture> = benchmark.table.architectures().collect();
@@ -133,6 +122,9 @@ impl Benchmark {
     ///
     /// # Errors
     /// What a simulation ends with.
+    ///
+    /// # Panics
+    /// If there is no seed.
     pub fn compare(&self, kinds: &[StrategyKind], seeds: Range<u64>, trials: u64) -> Result<Comparison> {
         let checkpoints = checkpoints(trials);
         let studies: Vec<Vec<Judged>> = kinds
@@ -276,11 +268,7 @@ impl Comparison {
 impl Quartiles {
     fn of(mut values: Vec<f64>) -> Self {
         values.sort_by(f64::total_cmp);
-        let at = |quantile: f64| {
-            let place = quantile * (values.len() - 1) as f64;
-            let (low, high) = (values[place.floor() as usize], values[place.ceil() as usize]);
-            low + (high - low) * place.fract()
-        };
+        let at = |fraction| quantile(&values, fraction).expect("there is a study");
         let mean = values.iter().sum::<f64>() / values.len() as f64;
         Self { lower: at(0.25), median: at(0.5), upper: at(0.75), mean }
     }

@@ -71,8 +71,12 @@ impl Pruning {
     }
 
     /// Whether a trial with this `score` at a rung goes on, where `others` are the scores of the trials that came
-    /// this far before: it must be among the best one in `reduction` of all, or the best while they are fewer.
+    /// this far before: it must be among the best one in `reduction` of all, or the best while they are fewer. By
+    /// [`PruningScore::Front`] `others` are those that cost no more, and it may be behind the best by the margin.
     pub fn goes_on(&self, score: f64, others: &[f64]) -> bool {
+        if self.by == PruningScore::Front {
+            return others.iter().all(|other| score >= other - self.margin);
+        }
         let places = ((others.len() + 1) / self.reduction as usize).max(1);
         others.iter().filter(|other| **other > score).count() < places
     }
@@ -100,6 +104,13 @@ mod tests {
         assert!(pruning.goes_on(0.65, &others), "the third of nine");
         assert!(!pruning.goes_on(0.55, &others), "the fourth of nine");
         assert!(pruning.goes_on(0.4, &[0.4; 20]), "equals are not ahead");
+    }
+
+    #[test]
+    fn by_the_front_a_trial_may_be_behind_by_the_margin() {
+        let pruning = Pruning { margin: 0.125, ..Pruning::by_front() };
+        assert!(pruning.goes_on(0.25, &[]));
+        assert!(pruning.goes_on(0.375, &[0.25, 0.5]) && !pruning.goes_on(0.3125, &[0.25, 0.5]));
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod tpe;
 use std::fmt;
 use std::str::FromStr;
 
-use mfactor::{Cost, Error, Front, Objective, Point, Result, SearchSpace};
+use mfactor::{Cost, Error, Front, Objective, Point, Quantity, Result, SearchSpace};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
@@ -42,17 +42,28 @@ pub struct Sought {
 }
 
 impl Sought {
+    /// The front of accuracy against the costs among `front`; the best score if that is empty.
+    ///
+    /// # Errors
+    /// As [`Front::new`].
+    pub fn new(space: SearchSpace, objective: Objective, front: &[Quantity]) -> Result<Self> {
+        if front.is_empty() {
+            return Self::best(space, objective);
+        }
+        let costs = front.iter().copied().filter(|of| *of != Quantity::Accuracy).collect();
+        let front = Front::new(&space, costs)?;
+        Ok(Self { space, objective, front, is_front: true })
+    }
+
     /// The best score.
+    ///
+    /// # Errors
+    /// As [`Front::new`].
     pub fn best(space: SearchSpace, objective: Objective) -> Result<Self> {
         // A front has two costs at most; what is beyond them the score alone knows.
         let costs = objective.terms().iter().take(2).map(|term| term.quantity).collect();
         let front = Front::new(&space, costs)?;
         Ok(Self { space, objective, front, is_front: false })
-    }
-
-    /// All of a front.
-    pub fn front(space: SearchSpace, objective: Objective, front: Front) -> Self {
-        Self { space, objective, front, is_front: true }
     }
 }
 
@@ -81,6 +92,16 @@ pub enum Observed {
     },
     /// No score, and there will be none.
     Failed,
+}
+
+impl Observation {
+    /// The score and the accuracy, if it ended with them.
+    pub fn ending(&self) -> Option<(f64, f64)> {
+        match self.observed {
+            Observed::Scored { score, accuracy } => Some((score, accuracy)),
+            Observed::Running | Observed::Failed => None,
+        }
+    }
 }
 
 /// Proposes points.

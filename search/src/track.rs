@@ -228,22 +228,20 @@ impl Track {
     /// Whether a running trial goes on after `epoch`, held against the trials that it may know of.
     pub fn goes_on(&self, number: usize, epoch: u32, terms: &Terms) -> bool {
         let Some(pruning) = &terms.pruning else { return true };
-        let accuracy = |trial: &Trial| trial.epoch_accuracies.get(epoch as usize - 1).copied();
-        let others = self.trials[..terms.known(number)].iter();
-        let others = others.filter(|trial| trial.state != TrialState::Failed);
-        let objective = &terms.sought.objective;
-        let score = |trial: &Trial| match pruning.by {
-            PruningScore::Accuracy | PruningScore::Front => accuracy(trial),
-            PruningScore::MFactor => Some(objective.m_factor(accuracy(trial)?, trial.size_score)),
+        let (objective, front, own) = (&terms.sought.objective, &terms.sought.front, &self.trials[number]);
+        let score = |trial: &Trial| {
+            let accuracy = *trial.epoch_accuracies.get(epoch as usize - 1)?;
+            Some(match pruning.by {
+                PruningScore::Accuracy | PruningScore::Front => accuracy,
+                PruningScore::MFactor => objective.m_factor(accuracy, trial.size_score),
+            })
         };
-        if pruning.by == PruningScore::Front {
-            let own = &self.trials[number];
-            let rivals = others.filter(|trial| terms.sought.front.costs_no_more(&trial.cost, &own.cost));
-            let best = rivals.filter_map(score).reduce(f64::max);
-            return accuracy(own).zip(best).is_none_or(|(own, best)| own >= best - pruning.margin);
-        }
-        let others = others.filter_map(score);
-        score(&self.trials[number]).is_none_or(|score| pruning.goes_on(score, &others.collect::<Vec<_>>()))
+        let is_rival = |trial: &&Trial| {
+            let costs_no_more = || front.costs_no_more(&trial.cost, &own.cost);
+            trial.state != TrialState::Failed && (pruning.by != PruningScore::Front || costs_no_more())
+        };
+        let rivals = self.trials[..terms.known(number)].iter().filter(is_rival).filter_map(score);
+        score(own).is_none_or(|score| pruning.goes_on(score, &rivals.collect::<Vec<_>>()))
     }
 
     /// A running trial as it ends with an evaluation, or without one; for [`Track::replace`].

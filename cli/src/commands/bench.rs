@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use mfactor::costs::{self, CostTerm};
-use mfactor::{Front, Quantity, Result, SearchSpace};
-use search::StrategyKind;
+use mfactor::{Quantity, Result, SearchSpace};
 use search::benchmark::Benchmark;
+use search::{Sought, StrategyKind};
 
 use crate::output::{Output, wrapped};
 
@@ -79,10 +79,8 @@ impl Strategies {
         let costs: Vec<CostTerm> =
             self.budget.iter().map(|text| CostTerm::parse_budget(text)).collect::<Result<_>>()?;
         let objective = costs::objective(self.alpha, &costs, &space)?;
-        let sought: Vec<Quantity> =
-            self.front.iter().copied().filter(|of| *of != Quantity::Accuracy).collect();
-        let front = (!self.front.is_empty()).then(|| Front::new(&space, sought)).transpose()?;
-        let benchmark = Benchmark::load(&table_file(&self.table)?, space, objective, front, self.from)?;
+        let sought = Sought::new(space, objective, &self.front)?;
+        let benchmark = Benchmark::load(&table_file(&self.table)?, sought, self.from)?;
         output.say(format!("{} studies of {} trials", self.seeds * kinds.len() as u64, self.trials));
         let comparison =
             benchmark.compare(&kinds, self.first_seed..self.first_seed + self.seeds, self.trials)?;

@@ -7,5 +7,5 @@ pub mod paper;
 pub mod protocol;
 pub mod quantity;
 pub mod recipe;
+pub mod statistics;
 pub mod trial;
-pub mod wilcoxon;

@@ -2,6 +2,7 @@
 
 use mfactor::Measurement;
 use mfactor::numbers::{bytes, millijoules, milliseconds, percent};
+use mfactor::statistics::quantile;
 
 use super::chart::{Axis, Chart, Point, Shape, shape};
 use super::element::Element;
@@ -14,7 +15,6 @@ use crate::agreement::Agreement;
 use crate::compare::BenchComparison;
 use crate::models::{Figures, MeasuredModel};
 use crate::quantity::{Quantity, Ranking};
-use crate::resample::quantile;
 
 /// Most models of which the latency distribution is drawn.
 const DISTRIBUTIONS: usize = 24;

@@ -2,7 +2,7 @@
 
 use mfactor::costs::{self, CostTerm};
 use mfactor::objective::check_alpha;
-use mfactor::{Error, Front, Objective, Quantity, Result};
+use mfactor::{Error, Objective, Quantity, Result};
 use serde::{Deserialize, Serialize};
 
 use super::StudyConfig;
@@ -52,19 +52,12 @@ impl StudyConfig {
     /// # Errors
     /// As [`StudyConfig::objective`]; and [`Error::Input`] where what is no front is asked for, or one together with skipping.
     pub(crate) fn sought(&self) -> Result<Sought> {
-        let objective = self.objective()?;
-        let costs: Vec<Quantity> =
-            self.objective.front.iter().copied().filter(|of| *of != Quantity::Accuracy).collect();
-        if self.objective.front.is_empty() {
-            return Sought::best(self.space.clone(), objective);
-        }
-        if self.objective.skip {
+        if self.objective.skip && !self.objective.front.is_empty() {
             let problem =
                 "is of no use where a front is sought: what cannot have the largest M may lie on it";
             return Err(Error::input("skip", problem));
         }
-        let front = Front::new(&self.space, costs)?;
-        Ok(Sought::front(self.space.clone(), objective, front))
+        Sought::new(self.space.clone(), self.objective()?, &self.objective.front)
     }
 
     /// Puts α where it belongs once a file was read.

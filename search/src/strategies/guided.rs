@@ -5,13 +5,13 @@ mod predictor;
 mod ridge;
 
 use mfactor::Point;
-use mfactor::front::Losses;
+use mfactor::front::{Losses, front};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use self::candidates::{Candidate, Candidates};
 use super::history::History;
-use super::{Observation, Observed, Sought, Strategy};
+use super::{Observation, Sought, Strategy};
 
 pub use self::predictor::{Prediction, Predictor};
 
@@ -19,6 +19,8 @@ pub use self::predictor::{Prediction, Predictor};
 const STARTUP: usize = 20;
 /// Share of proposals that are random all the same, so that the regression hears of what it thinks nothing of.
 const EXPLORATION: f64 = 0.1;
+/// Trials at the most whose neighbours are candidates: those of the front, or those with the best scores.
+const CENTRES: usize = 10;
 
 /// Fits a ridge regression to the ranks of the accuracies ([`Predictor`]) and proposes the candidate with the best predicted
 /// score; where a front is sought, the one that would add the most to its hypervolume. What breaks a limit is no candidate.
@@ -36,31 +38,34 @@ impl Strategy for Guided {
         rng: &mut ChaCha8Rng,
     ) -> Option<Point> {
         self.history.follow(&sought.space, observations);
-        let known: Vec<(&Observation, f64)> = observations.iter().filter_map(known).collect();
+        let known: Vec<Known> = observations.iter().filter_map(|seen| Known::of(seen, sought)).collect();
         let is_random = rng.random_bool(EXPLORATION) || known.len() < STARTUP || self.history.is_exhausted();
         if is_random {
             return self.history.sample_new(rng);
         }
-        let centres: Vec<&Point> =
-            promising(sought, &known).into_iter().map(|place| &known[place].0.point).collect();
+        let losses: Vec<Losses> = known.iter().map(|known| known.losses).collect();
+        let front = front(&losses);
         self.candidates.follow(&sought.space);
+        let centres = if sought.is_front { front.clone() } else { by_score(&known) };
+        let centres: Vec<&Point> =
+            centres.iter().take(CENTRES).map(|place| &known[*place].seen.point).collect();
         self.candidates.add_neighbours(&centres, self.history.shape(), rng);
-        let predictor = Predictor::fit(self.candidates.features(), &known);
-        self.best(sought, &known, &predictor).or_else(|| self.history.sample_new(rng))
+        let trials: Vec<(&Observation, f64)> =
+            known.iter().map(|known| (known.seen, known.accuracy)).collect();
+        let predictor = Predictor::fit(self.candidates.features(), &trials);
+        let front: Vec<Losses> = front.into_iter().map(|place| losses[place]).collect();
+        self.best(sought, &front, &predictor).or_else(|| self.history.sample_new(rng))
     }
 }
 
 impl Guided {
-    /// The new candidate that is worth the most; the first of equals.
-    fn best(&self, sought: &Sought, known: &[(&Observation, f64)], predictor: &Predictor) -> Option<Point> {
-        let all: Vec<Losses> =
-            known.iter().map(|(seen, accuracy)| sought.front.losses(*accuracy, &seen.cost)).collect();
-        let front: Vec<Losses> = mfactor::front::front(&all).into_iter().map(|place| all[place]).collect();
+    /// The new candidate that is worth the most, given the `front` that is known; the first of equals.
+    fn best(&self, sought: &Sought, front: &[Losses], predictor: &Predictor) -> Option<Point> {
         // Where nothing would be added, what is predicted to be the most accurate comes closest.
         let worth = |candidate: &Candidate| {
             let accuracy = predictor.accuracy(&candidate.features);
             let score = match sought.is_front {
-                true => sought.front.gain(&sought.front.losses(accuracy, &candidate.cost), &front),
+                true => sought.front.gain(&sought.front.losses(accuracy, &candidate.cost), front),
                 false => {
                     sought.objective.m_factor(accuracy, sought.objective.exact_size_score(&candidate.cost))
                 }
@@ -81,29 +86,24 @@ fn is_more(one: (f64, f64), other: (f64, f64)) -> bool {
     one.0.total_cmp(&other.0).then(one.1.total_cmp(&other.1)).is_gt()
 }
 
-fn known(seen: &Observation) -> Option<(&Observation, f64)> {
-    match seen.observed {
-        Observed::Scored { accuracy, .. } => Some((seen, accuracy)),
-        Observed::Running | Observed::Failed => None,
+/// A trial with an accuracy.
+struct Known<'a> {
+    seen: &'a Observation,
+    score: f64,
+    accuracy: f64,
+    losses: Losses,
+}
+
+impl<'a> Known<'a> {
+    fn of(seen: &'a Observation, sought: &Sought) -> Option<Self> {
+        let (score, accuracy) = seen.ending()?;
+        Some(Self { seen, score, accuracy, losses: sought.front.losses(accuracy, &seen.cost) })
     }
 }
 
-/// Trials whose neighbours are candidates: those of the front, or those with the best scores.
-fn promising(sought: &Sought, known: &[(&Observation, f64)]) -> Vec<usize> {
-    const MOST: usize = 10;
-    let all: Vec<Losses> =
-        known.iter().map(|(seen, accuracy)| sought.front.losses(*accuracy, &seen.cost)).collect();
-    let mut places = match sought.is_front {
-        true => mfactor::front::front(&all),
-        false => (0..known.len()).collect(),
-    };
-    let score = |place: &usize| {
-        let (seen, accuracy) = known[*place];
-        sought.objective.m_factor(accuracy, sought.objective.exact_size_score(&seen.cost))
-    };
-    if !sought.is_front {
-        places.sort_by(|a, b| score(b).total_cmp(&score(a)));
-    }
-    places.truncate(MOST);
+/// Places of trials by falling score; of equals the first.
+fn by_score(known: &[Known]) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..known.len()).collect();
+    places.sort_by(|a, b| known[*b].score.total_cmp(&known[*a].score));
     places
 }

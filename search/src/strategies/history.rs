@@ -174,11 +174,7 @@ impl Shape {
 
 /// Points and scores of the trials that have one, by trial number.
 pub(super) fn scored(observations: &[Observation]) -> Vec<(&Point, f64)> {
-    let scored = |observation: &Observation| match observation.observed {
-        Observed::Scored { score, .. } => Some(score),
-        Observed::Running | Observed::Failed => None,
-    };
-    observations.iter().filter_map(|seen| Some((&seen.point, scored(seen)?))).collect()
+    observations.iter().filter_map(|seen| Some((&seen.point, seen.ending()?.0))).collect()
 }
 
 /// Points of the trials that run, by trial number.

@@ -6,7 +6,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::history::{History, Shape};
-use super::{Observation, Observed, Sought, Strategy};
+use super::{Observation, Sought, Strategy};
 
 /// Members of a generation. With 50, as is usual where evaluations cost little, a study of 50 trainings would be a random
 /// search.
@@ -56,14 +56,10 @@ impl Strategy for Nsga2 {
 
 /// The population after these generations.
 fn population<'a>(sought: &Sought, observations: &'a [Observation]) -> Vec<Member<'a>> {
-    let member = |seen: &'a Observation| match seen.observed {
-        Observed::Scored { accuracy, .. } => Some(Member {
-            point: &seen.point,
-            losses: sought.front.losses(accuracy, &seen.cost),
-            rank: 0,
-            crowding: 0.0,
-        }),
-        Observed::Running | Observed::Failed => None,
+    let member = |seen: &'a Observation| {
+        let (_, accuracy) = seen.ending()?;
+        let losses = sought.front.losses(accuracy, &seen.cost);
+        Some(Member { point: &seen.point, losses, rank: 0, crowding: 0.0 })
     };
     observations.chunks(POPULATION).fold(Vec::new(), |mut population, generation| {
         population.extend(generation.iter().filter_map(member));

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use mfactor::costs::{CostTerm, objective};
-use mfactor::{Front, Objective, Point, Quantity, SearchSpace};
-use search::StrategyKind;
+use mfactor::{Objective, Point, Quantity, SearchSpace};
 use search::benchmark::{Benchmark, Comparison};
+use search::{Sought, StrategyKind};
 
 fn space() -> SearchSpace {
     SearchSpace::load(Path::new("nas-bench-macro")).unwrap()
@@ -39,9 +39,9 @@ fn published(folder: &Path) -> Option<Vec<(mfactor::Cost, f64)>> {
 
 fn compare(folder: &Path, kinds: &[StrategyKind], trials: u64) -> Comparison {
     let space = space();
-    let (objective, front) = (paper(&space), Front::new(&space, vec![Quantity::Macs]).unwrap());
-    let benchmark =
-        Benchmark::load(&folder.join("table.csv"), space, objective, Some(front), Some(0.8)).unwrap();
+    let objective = paper(&space);
+    let sought = Sought::new(space, objective, &[Quantity::Macs]).unwrap();
+    let benchmark = Benchmark::load(&folder.join("table.csv"), sought, Some(0.8)).unwrap();
     benchmark.compare(kinds, 0..20, trials).unwrap()
 }
 
@@ -101,7 +101,7 @@ fn a_comparison_is_a_function_of_its_seeds_and_fits_a_terminal() {
     }
     let file = folder.path().join("table.csv");
     std::fs::write(&file, table).unwrap();
-    let load = |from| Benchmark::load(&file, space.clone(), paper(&space), None, from);
+    let load = |from| Benchmark::load(&file, Sought::best(space.clone(), paper(&space)).unwrap(), from);
     let run = |seeds| load(None).unwrap().compare(&StrategyKind::ALL, seeds, 27).unwrap();
     let without_times = |mut of: Comparison| {
         of.rows.iter_mut().for_each(|row| row.microseconds = 0.0);

@@ -2,7 +2,7 @@
 
 use mfactor::block::BlockKind;
 use mfactor::point::Label;
-use mfactor::wilcoxon::doubled_ranks;
+use mfactor::statistics::doubled_ranks;
 use mfactor::{Cost, Point, SearchSpace};
 use statrs::distribution::{ContinuousCDF, Normal};
 

@@ -1,5 +1,7 @@
-//! The comparison of two strategies over repeated seeds: Wilcoxon's signed-rank test, Holm's correction for
-//! several pairs, and how large a difference is.
+//! What chance can do. The comparison of two strategies over repeated seeds: Wilcoxon's signed-rank test, Holm's correction
+//! for several pairs, and how large a difference is. Ranks, quantiles, and the interval of a share.
+
+use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
@@ -106,6 +108,25 @@ pub fn doubled_ranks(values: &[f64]) -> Vec<i64> {
     ranks
 }
 
+/// Quantile of ascending values by linear interpolation (numpy's default). `None` of nothing.
+pub fn quantile(ascending: &[f64], fraction: f64) -> Option<f64> {
+    let position = fraction * ascending.len().checked_sub(1)? as f64;
+    let (low, high) = (ascending[position.floor() as usize], ascending[position.ceil() as usize]);
+    match low.partial_cmp(&high) {
+        Some(Ordering::Less) => Some(low + (high - low) * position.fract()),
+        _ => Some(low),
+    }
+}
+
+/// Wilson's score interval (1927) of a share of `count`, 95 %.
+pub fn wilson(share: f64, count: u64) -> [f64; 2] {
+    const Z: f64 = 1.959_963_984_540_054;
+    let n = count as f64;
+    let middle = share + Z * Z / (2.0 * n);
+    let half = Z * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
+    [middle - half, middle + half].map(|end| (end / (1.0 + Z * Z / n)).clamp(0.0, 1.0))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -187,5 +208,21 @@ mod tests {
     fn superiority_counts_ties_half() {
         assert_eq!(superiority(&[3.0, 2.0], &[1.0, 2.0]), Some(0.875));
         assert_eq!(superiority(&[], &[1.0]), None);
+    }
+
+    #[test]
+    fn wilsons_interval_by_hand() {
+        // 294 of 300: (0.98 + 0.0064) / 1.0128 = 0.97393, ± 0.01687.
+        let [low, high] = wilson(0.98, 300);
+        assert!((low - 0.9570).abs() < 5e-4 && (high - 0.9908).abs() < 5e-4, "{low} {high}");
+        let [low, high] = wilson(1.0, 300);
+        assert!(low < 0.99 && high > 0.9999 && high <= 1.0, "{low} {high}");
+    }
+
+    #[test]
+    fn quantiles() {
+        assert_eq!(quantile(&[], 0.5), None);
+        assert_eq!(quantile(&[1.0], 0.9), Some(1.0));
+        assert_eq!(quantile(&[1.0, 2.0, 4.0], 0.75), Some(3.0));
     }
 }
