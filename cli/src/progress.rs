@@ -5,9 +5,10 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use mfactor::numbers::percent;
 use mfactor::protocol::{Epoch, TrainerFacts};
 use mfactor::text::visible;
-use mfactor::{Objective, SearchSpace, Trial};
+use mfactor::{Objective, Quantity, SearchSpace, Trial};
 use search::{Place, StudyConfig, StudyEvent};
 
 use crate::output::{Output, duration};
@@ -58,8 +59,11 @@ pub struct SearchProgress<'a> {
     output: &'a Output,
     space: SearchSpace,
     objective: Objective,
+    /// What is sought a front over; nothing where the largest M is.
+    front: Vec<Quantity>,
     lines: MultiProgress,
     study: ProgressBar,
+    /// Of all strategies, what [`Place::best`] is of one.
     best: Option<f64>,
     running: BTreeMap<u64, ProgressBar>,
     workers: u64,
@@ -73,10 +77,18 @@ impl<'a> SearchProgress<'a> {
         let lines = MultiProgress::with_draw_target(target(output));
         let study = lines.add(ProgressBar::new(0));
         study.set_style(style("{bar:16} {pos} of {len} trials{wide_msg}"));
-        let objective = config.objective()?;
-        let (space, running) = (config.space.clone(), BTreeMap::new());
-        let workers = config.workers;
-        Ok(Self { output, space, objective, lines, study, best: None, running, workers, trainer: None })
+        Ok(Self {
+            output,
+            space: config.space.clone(),
+            objective: config.objective()?,
+            front: config.front()?.map_or_else(Vec::new, |front| front.costs().to_vec()),
+            lines,
+            study,
+            best: None,
+            running: BTreeMap::new(),
+            workers: config.workers,
+            trainer: None,
+        })
     }
 
     /// Shows one event.
@@ -86,7 +98,7 @@ impl<'a> SearchProgress<'a> {
             StudyEvent::Started { place } => self.running(place, if place.resumed { ", again" } else { "" }),
             StudyEvent::Epoch { place, epoch } => self.running(place, &self.of_epoch(place, epoch)),
             StudyEvent::Finished { place, trial } => {
-                self.best = self.best.into_iter().chain(trial.m_factor).reduce(f64::max);
+                self.best = self.best.into_iter().chain(place.best).reduce(f64::max);
                 self.ended(place, &self.finished(place, trial));
             }
             StudyEvent::Pruned { place, trial } => self.ended(place, &pruned(place, trial)),
@@ -153,22 +165,27 @@ impl<'a> SearchProgress<'a> {
     fn total(&self, place: &Place) {
         self.study.set_length(place.planned);
         self.study.set_position(place.finished);
-        let best = self.best.or(place.best).map_or(String::new(), |best| format!(", best M {best:.4}"));
+        let best =
+            self.best.or(place.best).map_or(String::new(), |best| format!(", {}", self.best_words(best)));
         let left = place.seconds_left.map_or(String::new(), |left| format!(", {} left", duration(left)));
         self.study.set_message(format!("{best}{left}"));
     }
 
-    /// M so far beside the best of the strategy, and the speed.
+    /// The best M, or what is covered of the front.
+    fn best_words(&self, best: f64) -> String {
+        if self.front.is_empty() { format!("best M {best:.4}") } else { format!("{} covered", percent(best)) }
+    }
+
+    /// M so far, or the accuracy where a front is sought, beside the best of the strategy, and the speed.
     fn of_epoch(&self, place: &Place, epoch: &Epoch) -> String {
+        let best = place.best.map_or(String::new(), |best| format!("  {}", self.best_words(best)));
         let size_score = self.objective.exact_size_score(&self.space.cost(&place.architecture));
-        let best = place.best.map_or(String::new(), |best| format!("  best {best:.4}"));
-        format!(
-            "  epoch {}/{}  M {:.4}{best}  {:.0} images/s",
-            epoch.epoch,
-            epoch.epochs,
-            self.objective.m_factor(epoch.accuracy, size_score),
-            epoch.images_per_second,
-        )
+        let reached = match self.front.is_empty() {
+            true => format!("M {:.4}", self.objective.m_factor(epoch.accuracy, size_score)),
+            false => format!("A {:.4}", epoch.accuracy),
+        };
+        let (epochs, speed) = (epoch.epochs, epoch.images_per_second);
+        format!("  epoch {}/{epochs}  {reached}{best}  {speed:.0} images/s", epoch.epoch)
     }
 
     fn finished(&self, place: &Place, trial: &Trial) -> String {
@@ -177,13 +194,17 @@ impl<'a> SearchProgress<'a> {
         // Where nothing moves, in a log say, this is the only place to say it.
         let left = place.seconds_left.filter(|_| self.study.is_hidden());
         let left = left.map_or(String::new(), |seconds| format!("  {} left", duration(seconds)));
-        format!(
-            "{}  A {}  M {}  best {}{reused}{left}",
-            now(place),
-            number(trial.accuracy),
-            number(trial.m_factor),
-            number(place.best)
-        )
+        let reached = match self.front.is_empty() {
+            true => format!("M {}  best {}", number(trial.m_factor), number(place.best)),
+            false => {
+                let values = trial.values();
+                let cost =
+                    |cost: &Quantity| Some(format!("{} {}  ", cost.show(values.get(*cost)?), cost.label()));
+                let costs: String = self.front.iter().filter_map(cost).collect();
+                format!("{costs}covered {}", place.best.map_or("-".to_owned(), percent))
+            }
+        };
+        format!("{}  A {}  {reached}{reused}{left}", now(place), number(trial.accuracy))
     }
 
     /// Says something above the moving lines.

@@ -1,18 +1,29 @@
 //! A study in a few lines: the best of each strategy, and the two baselines that it has to be held against.
 
+use mfactor::numbers::percent;
 use mfactor::trial::best;
-use mfactor::{Trial, TrialState};
+use mfactor::{Result, Trial, TrialState};
+use report::front::{FrontSummary, front_summary};
+use report::trust::Trust;
+use search::strategies::StrategyKind;
 use search::study::{BASELINE, GIVEN};
 use search::{Baselines, StudyRecord};
 use serde::Serialize;
 
-use crate::output::{table, thousands};
+use crate::commands::trust;
+use crate::output::{table, thousands, wrapped};
 
 /// The outcome of a study.
 #[derive(Serialize)]
 pub struct Summary {
     strategies: Vec<StrategySummary>,
     baselines: Baselines,
+    /// Where a front was sought.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    front: Option<FrontSummary>,
+    /// How far the regression of `guided` can be trusted, where that strategy ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trust: Option<Trust>,
 }
 
 /// The outcome of one strategy.
@@ -27,7 +38,10 @@ struct StrategySummary {
 
 impl Summary {
     /// Summarises a study.
-    pub fn of(record: &StudyRecord) -> Self {
+    ///
+    /// # Errors
+    /// As [`search::StudyConfig::front`].
+    pub fn of(record: &StudyRecord) -> Result<Self> {
         let config = &record.config;
         let given = (!config.architectures.is_empty()).then_some(GIVEN);
         let names = given.into_iter().chain(config.strategies.iter().map(|kind| kind.name()));
@@ -41,7 +55,22 @@ impl Summary {
                 best: best(trials).cloned(),
             }
         });
-        Self { strategies: strategies.collect(), baselines: record.baselines() }
+        let front = config.front()?.map(|front| front_summary(&record.trials, &front));
+        let is_guided = config.strategies.contains(&StrategyKind::Guided);
+        let outlook = if is_guided { record.outlook(0)? } else { None };
+        let trust = outlook.as_ref().and_then(trust);
+        Ok(Self { strategies: strategies.collect(), baselines: record.baselines(), front, trust })
+    }
+}
+
+impl StrategySummary {
+    /// Number of its trials, and what of them came to nothing.
+    fn counts(&self) -> String {
+        let counts = [(self.failed, "failed"), (self.skipped, "skipped")];
+        let counts = counts.into_iter().filter(|(count, _)| *count > 0);
+        let phrases: Vec<String> = counts.map(|(count, what)| format!("{count} {what}")).collect();
+        let of_these = if phrases.is_empty() { String::new() } else { format!(" ({})", phrases.join(", ")) };
+        format!("{}{of_these}", self.trials)
     }
 }
 
@@ -49,8 +78,34 @@ fn count(trials: &[&Trial], state: TrialState) -> usize {
     trials.iter().filter(|trial| trial.state == state).count()
 }
 
-/// The summary as a table.
+/// The summary as a table; where a front was sought, one of what each strategy has of it.
 pub fn text(summary: &Summary, record: &StudyRecord) -> String {
+    let text = match &summary.front {
+        Some(front) => front_text(front, summary, record),
+        None => best_text(summary, record),
+    };
+    let trust = summary.trust.map(|trust| format!("\n{}", wrapped("", &trust.words(), 0)));
+    text + &trust.unwrap_or_default()
+}
+
+fn front_text(front: &FrontSummary, summary: &Summary, record: &StudyRecord) -> String {
+    let rows = front.strategies.iter().map(|of| {
+        let own = summary.strategies.iter().find(|strategy| strategy.strategy == of.strategy);
+        let most = record.of(&of.strategy).iter().filter_map(|trial| trial.accuracy).reduce(f64::max);
+        [
+            of.strategy.clone(),
+            own.map_or_else(String::new, StrategySummary::counts),
+            percent(of.covered),
+            of.on_front.to_string(),
+            most.map_or("-".to_owned(), percent),
+        ]
+    });
+    let headers = ["strategy", ">trials", ">covered", ">on the front", ">most accurate"];
+    let words = front.words().map(|words| wrapped("", &words, 0)).join("\n");
+    format!("{words}\n\n{}", table(&headers, rows))
+}
+
+fn best_text(summary: &Summary, record: &StudyRecord) -> String {
     let row = |name: &str, count: String, trial: Option<&Trial>| {
         let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
         [
@@ -65,14 +120,7 @@ pub fn text(summary: &Summary, record: &StudyRecord) -> String {
     let mut rows: Vec<[String; 6]> = summary
         .strategies
         .iter()
-        .map(|strategy| {
-            let counts = [(strategy.failed, "failed"), (strategy.skipped, "skipped")];
-            let counts = counts.into_iter().filter(|(count, _)| *count > 0);
-            let phrases: Vec<String> = counts.map(|(count, what)| format!("{count} {what}")).collect();
-            let of_these =
-                if phrases.is_empty() { String::new() } else { format!(" ({})", phrases.join(", ")) };
-            row(&strategy.strategy, format!("{}{of_these}", strategy.trials), strategy.best.as_ref())
-        })
+        .map(|strategy| row(&strategy.strategy, strategy.counts(), strategy.best.as_ref()))
         .collect();
     if let Some(smallest) = &summary.baselines.smallest {
         rows.push(row(&format!("{BASELINE}: smallest"), "1".to_owned(), Some(smallest)));

@@ -8,7 +8,7 @@ type Column = (&'static str, fn(&Trial) -> String);
 
 /// Every column, by the name that the field has in JSON. What is missing is an empty cell, and the accuracies of the epochs
 /// have blanks between them.
-const COLUMNS: [Column; 17] = [
+const COLUMNS: [Column; 18] = [
     ("id", |trial| trial.id.to_string()),
     ("strategy", |trial| trial.strategy.clone()),
     ("number", |trial| trial.number.to_string()),
@@ -20,6 +20,7 @@ const COLUMNS: [Column; 17] = [
     ("parameters", |trial| trial.cost.parameters.to_string()),
     ("macs", |trial| trial.cost.macs.to_string()),
     ("model_bytes", |trial| trial.cost.model_bytes.to_string()),
+    ("peak_activations", |trial| trial.cost.peak_activations.to_string()),
     ("seed", |trial| trial.seed.to_string()),
     ("seconds", |trial| cell(trial.seconds)),
     ("images", |trial| cell(trial.images)),
@@ -94,7 +95,7 @@ mod tests {
             architecture: SearchSpace::paper().smallest(),
             state: TrialState::Complete,
             seed: u64::MAX,
-            cost: Cost { parameters: 272_474, macs: 40_813_184, model_bytes: 1 },
+            cost: Cost { parameters: 272_474, macs: 40_813_184, model_bytes: 1, peak_activations: 1 },
             size_score: 1.0,
             accuracy: Some(0.1 + 0.2),
             m_factor: Some(0.5),

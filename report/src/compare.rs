@@ -1,5 +1,6 @@
 //! The comparison: everything that is said about a study, as one value.
 
+use mfactor::front::Front;
 use mfactor::objective::Term;
 use mfactor::trial::{pareto_front, ranked};
 use mfactor::{Error, Limits, Measurement, Objective, Result, SearchSpace, Trial};
@@ -8,10 +9,12 @@ use serde::{Deserialize, Serialize};
 use crate::agreement::{self, Agreement, TopOverlap};
 use crate::baselines::{Baselines, baselines};
 use crate::bench::{Filed, Setup, short_names};
+use crate::front::{FrontSummary, front_summary};
 use crate::headline::headline;
 use crate::inversions::{self, PairCount};
 use crate::models::{self, Bench, LeftOut, MeasuredModel, Model};
 use crate::notes;
+use crate::pick::{self, CostFront};
 use crate::quantity::Quantity;
 use crate::recommendation::{self, Recommendation};
 use crate::seeds::{self, Repeat, Seeds};
@@ -31,6 +34,10 @@ pub struct Input<'a> {
     pub study: &'a str,
     /// M: the study's, or at another α to look at it by.
     pub objective: &'a Objective,
+    /// The front that the study sought; `None` where it sought the largest M.
+    pub front: Option<&'a Front>,
+    /// Images of the validation split, if they are known.
+    pub validation_images: Option<u64>,
     /// The search space.
     pub space: &'a SearchSpace,
     /// Trials of all strategies; that of the smallest architecture has strategy
@@ -93,6 +100,12 @@ pub struct Comparison {
     pub seeds: Option<Seeds>,
     /// Ids of the trials that no other dominates in accuracy and parameters, by rising parameters.
     pub front: Vec<u64>,
+    /// The front that was sought; `None` where the largest M was.
+    #[serde(default)]
+    pub sought_front: Option<FrontSummary>,
+    /// Accuracy against each cost that is known: what is picked for each budget.
+    #[serde(default)]
+    pub cost_fronts: Vec<CostFront>,
     /// Measurements that are shown and stay out of every statistic.
     pub left_out: Vec<LeftOut>,
     /// What a reader has to know about these data, in sentences.
@@ -178,18 +191,21 @@ pub fn compare(input: &Input<'_>) -> Result<Comparison> {
         recommendations: recommendations(&benches, &models, &baselines),
         baselines,
         side_by_side: side_by_side(&benches),
+        cost_fronts: pick::cost_fronts(&trials, &benches, input.validation_images),
         benches,
         alphas,
         best_by_alpha: objectives.iter().filter_map(|objective| best_at(&models, objective)).collect(),
-        strategy_words: strategies::words(&strategies, yardstick.as_ref(), input.repeats.len() + 1),
+        strategy_words: Vec::new(),
         strategies,
         seeds: over_seeds(input, objective),
         yardstick,
         front: pareto_front(&trials).into_iter().map(|trial| trial.id).collect(),
+        sought_front: input.front.map(|front| front_summary(&trials, front)),
         left_out,
         notes: Vec::new(),
     };
     comparison.headline = headline(&comparison);
+    comparison.strategy_words = strategies::words(&comparison, input.repeats.len() + 1);
     comparison.notes = notes::notes(&comparison, input);
     Ok(comparison)
 }

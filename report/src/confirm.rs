@@ -130,7 +130,7 @@ mod tests {
             architecture: architecture.parse().unwrap(),
             state: if m.is_some() { TrialState::Complete } else { TrialState::Failed },
             seed: 0,
-            cost: Cost { parameters: 1, macs: 1, model_bytes: 4 },
+            cost: Cost { parameters: 1, macs: 1, model_bytes: 4, peak_activations: 4 },
             size_score: 1.0,
             accuracy: m,
             m_factor: m,

@@ -13,6 +13,8 @@
 //! | [`mod@bench`], [`models`], [`quantity`] | measurements as rows |
 //! | [`side_by_side`] | boards, engines and precisions beside each other |
 //! | [`pick`] | a model for each budget |
+//! | [`trust`] | how far a regression over the trials can be trusted |
+//! | [`front`] | how much of a front each strategy covered |
 //! | [`confirm`] | which networks chance cannot tell apart, after several trainings |
 
 pub mod agreement;
@@ -22,6 +24,7 @@ mod compare;
 pub mod confirm;
 mod energy;
 mod find;
+pub mod front;
 mod headline;
 pub mod inversions;
 pub mod models;
@@ -37,6 +40,7 @@ pub mod side_by_side;
 pub mod strategies;
 mod terminal;
 mod text;
+pub mod trust;
 
 pub use bench::Filed;
 pub use compare::{BenchComparison, Comparison, Input, SCHEMA, Sweep, check_measurement, compare};

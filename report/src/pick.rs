@@ -1,13 +1,17 @@
 //! A model for each of several budgets, from one study: the most accurate one within each, what a step down costs, and where
 //! the front bends.
 
-use mfactor::{Architecture, Quantity, Trial};
-use serde::Serialize;
+use std::cmp::Ordering;
 
+use mfactor::statistics::wilson;
+use mfactor::{Architecture, Quantity, Trial};
+use serde::{Deserialize, Serialize};
+
+use crate::compare::BenchComparison;
 use crate::models::MeasuredModel;
 
 /// A trained model with its cost.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Candidate {
     /// Its architecture.
     pub architecture: Architecture,
@@ -15,6 +19,9 @@ pub struct Candidate {
     pub trial: u64,
     /// Accuracy on the validation split, 0 to 1.
     pub accuracy: f64,
+    /// Its 95 % interval (Wilson's); `None` where the number of validation images is not known.
+    #[serde(default)]
+    pub interval: Option<[f64; 2]>,
     /// Its cost, in the quantity's unit.
     pub cost: f64,
     /// The most that its cost may be: of a median latency the upper end of its 95 % interval, of an energy what its noise
@@ -44,13 +51,16 @@ pub struct StepDown {
     pub cost_saved: f64,
 }
 
-/// All picks of a study by one cost.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Picks {
+/// Accuracy against one cost: all that picking needs to know.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CostFront {
     /// The cost.
     pub quantity: Quantity,
-    /// One for each budget, in their order.
-    pub picks: Vec<Pick>,
+    /// Short name of the bench that measured it; `None` of a cost that is exact.
+    pub on: Option<String>,
+    /// Models that are picked for some budget, by the most that their cost may be: each is picked until the next one keeps
+    /// to the budget.
+    pub within: Vec<Candidate>,
     /// Models that no other beats in accuracy and cost at once, by rising cost.
     pub front: Vec<Candidate>,
     /// Where the front bends: its model farthest above the line from its cheapest to its most accurate one, cost on a
@@ -58,18 +68,58 @@ pub struct Picks {
     pub knee: Option<Candidate>,
 }
 
+impl CostFront {
+    /// Accuracy against a quantity.
+    pub fn new(quantity: Quantity, on: Option<String>, candidates: &[Candidate]) -> Self {
+        let front = front(candidates);
+        Self { quantity, on, within: within(candidates), knee: knee(&front).cloned(), front }
+    }
+
+    /// The most accurate model that keeps to a budget, in the quantity's unit, for sure; of equal ones the cheaper.
+    pub fn pick(&self, budget: f64) -> Pick {
+        let model = self.within.iter().rfind(|candidate| candidate.at_most <= budget);
+        let step_down = model.and_then(|model| step_down(model, &self.front));
+        Pick { budget, model: model.cloned(), step_down }
+    }
+}
+
+/// Every cost that is exact, and what each bench has measured of every other.
+pub(crate) fn cost_fronts(
+    trials: &[Trial],
+    benches: &[BenchComparison],
+    validation_images: Option<u64>,
+) -> Vec<CostFront> {
+    let front = |quantity, on, candidates: Vec<Candidate>| {
+        (!candidates.is_empty()).then(|| CostFront::new(quantity, on, &candidates))
+    };
+    let exact = Quantity::costs().filter(|quantity| quantity.is_exact());
+    let exact =
+        exact.filter_map(|quantity| front(quantity, None, trained(trials, quantity, validation_images)));
+    let measured = benches.iter().flat_map(|bench| {
+        Quantity::costs().filter_map(move |quantity| {
+            let on = Some(bench.short.clone());
+            front(quantity, on, measured(&bench.models, quantity, validation_images))
+        })
+    });
+    exact.chain(measured).collect()
+}
+
+fn interval(accuracy: f64, validation_images: Option<u64>) -> Option<[f64; 2]> {
+    validation_images.map(|images| wilson(accuracy, images))
+}
+
 /// Complete trials with a cost that is exact; none of another.
-pub fn trained(trials: &[Trial], quantity: Quantity) -> Vec<Candidate> {
+fn trained(trials: &[Trial], quantity: Quantity, validation_images: Option<u64>) -> Vec<Candidate> {
     let candidate = |trial: &Trial| {
-        let cost = trial.cost.values().get(quantity)?;
-        let architecture = trial.architecture.clone();
-        Some(Candidate { architecture, trial: trial.id, accuracy: trial.accuracy?, cost, at_most: cost })
+        let (cost, accuracy) = (trial.cost.values().get(quantity)?, trial.accuracy?);
+        let (architecture, interval) = (trial.architecture.clone(), interval(accuracy, validation_images));
+        Some(Candidate { architecture, trial: trial.id, accuracy, interval, cost, at_most: cost })
     };
     trials.iter().filter_map(candidate).collect()
 }
 
 /// Models of one bench with a cost that was measured there; those without are left out.
-pub fn measured(models: &[MeasuredModel], quantity: Quantity) -> Vec<Candidate> {
+fn measured(models: &[MeasuredModel], quantity: Quantity, validation_images: Option<u64>) -> Vec<Candidate> {
     let candidate = |row: &MeasuredModel| {
         let figures = &row.figures;
         let (cost, noise) = match quantity {
@@ -77,45 +127,51 @@ pub fn measured(models: &[MeasuredModel], quantity: Quantity) -> Vec<Candidate> 
             Quantity::LatencyP90 => (Some(figures.latency_p90_ms), 0.0),
             Quantity::PeakMemory => (figures.peak_rss_bytes.map(|bytes| bytes as f64), 0.0),
             Quantity::Energy => (figures.energy_mj, figures.energy_noise_mj.unwrap_or(0.0)),
-            Quantity::Accuracy | Quantity::Parameters | Quantity::Macs | Quantity::ModelBytes => return None,
+            Quantity::Accuracy
+            | Quantity::Parameters
+            | Quantity::Macs
+            | Quantity::ModelBytes
+            | Quantity::PeakActivations => return None,
         };
         let cost = cost?;
         let model = &row.model;
         let (architecture, accuracy) = (model.architecture.clone(), model.validation_accuracy);
-        Some(Candidate { architecture, trial: model.trial, accuracy, cost, at_most: cost + noise })
+        let interval = interval(accuracy, validation_images);
+        Some(Candidate { architecture, trial: model.trial, accuracy, interval, cost, at_most: cost + noise })
     };
     models.iter().filter_map(candidate).collect()
 }
 
-/// Picks a model for each budget.
-pub fn picks(quantity: Quantity, candidates: &[Candidate], budgets: &[f64]) -> Picks {
-    let front = front(candidates);
-    let pick = |budget: &f64| {
-        let within = candidates.iter().filter(|candidate| candidate.at_most <= *budget);
-        let model = within.max_by(|a, b| a.accuracy.total_cmp(&b.accuracy).then(cheaper(b, a)));
-        let step_down = model.and_then(|model| step_down(model, &front));
-        Pick { budget: *budget, model: model.cloned(), step_down }
-    };
-    Picks { quantity, picks: budgets.iter().map(pick).collect(), knee: knee(&front).cloned(), front }
+fn cheaper(a: &Candidate, b: &Candidate) -> Ordering {
+    a.cost.total_cmp(&b.cost).then(a.trial.cmp(&b.trial))
 }
 
-fn cheaper(a: &Candidate, b: &Candidate) -> std::cmp::Ordering {
-    a.cost.total_cmp(&b.cost).then(a.trial.cmp(&b.trial))
+/// By the most that they cost, each to be preferred to all before it.
+fn within(candidates: &[Candidate]) -> Vec<Candidate> {
+    let preferred = |a: &Candidate, b: &Candidate| b.accuracy.total_cmp(&a.accuracy).then(cheaper(a, b));
+    staircase(candidates, |a, b| a.at_most.total_cmp(&b.at_most), preferred)
 }
 
 /// By rising cost, each more accurate than all before it.
 fn front(candidates: &[Candidate]) -> Vec<Candidate> {
+    staircase(candidates, cheaper, |a, b| b.accuracy.total_cmp(&a.accuracy))
+}
+
+/// In one order, those that come before all earlier ones in the other.
+fn staircase(
+    candidates: &[Candidate],
+    order: impl Fn(&Candidate, &Candidate) -> Ordering,
+    better: impl Fn(&Candidate, &Candidate) -> Ordering,
+) -> Vec<Candidate> {
     let mut sorted: Vec<&Candidate> = candidates.iter().collect();
-    sorted.sort_by(|a, b| {
-        a.cost.total_cmp(&b.cost).then(b.accuracy.total_cmp(&a.accuracy)).then(a.trial.cmp(&b.trial))
-    });
-    let mut best = f64::NEG_INFINITY;
-    sorted.retain(|candidate| {
-        let improves = candidate.accuracy > best;
-        best = best.max(candidate.accuracy);
-        improves
-    });
-    sorted.into_iter().cloned().collect()
+    sorted.sort_by(|a, b| order(a, b).then_with(|| better(a, b)));
+    let mut stairs: Vec<Candidate> = vec![];
+    for candidate in sorted {
+        if stairs.last().is_none_or(|best| better(candidate, best).is_lt()) {
+            stairs.push(candidate.clone());
+        }
+    }
+    stairs
 }
 
 fn step_down(model: &Candidate, front: &[Candidate]) -> Option<StepDown> {
@@ -141,15 +197,21 @@ fn knee(front: &[Candidate]) -> Option<&Candidate> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn candidate(trial: u64, accuracy: f64, cost: f64, noise: f64) -> Candidate {
         let architecture = "333".parse().unwrap();
-        Candidate { architecture, trial, accuracy, cost, at_most: cost + noise }
+        Candidate { architecture, trial, accuracy, interval: None, cost, at_most: cost + noise }
     }
 
-    fn picked(picks: &Picks) -> Vec<Option<u64>> {
-        picks.picks.iter().map(|pick| pick.model.as_ref().map(|model| model.trial)).collect()
+    fn of(candidates: &[Candidate]) -> CostFront {
+        CostFront::new(Quantity::LatencyP50, None, candidates)
+    }
+
+    fn trial(model: Option<&Candidate>) -> Option<u64> {
+        model.map(|model| model.trial)
     }
 
     #[test]
@@ -162,26 +224,42 @@ mod tests {
             candidate(4, 0.90, 80.0, 0.0),
             candidate(5, 0.90, 81.0, 0.0),
         ];
-        let picks = picks(Quantity::LatencyP50, &all, &[5.0, 10.0, 20.0, 20.5, 50.0, 100.0]);
+        let front = of(&all);
+        let picked = |budget| trial(front.pick(budget).model.as_ref());
+        let picked = [5.0, 10.0, 20.0, 20.5, 50.0, 100.0].map(picked);
         let expected = [None, Some(0), Some(2), Some(1), Some(1), Some(4)];
-        assert_eq!(picked(&picks), expected, "the upper end of the interval has to keep to the budget");
-        let front: Vec<u64> = picks.front.iter().map(|model| model.trial).collect();
-        assert_eq!(front, [0, 2, 1, 4]);
-        assert_eq!(picks.knee.as_ref().map(|model| model.trial), Some(1));
-        let down = picks.picks[5].step_down.as_ref().unwrap();
+        assert_eq!(picked, expected, "the upper end of the interval has to keep to the budget");
+        let standing: Vec<u64> = front.front.iter().map(|model| model.trial).collect();
+        assert_eq!(standing, [0, 2, 1, 4]);
+        assert_eq!(trial(front.knee.as_ref()), Some(1));
+        let down = front.pick(100.0).step_down.unwrap();
         assert_eq!(down.model.trial, 1);
         assert!((down.accuracy_lost - 0.05).abs() < 1e-12 && (down.cost_saved - 0.75).abs() < 1e-12);
-        assert_eq!(picks.picks[1].step_down, None, "nothing is cheaper");
+        assert_eq!(front.pick(10.0).step_down, None, "nothing is cheaper");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_picked_is_what_a_look_at_all_finds(
+            all in prop::collection::vec((0u8..5, 1u8..9, 0u8..3), 0..9), budget in 0u8..12,
+        ) {
+            let all: Vec<Candidate> = (0..).zip(all).map(|(trial, (accuracy, cost, noise))| {
+                candidate(trial, f64::from(accuracy) / 4.0, f64::from(cost), f64::from(noise) / 2.0)
+            }).collect();
+            let budget = f64::from(budget);
+            let within = all.iter().filter(|candidate| candidate.at_most <= budget);
+            let best = within.max_by(|a, b| a.accuracy.total_cmp(&b.accuracy).then(cheaper(b, a)));
+            prop_assert_eq!(of(&all).pick(budget).model, best.cloned());
+        }
     }
 
     #[test]
     fn a_front_without_a_bend_has_no_knee() {
         let straight: Vec<Candidate> =
             (0..4).map(|n| candidate(n, 0.5 + 0.1 * n as f64, f64::from(1 << n), 0.0)).collect();
-        let knee = picks(Quantity::Macs, &straight[..2], &[]).knee;
-        assert_eq!(knee, None);
+        assert_eq!(of(&straight[..2]).knee, None);
         let hollow = [candidate(0, 0.5, 1.0, 0.0), candidate(1, 0.51, 4.0, 0.0), candidate(2, 0.9, 8.0, 0.0)];
-        assert_eq!(picks(Quantity::Macs, &hollow, &[]).knee, None);
-        assert!(picks(Quantity::Macs, &[], &[1.0]).picks[0].model.is_none());
+        assert_eq!(of(&hollow).knee, None);
+        assert_eq!(of(&[]).pick(1.0).model, None);
     }
 }

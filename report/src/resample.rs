@@ -84,7 +84,12 @@ fn monte_carlo_p(statistic: Statistic, x: &[i64], y: &[i64], rng: &mut ChaCha8Rn
 }
 
 /// Resamples in which one list came out all equal have no correlation and are left out.
-fn bootstrap_interval(statistic: Statistic, x: &[f64], y: &[f64], rng: &mut ChaCha8Rng) -> Option<[f64; 2]> {
+pub(crate) fn bootstrap_interval(
+    statistic: Statistic,
+    x: &[f64],
+    y: &[f64],
+    rng: &mut ChaCha8Rng,
+) -> Option<[f64; 2]> {
     let n = x.len();
     let mut values = Vec::with_capacity(BOOTSTRAP_RESAMPLES);
     for _ in 0..BOOTSTRAP_RESAMPLES {

@@ -6,6 +6,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
 
+use crate::compare::Comparison;
+use crate::front::FrontSummary;
 use crate::models::Model;
 
 /// The strategy name of the trial that trains the smallest architecture for comparison.
@@ -58,17 +60,20 @@ pub struct Yardstick {
 
 /// Every strategy but the baseline, the best first.
 pub(crate) fn summarise(trials: &[Trial], objective: &Objective) -> Vec<StrategySummary> {
-    let mut names: Vec<&str> = trials.iter().map(|trial| trial.strategy.as_str()).collect();
-    names.sort_unstable();
-    names.dedup();
-    let mut summaries: Vec<StrategySummary> = names
-        .into_iter()
-        .filter(|name| *name != BASELINE)
-        .map(|name| of_strategy(name, trials, objective))
-        .collect();
+    let mut summaries: Vec<StrategySummary> =
+        names(trials).into_iter().map(|name| of_strategy(name, trials, objective)).collect();
     let m = |summary: &StrategySummary| summary.best.as_ref().map_or(f64::NEG_INFINITY, |best| best.m_factor);
     summaries.sort_by(|a, b| m(b).total_cmp(&m(a)));
     summaries
+}
+
+/// Strategies that have trials, in the order of their names, but for the baseline.
+pub(crate) fn names(trials: &[Trial]) -> Vec<&str> {
+    let mut names: Vec<&str> = trials.iter().map(|trial| trial.strategy.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.retain(|name| *name != BASELINE);
+    names
 }
 
 fn of_strategy(name: &str, trials: &[Trial], objective: &Objective) -> StrategySummary {
@@ -121,12 +126,9 @@ pub(crate) fn yardstick(
 }
 
 /// What the summaries of one study may, and may not, be read as; `seeds` is the number of studies at hand.
-pub(crate) fn words(
-    summaries: &[StrategySummary],
-    yardstick: Option<&Yardstick>,
-    seeds: usize,
-) -> Vec<String> {
-    let mut words = Vec::new();
+pub(crate) fn words(comparison: &Comparison, seeds: usize) -> Vec<String> {
+    let summaries = &comparison.strategies;
+    let mut words: Vec<String> = comparison.sought_front.iter().flat_map(FrontSummary::words).collect();
     let bests: Vec<(&str, &Model)> =
         summaries.iter().filter_map(|s| Some((s.strategy.as_str(), s.best.as_ref()?))).collect();
     let gap = match bests.as_slice() {
@@ -150,7 +152,7 @@ pub(crate) fn words(
     });
     words.extend(stopped_early(summaries));
     words.extend(skipped(summaries));
-    if let Some(yardstick) = yardstick {
+    if let Some(yardstick) = &comparison.yardstick {
         let judged = if gap < 2.0 * yardstick.deviation { "within" } else { "beyond" };
         words.push(format!(
             "For scale: if every architecture had accuracy {:.4}, the best of {} random trials would be \

@@ -294,7 +294,20 @@ fn strategies(text: &mut Text, comparison: &Comparison) {
     }
     baseline_rows(&mut table, comparison);
     text.table(&table);
+    front(text, comparison);
     comparison.strategy_words.iter().for_each(|words| text.paragraph(Style::Plain, words));
+}
+
+/// What each strategy has of the front that was sought.
+fn front(text: &mut Text, comparison: &Comparison) {
+    let Some(front) = &comparison.sought_front else { return };
+    text.out.push('\n');
+    let mut table = Table::new(&[0], &["strategy", "covered", "of the front"]);
+    for of in &front.strategies {
+        let on_front = format!("{} of {}", of.on_front, front.trials.len());
+        table.plain_row([cut(&of.strategy, 12), percent(of.covered), on_front]);
+    }
+    text.table(&table);
 }
 
 /// The strategies over all seeds, and every pair of them.

@@ -16,6 +16,7 @@ use serde_json::json;
 
 use crate::evaluators::{Cached, Constant, Evaluator, Table, TrainerCommand, TrainerProcess};
 use crate::pruning::Pruning;
+use crate::ratings::Ratings;
 use crate::strategies::StrategyKind;
 
 pub use objective::ObjectiveConfig;
@@ -72,6 +73,9 @@ pub struct StudyConfig {
     /// What is trained on; may be absent where nothing is trained.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<DataSource>,
+    /// Ratings of untrained networks, from which `guided` learns too; none if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub naswot: Option<RatingsSource>,
     /// How architectures are trained.
     #[serde(default)]
     pub recipe: Recipe,
@@ -132,13 +136,46 @@ impl EvaluatorConfig {
                 Err(_) => refuse("the accuracy is not a number"),
             },
             Some(("table", file)) => {
-                let sha256 = files::sha256(&files::read(Path::new(file))?);
-                let path = std::fs::canonicalize(file).map_err(Error::io("find", Path::new(file)))?;
-                Ok(Self::Table { file: path, sha256 })
+                let RatingsSource { file, sha256 } = RatingsSource::open(Path::new(file))?;
+                Ok(Self::Table { file, sha256 })
             }
             _ => refuse("is not known; there are train, constant:ACCURACY and table:FILE"),
         }
     }
+}
+
+/// A file of ratings, and what identifies it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RatingsSource {
+    /// The file, see [`Ratings::load`].
+    pub file: PathBuf,
+    /// SHA-256 of the file, in lower-case hexadecimal.
+    pub sha256: String,
+}
+
+impl RatingsSource {
+    /// A file as it is now.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it cannot be read.
+    pub fn open(file: &Path) -> Result<Self> {
+        let sha256 = files::sha256(&files::read(file)?);
+        Ok(Self { file: std::fs::canonicalize(file).map_err(Error::io("find", file))?, sha256 })
+    }
+
+    fn load(&self, space: &SearchSpace) -> Result<Ratings> {
+        check_unchanged(&self.file, &self.sha256)?;
+        Ratings::load(&self.file, space)
+    }
+}
+
+/// Refuses a file that is another than the study began with.
+fn check_unchanged(file: &Path, sha256: &str) -> Result<()> {
+    if files::sha256(&files::read(file)?) == *sha256 {
+        return Ok(());
+    }
+    Err(Error::file(file, "has changed since the study began; restore it, or start a new study"))
 }
 
 /// A data set, and what identifies it.
@@ -192,6 +229,7 @@ impl StudyConfig {
             trial_timeout_seconds: None,
             evaluator: EvaluatorConfig::default(),
             data: None,
+            naswot: None,
             recipe: Recipe::default(),
             space: SearchSpace::paper(),
         }
@@ -263,6 +301,7 @@ impl StudyConfig {
     /// Looks at what evaluators read, before anything is made or written: a table or data set that is not as the
     /// configuration says is refused.
     pub fn check_inputs(&self) -> Result<()> {
+        self.naswot.as_ref().map_or(Ok(()), |ratings| ratings.load(&self.space).map(drop))?;
         match (&self.evaluator, &self.data) {
             (EvaluatorConfig::Table { file, sha256 }, _) => self.table(file, sha256).map(drop),
             (EvaluatorConfig::Train, Some(data)) => data.check(&self.space),
@@ -271,10 +310,7 @@ impl StudyConfig {
     }
 
     fn table(&self, file: &Path, sha256: &str) -> Result<Table> {
-        if files::sha256(&files::read(file)?) != *sha256 {
-            let problem = "the table has changed since the study began; restore it, or start a new study";
-            return Err(Error::file(file, problem));
-        }
+        check_unchanged(file, sha256)?;
         Table::load(file, &self.space)
     }
 

@@ -76,7 +76,8 @@ pub struct Place {
     pub architecture: Architecture,
     /// Whether the trial was cut off before and is evaluated again.
     pub resumed: bool,
-    /// Best M-factor of this strategy so far.
+    /// Best M-factor of this strategy so far; where a front is sought, the share of its hypervolume that this strategy has
+    /// covered.
     pub best: Option<f64>,
     /// Trials of the whole study that have ended.
     pub finished: u64,

@@ -10,6 +10,7 @@
 //! | [`study`] | the loop, and what is known of a study afterwards |
 //! | [`config`] | `study.toml`: every choice that decides a study's result |
 //! | [`pruning`] | which trials are stopped early |
+//! | [`ratings`] | ratings of untrained networks, from a file |
 //! | [`events`] | what a running study tells its observer |
 //! | [`benchmark`] | strategies against a table of accuracies |
 //! | [`storage`] | the seam to what keeps the trials |
@@ -23,6 +24,7 @@ pub mod config;
 pub mod evaluators;
 pub mod events;
 pub mod pruning;
+pub mod ratings;
 pub mod simulation;
 pub mod storage;
 pub mod strategies;

@@ -13,13 +13,16 @@ mod tpe;
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use mfactor::{Cost, Error, Front, Objective, Point, Quantity, Result, SearchSpace};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::ratings::Ratings;
+
 pub use given::Given;
-pub use guided::{Guided, Prediction, Predictor};
+pub use guided::{Expected, Guided, Outlook, Prediction, drawn, outlook};
 pub use local::Local;
 pub use nsga2::Nsga2;
 pub use policy_rl::PolicyRl;
@@ -39,6 +42,8 @@ pub struct Sought {
     pub front: Front,
     /// Whether all of the front is sought, and not the one network with the best score.
     pub is_front: bool,
+    /// What is known of networks that were not trained.
+    pub ratings: Option<Arc<Ratings>>,
 }
 
 impl Sought {
@@ -52,7 +57,7 @@ impl Sought {
         }
         let costs = front.iter().copied().filter(|of| *of != Quantity::Accuracy).collect();
         let front = Front::new(&space, costs)?;
-        Ok(Self { space, objective, front, is_front: true })
+        Ok(Self { space, objective, front, is_front: true, ratings: None })
     }
 
     /// The best score.
@@ -63,7 +68,7 @@ impl Sought {
         // A front has two costs at most; what is beyond them the score alone knows.
         let costs = objective.terms().iter().take(2).map(|term| term.quantity).collect();
         let front = Front::new(&space, costs)?;
-        Ok(Self { space, objective, front, is_front: false })
+        Ok(Self { space, objective, front, is_front: false, ratings: None })
     }
 }
 

@@ -294,7 +294,7 @@ fn load_config(folder: &Path) -> Result<StudyConfig> {
 
 fn terms(config: &StudyConfig) -> Result<Terms> {
     Ok(Terms {
-        sought: config.sought()?,
+        sought: config.sought_with_ratings()?,
         seed: config.seed,
         workers: config.workers,
         pruning: config.prune.clone(),

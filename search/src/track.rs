@@ -1,6 +1,7 @@
 //! The ask and tell of one strategy: its history in memory, without evaluator or journal. What changes the
 //! history is apart from what decides the change, so that a study can write it down in between.
 
+use mfactor::front::Losses;
 use mfactor::protocol::Evaluation;
 use mfactor::{Objective, Result, SearchSpace, Trial, TrialState};
 
@@ -80,6 +81,16 @@ impl Track {
         mfactor::trial::best(&self.trials).and_then(|trial| trial.m_factor)
     }
 
+    /// Best M-factor so far; where a front is sought, the share of its hypervolume that the trials cover.
+    pub fn best_or_covered(&self, sought: &Sought) -> Option<f64> {
+        if !sought.is_front {
+            return self.best();
+        }
+        let losses = |trial: &Trial| Some(sought.front.losses(trial.accuracy?, &trial.cost));
+        let losses: Vec<Losses> = self.trials.iter().filter_map(losses).collect();
+        (!losses.is_empty()).then(|| sought.front.share(&losses))
+    }
+
     /// Number of trials that have ended.
     pub fn finished(&self) -> u64 {
         self.trials.iter().filter(|trial| trial.is_finished()).count() as u64
@@ -142,7 +153,9 @@ impl Track {
     pub fn ask(&mut self, terms: &Terms) -> Option<Trial> {
         let number = self.trials.len() as u64;
         let mut rng = seeding::proposal(terms.seed, &self.name, number);
-        let proposal = self.strategy.propose(&terms.sought, &observations(&self.trials, terms), &mut rng);
+        let known = terms.known(self.trials.len()) as u64;
+        let observations = observations(&self.trials, known, &terms.sought);
+        let proposal = self.strategy.propose(&terms.sought, &observations, &mut rng);
         self.exhausted = proposal.is_none();
         let architecture = terms.sought.space.architecture(&proposal?);
         let cost = terms.sought.space.cost(&architecture);
@@ -260,8 +273,8 @@ impl Track {
 
 /// What a strategy may know when it proposes the next trial: trials that another worker may still be at are
 /// running, and a pruned one has the M-factor it had got to.
-fn observations(trials: &[Trial], terms: &Terms) -> Vec<Observation> {
-    let known = terms.known(trials.len()) as u64;
+/// What is known of trials, of the ends of those alone whose numbers are below `known`.
+pub(crate) fn observations(trials: &[Trial], known: u64, sought: &Sought) -> Vec<Observation> {
     let accuracy = |trial: &Trial| match trial.state {
         TrialState::Pruned => trial.epoch_accuracies.last().copied(),
         _ => trial.accuracy,
@@ -269,13 +282,12 @@ fn observations(trials: &[Trial], terms: &Terms) -> Vec<Observation> {
     let observed = |trial: &Trial| match accuracy(trial) {
         _ if !trial.is_finished() || trial.number >= known => Observed::Running,
         Some(accuracy) => {
-            Observed::Scored { score: terms.sought.objective.m_factor(accuracy, trial.size_score), accuracy }
+            Observed::Scored { score: sought.objective.m_factor(accuracy, trial.size_score), accuracy }
         }
         None => Observed::Failed,
     };
     let observation = |trial: &Trial| Observation {
-        point: terms
-            .sought
+        point: sought
             .space
             .point(&trial.architecture)
             .expect("a study holds architectures of its space alone"),

@@ -10,6 +10,7 @@ mod evaluation;
 mod failure;
 mod images;
 mod kernels;
+mod naswot;
 mod network;
 mod normalisation;
 mod optimizer;
@@ -51,6 +52,10 @@ struct Cli {
     /// Print the number of GPUs that libtorch sees, and end
     #[arg(long)]
     count_gpus: bool,
+    /// Rate untrained networks by NASWOT instead: one JSON object on standard input, a line of JSON for each network on
+    /// standard output
+    #[arg(long)]
+    naswot: bool,
 }
 
 fn main() -> ExitCode {
@@ -78,6 +83,9 @@ fn run(cli: &Cli) -> Result<()> {
     cores::stay_on_cores()?;
     allocator::keep_freed_memory();
     let backend = Backend::new(cli.device, cli.precision, cli.threads)?;
+    if cli.naswot {
+        return naswot::serve(backend, io::stdin().lock(), io::stdout().lock());
+    }
     serve::serve(backend, io::stdin().lock(), io::stdout().lock())
 }
 

@@ -54,6 +54,30 @@ impl Network {
         Ok(last(outputs))
     }
 
+    /// For each two of n images the number of rectifiers that let both through or neither, f64 \[n, n\], of normalised images as in
+    /// [`Network::evaluate`]. Batch norms take the batch's statistics, which also update the running ones.
+    pub fn alike(&self, images: &Tensor) -> Result<Tensor, TchError> {
+        let _guard = tch::no_grad_guard();
+        let views = self.parameters.views()?;
+        let count = images.size()[0];
+        let mut alike = Tensor::f_zeros([count, count], (Kind::Double, images.device()))?;
+        let mut outputs = vec![Some(images.shallow_clone())];
+        for (position, (layer, tensors)) in self.layers.iter().zip(&views).enumerate().skip(1) {
+            let inputs = self.read(position, &mut outputs);
+            if matches!(layer.operation, Operation::Relu | Operation::Relu6 | Operation::HardSwish) {
+                // 1 where it is let through and -1 where not: of two images the products sum to the equal less the unequal.
+                let signs =
+                    inputs[0].f_gt(0.0)?.f_to_kind(Kind::Float)?.f_mul_scalar(2.0)?.f_sub_scalar(1.0)?;
+                let signs = signs.f_reshape([count, -1])?;
+                let rectifiers = signs.size()[1] as f64;
+                let products = signs.f_matmul(&signs.f_tr()?)?.f_to_kind(Kind::Double)?;
+                alike = alike.f_add(&products.f_add_scalar(rectifiers)?.f_div_scalar(2.0)?)?;
+            }
+            outputs.push(Some(apply(layer, tensors, inputs, Statistics::OfBatch, false)?));
+        }
+        Ok(alike)
+    }
+
     /// As [`Network::evaluate`], but with the batch's statistics, which also update the running ones, with
     /// convolutions in `kind`, and with a tape for the gradients.
     pub fn train(&self, images: &Tensor, kind: Kind) -> Result<(Tensor, Tape), TchError> {

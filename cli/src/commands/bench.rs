@@ -1,11 +1,13 @@
 //! `mfactor bench`: strategies against a table of accuracies, where nothing has to be trained.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use mfactor::costs::{self, CostTerm};
 use mfactor::{Quantity, Result, SearchSpace};
 use search::benchmark::Benchmark;
+use search::ratings::Ratings;
 use search::{Sought, StrategyKind};
 
 use crate::output::{Output, wrapped};
@@ -59,6 +61,9 @@ struct Strategies {
     /// Seek the front of accuracy against one or two costs
     #[arg(long, value_name = "COSTS", value_delimiter = ',', value_parser = Quantity::parse)]
     front: Vec<Quantity>,
+    /// Ratings of untrained networks, from which guided learns too: a file that `mfactor naswot` wrote
+    #[arg(long, value_name = "FILE")]
+    naswot: Option<PathBuf>,
     /// Accuracy from which on the hypervolume counts, a fraction of 1; what the worst twentieth does not reach if not given
     #[arg(long, value_name = "ACCURACY")]
     from: Option<f64>,
@@ -79,7 +84,8 @@ impl Strategies {
         let costs: Vec<CostTerm> =
             self.budget.iter().map(|text| CostTerm::parse_budget(text)).collect::<Result<_>>()?;
         let objective = costs::objective(self.alpha, &costs, &space)?;
-        let sought = Sought::new(space, objective, &self.front)?;
+        let ratings = self.naswot.as_ref().map(|file| Ratings::load(file, &space)).transpose()?;
+        let sought = Sought { ratings: ratings.map(Arc::new), ..Sought::new(space, objective, &self.front)? };
         let benchmark = Benchmark::load(&table_file(&self.table)?, sought, self.from)?;
         output.say(format!("{} studies of {} trials", self.seeds * kinds.len() as u64, self.trials));
         let comparison =

@@ -59,9 +59,12 @@ impl Compare {
         let repeats = self.repeats(&record, output)?;
         let objective = record.config.objective()?;
         let objective = self.alpha.map_or(Ok(objective.clone()), |alpha| objective.at_alpha(alpha))?;
+        let front = record.config.front()?;
         let input = Input {
             study: &record.config.name,
             objective: &objective,
+            front: front.as_ref(),
+            validation_images: record.config.validation_images(),
             space: &record.config.space,
             trials: &record.trials,
             measurements: &measurements,

@@ -10,8 +10,10 @@ mod doctor;
 mod export;
 mod flash;
 mod measure;
+mod naswot;
 mod paper;
 mod pick;
+mod predict;
 mod score;
 mod search;
 mod space;
@@ -24,6 +26,7 @@ use crate::output::Output;
 
 pub use export::models_folder;
 pub use measure::measurements_folder;
+pub use predict::trust;
 
 /// What to do.
 #[derive(Subcommand)]
@@ -38,6 +41,8 @@ pub enum Command {
     Measure(measure::Measure),
     Compare(compare::Compare),
     Pick(pick::Pick),
+    Predict(predict::Predict),
+    Naswot(naswot::Naswot),
     Bench(bench::Bench),
     Targets(targets::Targets),
     Flash(flash::Flash),
@@ -61,6 +66,8 @@ impl Command {
             Self::Measure(command) => command.run(output),
             Self::Compare(command) => command.run(output),
             Self::Pick(command) => command.run(output),
+            Self::Predict(command) => command.run(output),
+            Self::Naswot(command) => command.run(output),
             Self::Bench(command) => command.run(output),
             Self::Targets(command) => command.run(output),
             Self::Flash(command) => command.run(output),

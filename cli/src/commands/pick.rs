@@ -7,9 +7,10 @@ use mfactor::costs::parse_pair;
 use mfactor::numbers::{percent, points_apart};
 use mfactor::text::name;
 use mfactor::{Error, Limits, Quantity, Result};
-use report::pick::{Candidate, Pick as Picked, Picks, measured, picks, trained};
-use report::{BenchComparison, Input};
+use report::Input;
+use report::pick::{Candidate, CostFront, Pick as Picked};
 use search::StudyRecord;
+use serde::Serialize;
 
 use crate::output::{Output, table, wrapped};
 use crate::{measurements, studies};
@@ -40,28 +41,24 @@ impl Pick {
         let budgets =
             amounts.split(',').map(|amount| quantity.amount(amount)).collect::<Result<Vec<f64>>>()?;
         let record = studies::read(&self.dir, output)?;
-        let candidates = if quantity.is_exact() {
-            trained(&record.trials, quantity)
-        } else {
-            let benches = self.benches(&record, output)?;
-            let bench = self.bench(quantity, &benches)?;
-            output.say(format!("Measured on {}", bench.bench));
-            measured(&bench.models, quantity)
-        };
-        if candidates.is_empty() {
-            return Err(Error::file(&self.dir, "has no complete trial to pick from").into());
+        let fronts = self.fronts(&record, output)?;
+        let front = self.front(quantity, fronts)?;
+        if let Some(on) = &front.on {
+            output.say(format!("Measured on {on}"));
         }
-        let picks = picks(quantity, &candidates, &budgets);
+        let picks = Picks { picks: budgets.iter().map(|budget| front.pick(*budget)).collect(), front };
         output.result(&picks, || text(&picks))
     }
 
-    fn benches(&self, record: &StudyRecord, output: &Output) -> Result<Vec<BenchComparison>> {
+    fn fronts(&self, record: &StudyRecord, output: &Output) -> Result<Vec<CostFront>> {
         let space = &record.config.space;
         let (measurements, unreadable) = measurements::read(&self.dir, space, Limits::default())?;
         unreadable.iter().for_each(|problem| output.say(format!("left out: {problem}")));
         let comparison = report::compare(&Input {
             study: &record.config.name,
             objective: &record.config.objective()?,
+            front: None,
+            validation_images: record.config.validation_images(),
             space,
             trials: &record.trials,
             measurements: &measurements,
@@ -69,25 +66,27 @@ impl Pick {
             repeats: &[],
             seed: record.config.seed,
         })?;
-        Ok(comparison.benches)
+        Ok(comparison.cost_fronts)
     }
 
-    /// The one bench that was meant, among those where the quantity was measured.
-    fn bench<'a>(&self, quantity: Quantity, benches: &'a [BenchComparison]) -> Result<&'a BenchComparison> {
-        let is_meant = |bench: &&BenchComparison| {
-            let named = |on: &String| *on == bench.short || *on == bench.setup.place;
-            !measured(&bench.models, quantity).is_empty() && self.on.as_ref().is_none_or(named)
+    /// The one front that was meant, among those over the quantity.
+    fn front(&self, quantity: Quantity, fronts: Vec<CostFront>) -> Result<CostFront> {
+        let named = |on: &String| {
+            self.on.as_ref().is_none_or(|name| name == on || on.starts_with(&format!("{name} ")))
         };
-        let meant: Vec<&BenchComparison> = benches.iter().filter(is_meant).collect();
-        match meant.as_slice() {
-            [bench] => Ok(bench),
-            [] => {
+        let is_meant =
+            |front: &CostFront| front.quantity == quantity && front.on.as_ref().is_none_or(|on| named(on));
+        let mut meant: Vec<CostFront> = fronts.into_iter().filter(is_meant).collect();
+        match meant.len() {
+            1 => Ok(meant.remove(0)),
+            0 if quantity.is_exact() => Err(Error::file(&self.dir, "has no complete trial to pick from")),
+            0 => {
                 let on = self.on.as_ref().map_or(String::new(), |on| format!(" on {}", name(on)));
                 let problem = format!("was not measured{on}; mfactor measure or mfactor flash does that");
                 Err(Error::input(quantity.name(), problem))
             }
-            several => {
-                let names: Vec<&str> = several.iter().map(|bench| bench.short.as_str()).collect();
+            _ => {
+                let names: Vec<&str> = meant.iter().filter_map(|front| front.on.as_deref()).collect();
                 let problem =
                     format!("was measured in several ways; say --on and one of: {}", names.join(", "));
                 Err(Error::input(quantity.name(), problem))
@@ -96,8 +95,18 @@ impl Pick {
     }
 }
 
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Picks {
+    /// One for each budget, in their order.
+    picks: Vec<Picked>,
+    #[serde(flatten)]
+    front: CostFront,
+}
+
 fn text(picks: &Picks) -> String {
-    let show = |value: f64| picks.quantity.show(rounded(picks.quantity, value));
+    let CostFront { quantity, front, knee, .. } = &picks.front;
+    let show = |value: f64| quantity.show(rounded(*quantity, value));
     let row = |pick: &Picked| {
         let of = |text: &dyn Fn(&Candidate) -> String| pick.model.as_ref().map_or("-".to_owned(), text);
         let down = pick.step_down.as_ref().map_or("-".to_owned(), |down| {
@@ -116,20 +125,19 @@ fn text(picks: &Picks) -> String {
             down,
         ]
     };
-    let cost = format!(">{}", picks.quantity.label());
+    let cost = format!(">{}", quantity.label());
     let headers = [">budget", "model", ">accuracy", &cost, "one step down"];
     let mut text = table(&headers, picks.picks.iter().map(row));
     let mut say = |line: String| text += &format!("\n{}", wrapped("", &line, 2));
-    if let (Some(cheapest), true) = (picks.front.first(), picks.picks.iter().any(|pick| pick.model.is_none()))
-    {
+    if let (Some(cheapest), true) = (front.first(), picks.picks.iter().any(|pick| pick.model.is_none())) {
         let (id, cost) = (&cheapest.architecture, show(cheapest.cost));
         say(format!("Nothing keeps to the smallest budgets: the cheapest model, {id}, has {cost}."));
     }
-    if let Some(knee) = &picks.knee {
+    if let Some(knee) = knee {
         let (id, accuracy, cost) = (&knee.architecture, percent(knee.accuracy), show(knee.cost));
         say(format!(
             "The front of {} models bends at {id} ({accuracy}, {cost}): beyond it accuracy costs more.",
-            picks.front.len()
+            front.len()
         ));
     }
     text

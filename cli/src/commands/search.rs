@@ -8,14 +8,14 @@ use clap::Args;
 use mfactor::costs::{CostTerm, parse_pair};
 use mfactor::{Error, Quantity, name};
 use report::confirm::Confirmation;
-use search::config::{DataSource, EvaluatorConfig};
+use search::config::{DataSource, EvaluatorConfig, RatingsSource};
 use search::evaluators::TrainerCommand;
 use search::{Outcome, Pruning, StrategyKind, Study, StudyConfig, StudyRecord};
 use serde::Serialize;
 
 use crate::confirm::{self, Confirm};
 use crate::output::Output;
-use crate::programs::TRAINER;
+use crate::programs::{TRAINER, patient_threads};
 use crate::progress::SearchProgress;
 use crate::signals;
 use crate::summary::{self, Summary};
@@ -57,6 +57,9 @@ pub struct Search {
     /// can say more: see docs/formats.md.
     #[arg(long, value_name = "COST=AMOUNT")]
     budget: Vec<String>,
+    /// Ratings of untrained networks, from which --strategy guided learns too: a file that `mfactor naswot` wrote
+    #[arg(long, value_name = "FILE")]
+    naswot: Option<PathBuf>,
     /// Never propose what costs more than this, as in macs=30M
     #[arg(long, value_name = "COST=AMOUNT")]
     limit: Vec<String>,
@@ -261,6 +264,9 @@ impl Search {
             config.objective.front.clone_from(&self.front);
         }
         config.objective.skip |= self.skip;
+        if let Some(file) = &self.naswot {
+            config.naswot = Some(RatingsSource::open(file)?);
+        }
         config.recipe.epochs = self.epochs.unwrap_or(config.recipe.epochs);
         if self.prune && config.prune.is_none() {
             let is_front = !config.objective.front.is_empty();
@@ -340,14 +346,6 @@ impl Search {
     }
 }
 
-/// libtorch's threads (libgomp) wait for each other by spinning, which on a machine that does other work as well burns the
-/// time they wait for: with two busy neighbours on two cores a training took 17.1 s spinning and 9.0 s sleeping, and
-/// 4.6 s and 4.8 s on the quiet machine. What the user set stands.
-fn patient_threads() -> Vec<(OsString, OsString)> {
-    let chosen = ["GOMP_SPINCOUNT", "OMP_WAIT_POLICY"].iter().any(|name| std::env::var_os(name).is_some());
-    if chosen { vec![] } else { vec![("GOMP_SPINCOUNT".into(), "0".into())] }
-}
-
 /// Whether it takes another input to go on.
 fn is_input(error: &anyhow::Error) -> bool {
     error.downcast_ref::<Error>().is_some_and(|error| error.exit_code() == mfactor::exit::INPUT)
@@ -364,7 +362,7 @@ fn show(
     record: &StudyRecord,
     confirmation: Option<&Confirmation>,
 ) -> anyhow::Result<()> {
-    let result = SearchResult { study: folder, finished, summary: Summary::of(record), confirmation };
+    let result = SearchResult { study: folder, finished, summary: Summary::of(record)?, confirmation };
     output.result(&result, || {
         let summary = summary::text(&result.summary, record);
         confirmation.map_or(summary.clone(), |of| format!("{summary}\n\n{}", confirm::text(of)))

@@ -81,7 +81,6 @@ struct ArchitectureFacts {
     architecture: Architecture,
     #[serde(flatten)]
     cost: Cost,
-    peak_activation_bytes: u64,
     size_score: f64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     layers: Vec<Layer>,
@@ -129,8 +128,7 @@ fn facts(space: &SearchSpace, architecture: Architecture) -> ArchitectureFacts {
     let cost = space.cost(&architecture);
     let objective = Objective::paper(1.0, space.minimum_parameters()).expect("1 is a valid alpha");
     let size_score = objective.exact_size_score(&cost);
-    let peak_activation_bytes = Count::PeakActivations.of(&space.lower(&architecture));
-    ArchitectureFacts { architecture, cost, peak_activation_bytes, size_score, layers: vec![] }
+    ArchitectureFacts { architecture, cost, size_score, layers: vec![] }
 }
 
 /// What could win where the smallest architecture has this accuracy.
@@ -254,7 +252,7 @@ fn architecture_text(facts: &ArchitectureFacts) -> String {
         thousands(facts.cost.parameters),
         thousands(facts.cost.macs),
         thousands(facts.cost.model_bytes),
-        thousands(facts.peak_activation_bytes),
+        thousands(facts.cost.peak_activations),
         facts.size_score,
     );
     format!("{layers}\n{}", wrapped(&format!("{}: ", facts.architecture), &sum, 2))

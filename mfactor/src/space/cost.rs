@@ -1,4 +1,4 @@
-//! What an architecture costs: parameters, multiply-accumulates, bytes. Exact, by counting its layers.
+//! What an architecture costs: parameters, multiply-accumulates, bytes of weights and of activations. Exact, by counting its layers.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,10 @@ pub struct Cost {
     /// Bytes of the weights in an exported f32 model, where batch norm is folded into a bias for each
     /// output channel. The file itself is a few kilobytes larger.
     pub model_bytes: u64,
+    /// Most bytes of f32 activations that are alive at once when layers are computed in the order of the list and batch
+    /// norm, activations and sums overwrite what they read. What an engine needs beside, for packing or unfolding, is
+    /// not in it.
+    pub peak_activations: u64,
 }
 
 impl Cost {
@@ -26,6 +30,7 @@ impl Cost {
             (Quantity::Parameters, self.parameters),
             (Quantity::Macs, self.macs),
             (Quantity::ModelBytes, self.model_bytes),
+            (Quantity::PeakActivations, self.peak_activations),
         ];
         values.map(|(quantity, count)| (quantity, count as f64)).into_iter().collect()
     }
@@ -48,6 +53,7 @@ pub fn cost(layers: &[Layer]) -> Cost {
         parameters: count(Count::Parameters),
         macs: count(Count::Macs),
         model_bytes: count(Count::ModelBytes),
+        peak_activations: count(Count::PeakActivations),
     }
 }
 
@@ -66,9 +72,7 @@ pub enum Count {
     Macs,
     /// [`Cost::model_bytes`].
     ModelBytes,
-    /// Most bytes of f32 activations that are alive at once when layers are computed in the order of the list and batch
-    /// norm, activations and sums overwrite what they read. What an engine needs beside, for packing or unfolding, is
-    /// not in it.
+    /// [`Cost::peak_activations`].
     PeakActivations,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::cost::Cost;
 use crate::error::{Error, Result};
-use crate::quantity::Quantity;
+use crate::quantity::{Quantity, Values};
 use crate::space::SearchSpace;
 
 /// What is lost in each quantity, the less the better: the negative of accuracy, and logarithms of the costs; 0 in the
@@ -14,6 +14,7 @@ pub type Losses = [f64; 3];
 pub struct Front {
     costs: Vec<Quantity>,
     reference: Losses,
+    ideal: Losses,
 }
 
 impl Front {
@@ -25,11 +26,13 @@ impl Front {
     pub fn new(space: &SearchSpace, costs: Vec<Quantity>) -> Result<Self> {
         Self::check(&costs)?;
         let mut reference = [-1.0 / space.classes() as f64, 1.0, 1.0];
-        for (place, cost) in reference[1..].iter_mut().zip(&costs) {
+        let mut ideal = [-1.0, 0.0, 0.0];
+        for (place, cost) in costs.iter().enumerate() {
             let count = cost.count().expect("checked above");
-            *place = (space.maximum(count).value as f64).ln();
+            reference[1 + place] = (space.maximum(count).value as f64).ln();
+            ideal[1 + place] = (space.minimum(count).value as f64).ln();
         }
-        Ok(Self { costs, reference })
+        Ok(Self { costs, reference, ideal })
     }
 
     /// Refuses what is no list of costs for a front.
@@ -69,12 +72,18 @@ impl Front {
         self
     }
 
+    /// The reference point, quantity by quantity.
+    pub fn reference(&self) -> Values {
+        let costs = self.costs.iter().zip(&self.reference[1..]);
+        let costs = costs.map(|(cost, largest)| (*cost, largest.exp().round()));
+        costs.chain([(Quantity::Accuracy, self.least_accuracy())]).collect()
+    }
+
     /// The reference point in words: `accuracy 10.0 % at 160,572,672 MACs`.
     pub fn reference_words(&self) -> String {
-        let costs = self.costs.iter().zip(&self.reference[1..]);
-        let costs =
-            costs.map(|(cost, largest)| format!("{} {}", cost.show(largest.exp().round()), cost.label()));
-        let costs: Vec<String> = costs.collect();
+        let reference = self.reference();
+        let cost = |cost: &Quantity| Some(format!("{} {}", cost.show(reference.get(*cost)?), cost.label()));
+        let costs: Vec<String> = self.costs.iter().filter_map(cost).collect();
         format!("accuracy {:.1} % at {}", 100.0 * self.least_accuracy(), costs.join(" and "))
     }
 
@@ -98,6 +107,14 @@ impl Front {
     /// unit is that of accuracy times the natural logarithm of each cost.
     pub fn hypervolume(&self, points: &[Losses]) -> f64 {
         hypervolume(points, &self.reference)
+    }
+
+    /// [`Front::hypervolume`] as a share of what one network would cover that is never wrong and costs the least there is. From
+    /// 0 to 1; 1 is out of reach.
+    pub fn share(&self, points: &[Losses]) -> f64 {
+        let whole = volume(&self.ideal, &self.reference);
+        // Where all networks of a space cost the same there is nothing to cover.
+        if whole > 0.0 { self.hypervolume(points) / whole } else { 0.0 }
     }
 
     /// What a point would add to the hypervolume of `points`: the volume that it alone dominates.
@@ -188,7 +205,7 @@ mod tests {
         fn a_gain_is_what_is_added(points in prop::collection::vec((0.0..1.2, 0.0..1.2, 0.0..1.2), 1..9)) {
             let points: Vec<Losses> = points.into_iter().map(|(a, b, c)| [a, b, c]).collect();
             let (last, others) = points.split_last().unwrap();
-            let front = Front { costs: vec![], reference: UNIT };
+            let front = Front { costs: vec![], reference: UNIT, ideal: [0.0; 3] };
             prop_assert!((front.gain(last, others) - (of(&points) - of(others))).abs() < 1e-12);
         }
 
@@ -213,9 +230,12 @@ mod tests {
     fn the_reference_is_chance_at_the_largest_cost() {
         let front = Front::new(&SearchSpace::paper(), vec![Quantity::Macs]).unwrap();
         assert_eq!(front.reference_words(), "accuracy 10.0 % at 124,699,264 MACs");
-        let cost = Cost { parameters: 1, macs: 124_699_264, model_bytes: 1 };
+        let cost = Cost { parameters: 1, macs: 124_699_264, model_bytes: 1, peak_activations: 1 };
         assert_eq!(front.hypervolume(&[front.losses(0.9, &cost)]), 0.0);
         assert!(front.hypervolume(&[front.losses(0.9, &Cost { macs: 50_000_000, ..cost })]) > 0.0);
+        let ideal = front.losses(1.0, &Cost { macs: 40_813_184, ..cost });
+        assert!((front.share(&[ideal]) - 1.0).abs() < 1e-12);
+        assert!((front.share(&[front.losses(0.55, &Cost { macs: 40_813_184, ..cost })]) - 0.5).abs() < 1e-12);
     }
 
     #[test]

@@ -42,6 +42,31 @@ pub struct Job {
     pub decisions: Vec<u32>,
 }
 
+/// Untrained networks to rate: what `mfactor-trainer --naswot` reads from its standard input, one JSON object. It answers with
+/// a [`Rating`] a line, in the order of the architectures.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Untrained {
+    /// The space that lowers them to layers.
+    pub space: SearchSpace,
+    /// Folder of a data set, see [`crate::dataset`].
+    pub data: PathBuf,
+    /// Seed of initial weights.
+    pub seed: u64,
+    /// What to rate.
+    pub architectures: Vec<Architecture>,
+}
+
+/// How well an untrained network tells images apart.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rating {
+    /// NASWOT (Mellor et al. 2021): the logarithm of the determinant of the matrix that has, for each two of a batch of
+    /// images, the number of rectifiers that answer both alike, by letting them through or not. `None` where two images
+    /// are not told apart at all.
+    pub naswot: Option<f64>,
+}
+
 /// What the search answers after an epoch that [`Job::decisions`] names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

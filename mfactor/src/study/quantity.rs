@@ -20,6 +20,8 @@ pub enum Quantity {
     Macs,
     /// Bytes of the weights in an exported f32 model. Exact.
     ModelBytes,
+    /// Most bytes of f32 activations that are alive at once. Exact.
+    PeakActivations,
     /// Median latency, milliseconds. Measured on a board.
     LatencyP50,
     /// 90th percentile of latency, milliseconds. Measured on a board.
@@ -63,11 +65,12 @@ impl Unit {
 
 impl Quantity {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Accuracy,
         Self::Parameters,
         Self::Macs,
         Self::ModelBytes,
+        Self::PeakActivations,
         Self::LatencyP50,
         Self::LatencyP90,
         Self::PeakMemory,
@@ -81,6 +84,7 @@ impl Quantity {
             Self::Parameters => "parameters",
             Self::Macs => "macs",
             Self::ModelBytes => "model_bytes",
+            Self::PeakActivations => "peak_activations",
             Self::LatencyP50 => "latency_p50",
             Self::LatencyP90 => "latency_p90",
             Self::PeakMemory => "peak_memory",
@@ -95,6 +99,7 @@ impl Quantity {
             Self::Parameters => "parameters",
             Self::Macs => "MACs",
             Self::ModelBytes => "bytes of weights",
+            Self::PeakActivations => "peak activations",
             Self::LatencyP50 => "latency p50",
             Self::LatencyP90 => "latency p90",
             Self::PeakMemory => "peak memory",
@@ -113,6 +118,7 @@ impl Quantity {
             Self::Parameters => Some(Count::Parameters),
             Self::Macs => Some(Count::Macs),
             Self::ModelBytes => Some(Count::ModelBytes),
+            Self::PeakActivations => Some(Count::PeakActivations),
             Self::Accuracy | Self::LatencyP50 | Self::LatencyP90 | Self::PeakMemory | Self::Energy => None,
         }
     }
@@ -138,7 +144,7 @@ impl Quantity {
         match self {
             Self::Accuracy => Unit::Fraction,
             Self::Parameters | Self::Macs => Unit::Count,
-            Self::ModelBytes | Self::PeakMemory => Unit::Bytes,
+            Self::ModelBytes | Self::PeakActivations | Self::PeakMemory => Unit::Bytes,
             Self::LatencyP50 | Self::LatencyP90 => Unit::Milliseconds,
             Self::Energy => Unit::Millijoules,
         }

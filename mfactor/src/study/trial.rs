@@ -51,7 +51,7 @@ pub struct Trial {
     pub state: TrialState,
     /// Seed of its training.
     pub seed: u64,
-    /// Parameters, MACs and bytes.
+    /// Parameters, MACs, and bytes of weights and activations.
     #[serde(flatten)]
     pub cost: Cost,
     /// S' over the costs of the study's objective, [`Objective::size_score`]; computed, and kept for readers.
@@ -140,7 +140,7 @@ mod tests {
             architecture: "333-333-333".parse().unwrap(),
             state: if accuracy.is_some() { TrialState::Complete } else { TrialState::Failed },
             seed: 0,
-            cost: Cost { parameters, macs: 1, model_bytes: 4 * parameters },
+            cost: Cost { parameters, macs: 1, model_bytes: 4 * parameters, peak_activations: 1 },
             size_score: 100.0 / parameters as f64,
             accuracy,
             m_factor: accuracy.map(|a| a * 100.0 / parameters as f64),

@@ -83,6 +83,18 @@ impl Chart {
         self.marks.push(mark.child(Element::new("title").text(point.title)));
     }
 
+    /// An interval upwards and downwards of a point.
+    pub(crate) fn whisker(&mut self, x: f64, [low, high]: [f64; 2], class: &str) {
+        let ends = [self.place([x, low]), self.place([x, high])];
+        let line = [("x1", ends[0][0]), ("x2", ends[1][0]), ("y1", ends[0][1]), ("y2", ends[1][1])];
+        self.marks.push(Element::new("line").class(class).place(line));
+    }
+
+    /// Left, right, upper and lower end of the plot, in pixels.
+    pub(crate) fn plot(&self) -> [f64; 4] {
+        [LEFT, self.width - self.right, TOP, self.height - BOTTOM]
+    }
+
     /// A line through points in the domain.
     pub(crate) fn line(&mut self, points: impl IntoIterator<Item = [f64; 2]>, class: &str, title: &str) {
         let inside = |[x, y]: &[f64; 2]| self.x.scale.contains(*x) && self.y.scale.contains(*y);

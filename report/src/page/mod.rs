@@ -5,6 +5,7 @@ mod across;
 mod bench_figures;
 mod chart;
 mod choices;
+mod choose;
 mod element;
 mod look;
 mod network;
@@ -26,7 +27,7 @@ use view::View;
 
 const TEMPLATE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
-const SCRIPT: &str = include_str!("page.js");
+const SCRIPT: &str = concat!(include_str!("page.js"), include_str!("choose.js"));
 
 /// The data of the page, as JSON inside it.
 #[derive(Serialize)]
@@ -69,12 +70,14 @@ pub fn page(input: &Input<'_>, comparison: &Comparison) -> Result<String> {
             ("headline", words(&comparison.headline)),
             ("matrix", list(across::matrix(&view))),
             ("notes", words(&comparison.notes)),
+            ("choose", list(choose::choose(&view))),
             ("side-by-side", list(across::side_by_side(&view))),
             ("seeds", list(across::seeds(&view))),
             ("benches", list(sections::benches(&view))),
             ("strategies", sections::strategies(&view).to_string()),
             ("strategy-words", words(&comparison.strategy_words)),
             ("legend", sections::strategy_legend(&view).to_string()),
+            ("progress-words", list(search_figures::progress_words(&view).to_vec())),
             ("progress", list(search_figures::progress(&view))),
             ("best-fifths", list(search_figures::best_fifths(&view))),
             ("best-fifth-legend", search_figures::best_fifth_legend().to_string()),

@@ -23,6 +23,12 @@ impl Scale {
         Self { domain: [low, high], logarithmic: false }
     }
 
+    /// A logarithmic scale that holds all `values`, which are above 0, with a little room on both sides.
+    pub(crate) fn around_logarithms(values: impl IntoIterator<Item = f64>) -> Self {
+        let [low, high] = Self::around(values.into_iter().map(f64::ln)).domain;
+        Self::exactly(low.exp(), high.exp()).logarithmic()
+    }
+
     /// The same domain, which lies above 0, in logarithms.
     pub(crate) fn logarithmic(self) -> Self {
         Self { logarithmic: true, ..self }
@@ -48,8 +54,7 @@ impl Scale {
     pub(crate) fn ticks(&self, count: usize) -> (Vec<f64>, usize) {
         let [low, high] = self.domain;
         if self.logarithmic {
-            let inside = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0].into_iter().filter(|tick| self.contains(*tick));
-            return (inside.collect(), 1);
+            return self.logarithmic_ticks();
         }
         let rough = (high - low) / count as f64;
         let power = 10f64.powf(rough.log10().floor());
@@ -60,6 +65,20 @@ impl Scale {
         let last = (high / step).floor() as i64;
         let decimals = (-step.log10().floor()).max(0.0) as usize;
         ((first..=last).map(|index| index as f64 * step).collect(), decimals)
+    }
+}
+
+impl Scale {
+    /// 1, 2 and 5 times powers of ten; of a domain so narrow that it has fewer than two of them, round values.
+    fn logarithmic_ticks(&self) -> (Vec<f64>, usize) {
+        let powers = self.domain.map(|end| end.log10().floor() as i32);
+        let ticks =
+            (powers[0]..=powers[1]).flat_map(|power| [1.0, 2.0, 5.0].map(|of| of * 10f64.powi(power)));
+        let ticks: Vec<f64> = ticks.filter(|tick| self.contains(*tick)).collect();
+        match ticks.len() {
+            0 | 1 => Self { logarithmic: false, ..*self }.ticks(4),
+            _ => (ticks, (-powers[0]).max(0) as usize),
+        }
     }
 }
 
@@ -85,7 +104,10 @@ mod tests {
         let (ticks, decimals) = Scale::exactly(0.731, 0.772).ticks(5);
         let written: Vec<String> = ticks.iter().map(|tick| format!("{tick:.decimals$}")).collect();
         assert_eq!(written, ["0.74", "0.75", "0.76", "0.77"]);
-        assert_eq!(Scale::exactly(0.1, 10.0).logarithmic().ticks(9).0.len(), 7);
+        let ticks = |low, high| Scale::exactly(low, high).logarithmic().ticks(9);
+        assert_eq!(ticks(0.1, 10.0), (vec![0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0], 1));
+        assert_eq!(ticks(3e6, 1.2e8).0, [5e6, 1e7, 2e7, 5e7, 1e8]);
+        assert_eq!(ticks(21.0, 24.0), (vec![21.0, 22.0, 23.0, 24.0], 0));
     }
 
     #[test]

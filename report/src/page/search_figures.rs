@@ -14,6 +14,7 @@ use super::scale::Scale;
 use super::view::{
     View, as_millions, as_percent, as_thousands, figure, front, front_caption, plain, title, trial_point,
 };
+use crate::front::covered_after;
 use crate::models::Model;
 
 /// Size of a panel of which four stand in a row.
@@ -21,40 +22,72 @@ const PANEL: [f64; 2] = [280.0, 210.0];
 /// Size of a figure of which three stand in a row.
 pub(crate) const FIGURE: [f64; 2] = [380.0, 290.0];
 
-/// M over trials with the running best, a panel for each strategy, all with one scale (Figures 1 and 2 of the
-/// paper).
-pub(crate) fn progress(view: &View<'_>) -> Vec<Element> {
-    let level = view.comparison.baselines.smallest.trained.as_ref().map(|model| model.m_factor);
-    let all = view.complete.iter().map(|(_, model)| model.m_factor).chain(level);
-    let y = Scale::around(all);
-    view.comparison.strategies.iter().map(|summary| progress_of(view, &summary.strategy, y, level)).collect()
+/// What [`progress`] shows.
+pub(crate) fn progress_words(view: &View<'_>) -> [Element; 2] {
+    let (title, words) = match view.input.front {
+        None => (
+            "M over trials",
+            "The line is the best M so far; the dashed one is the M of the smallest architecture, where it was trained.",
+        ),
+        Some(_) => (
+            "The front over trials",
+            "The line is the share of the hypervolume that the trials so far cover: from what chance reaches at the largest costs \
+             to accuracy 1 at the least.",
+        ),
+    };
+    [Element::new("h3").text(title), Element::new("p").text(words)]
 }
 
-fn progress_of(view: &View<'_>, strategy: &str, y: Scale, level: Option<f64>) -> Element {
+/// M over trials with the running best, or what they cover of the front that is sought, a panel for each strategy, all with
+/// one scale (Figures 1 and 2 of the paper).
+pub(crate) fn progress(view: &View<'_>) -> Vec<Element> {
+    let smallest = view.comparison.baselines.smallest.trained.as_ref().map(|model| model.m_factor);
+    let level = smallest.filter(|_| view.input.front.is_none());
+    let strategies: Vec<(&str, Vec<f64>)> = view
+        .comparison
+        .strategies
+        .iter()
+        .map(|summary| (&*summary.strategy, heights(view, &summary.strategy)))
+        .collect();
+    let y = Scale::around(strategies.iter().flat_map(|(_, heights)| heights.iter().copied()).chain(level));
+    strategies.iter().map(|(strategy, heights)| progress_of(view, strategy, heights, y, level)).collect()
+}
+
+/// M of each complete trial of a strategy, or what it and all before it cover of the front.
+fn heights(view: &View<'_>, strategy: &str) -> Vec<f64> {
     let trials = view.of_strategy(strategy);
-    let mut chart = over_trials(view, strategy, Axis::new(y, "M", plain));
+    match view.input.front {
+        None => trials.iter().map(|(_, model)| model.m_factor).collect(),
+        Some(sought) => covered_after(&trials.iter().map(|(trial, _)| *trial).collect::<Vec<_>>(), sought),
+    }
+}
+
+fn progress_of(view: &View<'_>, strategy: &str, heights: &[f64], y: Scale, level: Option<f64>) -> Element {
+    let trials = view.of_strategy(strategy);
+    let what = if view.input.front.is_some() { "covered" } else { "M" };
+    let mut chart = over_trials(view, strategy, Axis::new(y, what, plain));
     if let Some(level) = level {
         chart.level(level, "reference", &format!("the smallest architecture: M {level:.4}"));
     }
     let mut best = f64::NEG_INFINITY;
     let mut steps = Vec::new();
-    for (trial, model) in &trials {
+    for ((trial, model), height) in trials.iter().zip(heights) {
         let number = trial.number as f64 + 1.0;
-        if model.m_factor > best {
-            steps.extend([[number, best], [number, model.m_factor]]);
-            best = model.m_factor;
+        if *height > best {
+            steps.extend([[number, best], [number, *height]]);
+            best = *height;
         }
-        chart.point(trial_point(model, [number, model.m_factor], ""));
+        chart.point(trial_point(model, [number, *height], ""));
     }
     steps.extend(trials.last().map(|(trial, _)| [trial.number as f64 + 1.0, best]));
     let class = format!("running {}", look::strategy(strategy).class);
-    chart.line(steps, &class, &format!("best M so far; at the end {best:.4}"));
+    chart.line(steps, &class, &format!("best so far; {what} {best:.4} at the end"));
     failures(view, strategy, &mut chart, y);
     let caption = match trials.len() {
         0 => "no complete trial".to_owned(),
-        count => format!("{}, best {best:.3}", counted(count, "trial")),
+        count => format!("{}, {what} {best:.3} at the end", counted(count, "trial")),
     };
-    let description = format!("M over the trials of {strategy}: {caption}.");
+    let description = format!("{what} over the trials of {strategy}: {caption}.");
     figure(look::strategy_label(strategy), chart.draw(&description), &caption)
 }
 

@@ -168,8 +168,9 @@ pub(crate) fn pairs(bench: &BenchComparison) -> Vec<Element> {
 /// The strategies beside the two baselines.
 pub(crate) fn strategies(view: &View<'_>) -> Element {
     let comparison = view.comparison;
-    let headings =
-        ["strategy", "best M", "model", "accuracy", "parameters", "found at", "mean M", "failed", "time"];
+    let mut headings =
+        vec!["strategy", "best M", "model", "accuracy", "parameters", "found at", "mean M", "failed", "time"];
+    headings.extend(comparison.sought_front.iter().flat_map(|_| ["covered", "of the front"]));
     let mut rows: Vec<Vec<Element>> = Vec::new();
     for summary in &comparison.strategies {
         let mut cells = best_cells(&summary.strategy, summary.best.as_ref());
@@ -179,6 +180,8 @@ pub(crate) fn strategies(view: &View<'_>) -> Element {
             cell(summary.failed),
             cell(duration(summary.seconds)),
         ]);
+        let front = comparison.sought_front.as_ref().and_then(|front| front.of(&summary.strategy));
+        cells.extend(front.iter().flat_map(|of| [cell(percent(of.covered)), cell(of.on_front)]));
         rows.push(cells);
     }
     let smallest = &comparison.baselines.smallest;

@@ -1,5 +1,6 @@
 //! The page in a headless Chromium, and what it is made of.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use report::{Filed, compare, page};
@@ -44,11 +45,13 @@ fn it_renders_on_a_desk_and_on_a_phone_without_a_complaint() {
         let sticks_out = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
         assert_eq!(browser.evaluate(sticks_out), 0);
         // 4 panels twice, 3 figures of cost, 2 of the seeds, and 9 of each of the three benches, one of which
-        // has energy as well.
+        // has energy as well; and a front of each of 4 exact costs and of 3 that each bench has measured, or 4.
         assert_eq!(
             browser.evaluate("document.querySelectorAll('figure svg.chart').length"),
-            4 + 4 + 3 + 2 + 3 * 9 + 1
+            4 + 4 + 3 + 2 + 3 * 9 + 1 + 4 + 3 * 3 + 1
         );
+        browser
+            .evaluate("document.querySelectorAll('.choice').forEach(article => { article.hidden = false; })");
         let outside = "[...document.querySelectorAll('svg.chart')].flatMap(svg => {
             const box = svg.getBoundingClientRect();
             return [...svg.querySelectorAll('text')].filter(text => {
@@ -153,6 +156,60 @@ fn the_slider_ranks_anew_by_the_formula_of_the_library() {
     assert_ne!(column(&mut browser, "trial"), before);
     browser.evaluate("document.getElementById('alpha-reset').click()");
     assert_eq!(column(&mut browser, "trial"), before);
+    assert_eq!(browser.complaints(&path), Vec::<String>::new());
+}
+
+#[test]
+#[ignore = "needs Chromium: scripts/test"]
+fn a_dragged_budget_picks_as_the_library_does() {
+    let mut browser = Browser::start();
+    let sample = Sample::new(20).with_int8();
+    let (_folder, path) = written(&sample);
+    browser.open(&path, 1280);
+    let fronts = compare(&sample.input()).unwrap().cost_fronts;
+    let mut picked = HashSet::new();
+    for (index, front) in fronts.iter().enumerate() {
+        for step in [0, 137, 400, 610, 863, 1000] {
+            let text = browser.evaluate(&format!(
+                "(() => {{ const cost = document.getElementById('cost');
+                    cost.value = {index}; cost.dispatchEvent(new Event('input'));
+                    const [shown, more] = [...document.querySelectorAll('.choice')].filter(one => !one.hidden);
+                    const slider = shown.querySelector('input');
+                    slider.value = {step}; slider.dispatchEvent(new Event('input'));
+                    return more ? 'two are shown' : shown.querySelector('.picked').textContent; }})()"
+            ));
+            let text = text.as_str().unwrap();
+            let command = text.split("--budget ").nth(1).unwrap();
+            let (quantity, amount) = command.split(" --on").next().unwrap().split_once('=').unwrap();
+            assert_eq!(quantity, front.quantity.name());
+            let pick = front.pick(front.quantity.amount(amount).unwrap());
+            match &pick.model {
+                None => assert!(text.starts_with("Nothing keeps to"), "{text}"),
+                Some(model) => {
+                    let named = format!(": {} (trial {}), ", model.architecture, model.trial);
+                    assert!(text.contains(&named), "{text}, not {named}");
+                    assert!(
+                        front.on.as_ref().is_none_or(|on| text.ends_with(&format!(" --on '{on}'"))),
+                        "{text}"
+                    );
+                    picked.insert((index, model.trial));
+                }
+            }
+            let down = pick.step_down.map(|down| format!("One step down, {},", down.model.architecture));
+            assert_eq!(text.contains("One step down"), down.is_some(), "{text}");
+            assert!(down.is_none_or(|down| text.contains(&down)), "{text}");
+        }
+    }
+    assert!(picked.len() > 2 * fronts.len(), "budgets make a difference");
+    let dragged =
+        "(() => { const [shown] = [...document.querySelectorAll('.choice')].filter(one => !one.hidden);
+        const drawing = shown.querySelector('svg');
+        const box = drawing.getBoundingClientRect();
+        const at = { clientX: box.left + box.width / 2, clientY: box.top + 50, buttons: 1, bubbles: true };
+        drawing.dispatchEvent(new PointerEvent('pointermove', at));
+        return Number(shown.querySelector('input').value); })()";
+    let middle = browser.evaluate(dragged).as_f64().unwrap();
+    assert!((400.0..600.0).contains(&middle), "the line follows the pointer: {middle}");
     assert_eq!(browser.complaints(&path), Vec::<String>::new());
 }
 

@@ -70,6 +70,8 @@ impl Sample {
         Input {
             study: "synthetic-sample",
             objective: &self.objective,
+            front: None,
+            validation_images: Some(5_000),
             space: &self.space,
             trials: &self.trials,
             measurements: &self.measurements,
@@ -307,7 +309,7 @@ fn latency_ms(space: &SearchSpace, architecture: &Architecture, board: &Syntheti
 }
 
 fn measured_model(space: &SearchSpace, trial: &Trial) -> MeasuredModel {
-    let Cost { parameters, macs, model_bytes } = trial.cost;
+    let Cost { parameters, macs, model_bytes, .. } = trial.cost;
     let (accuracy, m_factor) = (trial.accuracy.unwrap(), trial.m_factor.unwrap());
     MeasuredModel {
         file: format!("{}.onnx", trial.architecture),

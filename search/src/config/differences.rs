@@ -6,7 +6,7 @@ use super::StudyConfig;
 
 /// Keys that do not decide a result: where things lie, how far to go, who made the file. Contents of data and
 /// tables are compared by their digests.
-const UNDECISIVE: [&str; 4] = ["tool", "trials", "data.folder", "evaluator.file"];
+const UNDECISIVE: [&str; 5] = ["tool", "trials", "data.folder", "evaluator.file", "naswot.file"];
 
 impl StudyConfig {
     /// What decides the result of a study and is another in `asked`: a phrase for each key, none if they

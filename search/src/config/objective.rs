@@ -1,6 +1,10 @@
 //! The objective as a study's file has it.
 
+use std::sync::Arc;
+
 use mfactor::costs::{self, CostTerm};
+use mfactor::dataset::DataSet;
+use mfactor::front::Front;
 use mfactor::objective::check_alpha;
 use mfactor::{Error, Objective, Quantity, Result};
 use serde::{Deserialize, Serialize};
@@ -47,6 +51,20 @@ impl StudyConfig {
         costs::objective(self.alpha, &self.objective.cost, &self.space)
     }
 
+    /// The front that is sought; `None` where the one network with the largest M is.
+    ///
+    /// # Errors
+    /// As [`StudyConfig::objective`].
+    pub fn front(&self) -> Result<Option<Front>> {
+        self.sought().map(|sought| sought.is_front.then_some(sought.front))
+    }
+
+    /// Images of the validation split, while the data set is there to be looked at.
+    pub fn validation_images(&self) -> Option<u64> {
+        let data = DataSet::open(&self.data.as_ref()?.folder).ok()?;
+        Some(data.manifest().validation as u64)
+    }
+
     /// What strategies seek.
     ///
     /// # Errors
@@ -58,6 +76,15 @@ impl StudyConfig {
             return Err(Error::input("skip", problem));
         }
         Sought::new(self.space.clone(), self.objective()?, &self.objective.front)
+    }
+
+    /// The same with what is known of networks that were not trained.
+    ///
+    /// # Errors
+    /// As [`StudyConfig::sought`]; and where the ratings are not there as the study began with them.
+    pub(crate) fn sought_with_ratings(&self) -> Result<Sought> {
+        let ratings = self.naswot.as_ref().map(|source| source.load(&self.space)).transpose()?;
+        Ok(Sought { ratings: ratings.map(Arc::new), ..self.sought()? })
     }
 
     /// Puts α where it belongs once a file was read.

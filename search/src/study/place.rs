@@ -35,7 +35,7 @@ impl Study {
             total: self.planned(track),
             architecture: trial.architecture.clone(),
             resumed: next.resumed,
-            best: track.best(),
+            best: track.best_or_covered(&self.terms.sought),
             finished,
             planned,
             seconds_left: self.seconds_left(planned - finished, clock),

@@ -1,12 +1,13 @@
 //! What is known of a study, for readers.
 
 use mfactor::protocol::Hardware;
-use mfactor::{Trial, TrialState};
+use mfactor::{Result, Trial, TrialState};
 use serde::Serialize;
 
 use super::BASELINE;
 use crate::config::StudyConfig;
-use crate::strategies::StrategyKind;
+use crate::strategies::{Outlook, StrategyKind, outlook};
+use crate::track::observations;
 
 /// A study's configuration and its trials so far.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,6 +55,17 @@ impl StudyRecord {
     pub fn is_fruitless(&self) -> bool {
         let has_failed = self.trials.iter().any(|trial| trial.state == TrialState::Failed);
         has_failed && self.trials.iter().all(|trial| trial.state == TrialState::Failed)
+    }
+
+    /// What a regression over all trials says, and the `count` architectures that it expects the most of and that were not
+    /// tried. `None` without a complete trial.
+    ///
+    /// # Errors
+    /// As [`StudyConfig::objective`].
+    pub fn outlook(&self, count: usize) -> Result<Option<Outlook>> {
+        let sought = self.config.sought_with_ratings()?;
+        let observations = observations(&self.trials, u64::MAX, &sought);
+        Ok(outlook(&sought, &observations, count))
     }
 
     /// The two baselines.

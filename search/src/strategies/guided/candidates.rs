@@ -1,12 +1,15 @@
 //! The points among which the regression chooses.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
-use mfactor::{Cost, Point, SearchSpace};
+use mfactor::{Architecture, Cost, Point, SearchSpace};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use super::predictor::Features;
+use super::features::Features;
+use crate::ratings::Ratings;
+use crate::strategies::Sought;
 use crate::strategies::history::Shape;
 
 /// Points of a space that are all looked at where it has no more.
@@ -28,6 +31,7 @@ pub(super) struct Candidate {
 #[derive(Default)]
 pub(super) struct Candidates {
     space: Option<SearchSpace>,
+    ratings: Option<Arc<Ratings>>,
     features: Features,
     pool: Vec<Candidate>,
     neighbours: Vec<Candidate>,
@@ -35,13 +39,15 @@ pub(super) struct Candidates {
 
 impl Candidates {
     /// Makes the pool of a space, unless it is there.
-    pub fn follow(&mut self, space: &SearchSpace) {
-        if self.space.as_ref() == Some(space) {
+    pub fn follow(&mut self, sought: &Sought) {
+        let Sought { space, ratings, .. } = sought;
+        if self.space.as_ref() == Some(space) && self.ratings == *ratings {
             return;
         }
         let points: Vec<(Point, Cost)> =
             pool(space).into_iter().map(|point| with_cost(space, point)).collect();
-        self.features = Features::new(space, &points);
+        self.features = Features::new(space, &points, ratings.clone());
+        self.ratings.clone_from(ratings);
         self.pool =
             points.into_iter().map(|(point, cost)| candidate(&self.features, space, point, cost)).collect();
         self.space = Some(space.clone());
@@ -81,12 +87,17 @@ fn with_cost(space: &SearchSpace, point: Point) -> (Point, Cost) {
 
 /// All points of a small space; of a large one some, which are always the same.
 fn pool(space: &SearchSpace) -> Vec<Point> {
-    let point = |architecture| space.point(&architecture).expect("an architecture of this space");
-    if space.size() <= WHOLE as u128 {
-        return space.architectures().map(point).collect();
-    }
+    let architectures =
+        if space.size() <= WHOLE as u128 { space.architectures().collect() } else { drawn(space, DRAWN) };
+    let point = |architecture| space.point(architecture).expect("an architecture of this space");
+    architectures.iter().map(point).collect()
+}
+
+/// Different architectures of a space, as many as `count` draws give. They are always the same, and those that a guided search
+/// begins with.
+pub fn drawn(space: &SearchSpace, count: usize) -> Vec<Architecture> {
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let mut seen = HashSet::new();
-    let drawn = (0..DRAWN).map(|_| point(space.sample(&mut rng)));
-    drawn.filter(|point| seen.insert(point.clone())).collect()
+    let drawn = (0..count).map(|_| space.sample(&mut rng));
+    drawn.filter(|architecture| seen.insert(architecture.clone())).collect()
 }
