@@ -124,7 +124,7 @@ mod tests {
         let lines: Vec<&str> = text.split("\r\n").collect();
         assert_eq!((lines.len(), lines[4]), (5, ""));
         assert!(lines[0].starts_with("\"id\",\"strategy\",\"number\",\"architecture\",\"state\","));
-        let first = "0,\"a, \"\"b\"\"\\n|\",0,\"333-333-333\",\"complete\",0.5,0.30000000000000004,1,272474,40813184,1,\
+        let first = "0,\"a, \"\"b\"\"\\n|\",0,\"333-333-333\",\"complete\",0.5,0.30000000000000004,1,272474,40813184,1,1,\
                      18446744073709551615,2.5,\"\",\"false\",\"0.1 0.3\",\"\"";
         assert_eq!(lines[1], first);
         assert!(lines[2].contains(",\"failed\",\"\",\"\",") && lines[2].ends_with(",\"false\",\"\",\"why\""));

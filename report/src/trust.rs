@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn what_does_not_rank_is_called_useless() {
         let reached: Vec<f64> = (0..20).map(f64::from).collect();
-        let shuffled: Vec<f64> = (0..20).map(|n| f64::from(n * 7 % 20)).collect();
+        let shuffled: Vec<f64> = (0..20).map(|n| f64::from(n * 9 % 20)).collect();
         let [good, bad] = [&reached, &shuffled].map(|predicted| Trust::new(&reached, predicted).unwrap());
         assert_eq!(good.tau, 1.0);
         assert!(!good.words().contains("useless") && bad.words().contains("useless"), "{}", bad.words());

@@ -54,10 +54,10 @@ fn a_front_is_sought_and_kept_in_the_study() {
     let study = std::fs::read_to_string(place.path("study/study.toml")).unwrap();
     assert!(study.contains("\"macs\"") && study.contains("by = \"front\""), "{study}");
     let (stdout, stderr) = place.run("search --resume --out study --trials 6", exit::DONE);
-    assert!(stdout.contains("of the hypervolume") && stdout.contains("on the front"), "{stdout}");
+    assert!(stdout.contains(" and covers ") && stdout.contains("on the front"), "{stdout}");
     assert!(stdout.lines().all(|line| line.chars().count() <= 80), "{stdout}");
     assert!(stderr.contains(" MACs  covered "), "{stderr}");
-    let front = &place.json("search --resume --out study")["summary"]["front"];
+    let front = &place.json("search --resume --out study")["front"];
     let covered = front["covered"].as_f64().unwrap();
     assert!(front["strategies"][0]["covered"].as_f64().unwrap() <= covered && covered < 1.0, "{front}");
     assert_eq!(front["reference"]["accuracy"], 0.25);
@@ -114,7 +114,7 @@ fn what_was_not_tried_is_predicted_and_how_far_to_trust_it_is_said() {
         expected.iter().all(|row| tried.iter().all(|trial| trial["architecture"] != row["architecture"]))
     );
     let guided = place.json(&search.replace("random --out study", "guided --trials 12 --out study2"));
-    assert!(guided["summary"]["trust"]["tau"].is_number(), "{guided}");
+    assert!(guided["trust"]["tau"].is_number(), "{guided}");
 }
 
 /// A trainer that rates whatever it is asked for.
@@ -162,7 +162,7 @@ fn ratings_of_untrained_networks_are_made_and_learned_from() {
     place.write("naswot.csv", ratings.replace(",1.5", ",2.5"));
     let (_, stderr) = place.run("search --resume --out study --trials 13", exit::INPUT);
     assert!(stderr.contains("has changed since the study began"), "{stderr}");
-    place.write("naswot.csv", "architecture,naswot\n333-333-333,1\n");
+    place.write("naswot.csv", "architecture,naswot\n33-33,1\n");
     let (_, stderr) = place.run(&rated.replace("--out study", "--out study2"), exit::INPUT);
     assert!(stderr.contains("it takes 20") && !place.path("study2").exists(), "{stderr}");
 }

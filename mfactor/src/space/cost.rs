@@ -112,11 +112,13 @@ impl Count {
 
 fn peak_activations(layers: &[Layer]) -> u64 {
     let bytes = |position: usize| 4 * layers[position].output.bytes() as u64;
-    let last_reader = |position: usize| layers.iter().rposition(|layer| layer.inputs.contains(&position));
-    let last_readers: Vec<Option<usize>> = (0..layers.len()).map(last_reader).collect();
+    let mut last_readers = vec![0; layers.len()];
+    for (position, layer) in layers.iter().enumerate() {
+        layer.inputs.iter().for_each(|input| last_readers[*input] = position);
+    }
     let (mut alive, mut peak) = (0, 0);
     for (position, layer) in layers.iter().enumerate() {
-        let is_done = |input: &&usize| last_readers[**input] == Some(position);
+        let is_done = |input: &&usize| last_readers[**input] == position;
         let mut done: Vec<&usize> = layer.inputs.iter().filter(is_done).collect();
         let overwritten = layer.operation.works_in_place() && done.first() == layer.inputs.first().as_ref();
         if overwritten {

@@ -11,7 +11,7 @@ use crate::models::Model;
 use crate::pick::{Candidate, CostFront};
 
 /// Size of a drawing that stands alone.
-const SIZE: [f64; 2] = [640.0, 320.0];
+const SIZE: [f64; 2] = [460.0, 300.0];
 /// Steps of the slider between the ends of the plot.
 const STEPS: u32 = 1000;
 
