@@ -4,7 +4,7 @@ use mfactor::protocol::Hardware;
 use mfactor::{Result, Trial, TrialState};
 use serde::Serialize;
 
-use super::BASELINE;
+use super::{BASELINE, JOURNAL_FILE};
 use crate::config::StudyConfig;
 use crate::strategies::{Outlook, StrategyKind, outlook};
 use crate::track::observations;
@@ -45,7 +45,20 @@ pub struct RandomBaseline {
     pub mean_accuracy: f64,
 }
 
+/// How many damaged lines are named each.
+const NAMED: usize = 5;
+
 impl StudyRecord {
+    /// What is damaged, in few sentences: the first ones, and how many more there are.
+    pub fn damage_in_short(&self) -> Vec<String> {
+        let mut sentences: Vec<String> = self.damage.iter().take(NAMED).cloned().collect();
+        let more = self.damage.len() - sentences.len();
+        if more > 0 {
+            sentences.push(format!("{JOURNAL_FILE}: {more} more damaged places"));
+        }
+        sentences
+    }
+
     /// The trials of one strategy, or of [`BASELINE`] or [`GIVEN`](super::GIVEN), by number.
     pub fn of(&self, strategy: &str) -> Vec<&Trial> {
         self.trials.iter().filter(|trial| trial.strategy == strategy).collect()
