@@ -1,10 +1,10 @@
 //! What is known of a study, for readers.
 
 use mfactor::protocol::Hardware;
-use mfactor::{Result, Trial, TrialState};
+use mfactor::{Proposer, Result, Trial, TrialState};
 use serde::Serialize;
 
-use super::{BASELINE, JOURNAL_FILE};
+use super::JOURNAL_FILE;
 use crate::config::StudyConfig;
 use crate::strategies::{Outlook, StrategyKind, outlook};
 use crate::track::observations;
@@ -59,9 +59,9 @@ impl StudyRecord {
         sentences
     }
 
-    /// The trials of one strategy, or of [`BASELINE`] or [`GIVEN`](super::GIVEN), by number.
+    /// The trials of one strategy, or of [`BASELINE`](super::BASELINE) or [`GIVEN`](super::GIVEN), by number.
     pub fn of(&self, strategy: &str) -> Vec<&Trial> {
-        self.trials.iter().filter(|trial| trial.strategy == strategy).collect()
+        self.trials.iter().filter(|trial| trial.proposer.name() == strategy).collect()
     }
 
     /// Whether trials ended and not one of them with a result.
@@ -87,7 +87,7 @@ impl StudyRecord {
         let measured =
             self.trials.iter().filter(|trial| trial.m_factor.is_some() && trial.architecture == smallest);
         // `false` sorts first: the baseline's own trial, then the earliest.
-        let smallest = measured.min_by_key(|trial| (trial.strategy != BASELINE, trial.id)).cloned();
+        let smallest = measured.min_by_key(|trial| (trial.proposer != Proposer::Baseline, trial.id)).cloned();
         Baselines { smallest, random: self.random_baseline() }
     }
 

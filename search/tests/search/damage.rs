@@ -69,7 +69,7 @@ fn folder(journal: impl AsRef<[u8]>) -> TempDir {
 fn facts(trial: &Trial) -> impl PartialEq + std::fmt::Debug + use<> {
     (
         trial.id,
-        trial.strategy.clone(),
+        trial.proposer.clone(),
         trial.number,
         trial.architecture.clone(),
         trial.seed,
