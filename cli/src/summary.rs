@@ -143,7 +143,7 @@ fn best_text(summary: &Summary, record: &StudyRecord) -> String {
 fn terms(record: &StudyRecord) -> String {
     let alpha = record.config.alpha;
     match record.config.objective() {
-        Ok(objective) if !record.config.objective.cost.is_empty() => {
+        Ok(objective) if !objective.is_papers(record.config.space.minimum_parameters()) => {
             format!("α = {alpha}, S' = {}", objective.words())
         }
         _ => format!("α = {alpha}"),

@@ -10,7 +10,7 @@ type Column = (&'static str, fn(&Trial) -> String);
 /// have blanks between them.
 const COLUMNS: [Column; 18] = [
     ("id", |trial| trial.id.to_string()),
-    ("strategy", |trial| trial.strategy.clone()),
+    ("strategy", |trial| trial.proposer.to_string()),
     ("number", |trial| trial.number.to_string()),
     ("architecture", |trial| trial.architecture.to_string()),
     ("state", |trial| trial.state.name().to_owned()),
@@ -91,7 +91,7 @@ mod tests {
         let complete = Trial {
             id: 0,
             number: 0,
-            strategy: "a, \"b\"\n|".to_owned(),
+            proposer: "a, \"b\"\n|".into(),
             architecture: SearchSpace::paper().smallest(),
             state: TrialState::Complete,
             seed: u64::MAX,
@@ -166,7 +166,7 @@ mod tests {
         let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
         let at = |row: usize, name: &str| &rows[row][names.iter().position(|own| own == name).unwrap()];
         assert_eq!(at(0, "accuracy").parse::<f64>().unwrap(), 0.1 + 0.2);
-        assert_eq!(at(0, "strategy"), csv_text(&trials[0].strategy));
+        assert_eq!(at(0, "strategy"), csv_text(trials[0].proposer.name()));
         assert_eq!((at(1, "accuracy"), at(1, "failure"), rows.len()), ("", "why", 3));
     }
 

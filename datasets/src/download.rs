@@ -1,6 +1,5 @@
 //! Downloads, which are not believed before their sum was looked at.
 
-use std::fs;
 use std::io::{Read, Seek, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -37,7 +36,7 @@ pub(crate) fn download<D: Digest>(
     folder: &Path,
     on_progress: &mut dyn FnMut(Progress),
 ) -> Result<NamedTempFile> {
-    fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+    files::make_folder(folder)?;
     files::collect(folder);
     let mut draft = files::draft(folder).map_err(Error::io("write", folder))?;
     let mut hash = D::new();

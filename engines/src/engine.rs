@@ -38,6 +38,29 @@ pub trait Engine {
     /// # Errors
     /// [`Error::Input`] if the engine refuses the model.
     fn load(&self, model: &[u8], signature: Signature, subject: &str) -> Result<Box<dyn Session>>;
+
+    /// Loads an ONNX model for images of this shape whose outputs are f32 of any shape, all of which are to be seen; as
+    /// [`Engine::load`]. `None` from an engine that does not show them.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the engine refuses the model.
+    fn observe(
+        &self,
+        _model: &[u8],
+        _image: ImageShape,
+        _subject: &str,
+    ) -> Result<Option<Box<dyn Observer>>> {
+        Ok(None)
+    }
+}
+
+/// A loaded model all of whose outputs are seen: for calibration, which wants values from inside a network.
+pub trait Observer {
+    /// Runs one image, and shows every output's name and values.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if it does not run, and what `see` says.
+    fn run(&mut self, image: &[u8], see: &mut dyn FnMut(&str, &[f32]) -> Result<()>) -> Result<()>;
 }
 
 /// A loaded model.

@@ -62,7 +62,8 @@ fn existing(path: &Path, how: &str) -> Result<PathBuf> {
         // A relative path would be taken relative to this program.
         return path.canonicalize().map_err(Error::io("read", path));
     }
-    Err(missing(format!("ONNX Runtime at {} ({how}; there is no such file)", path.display())))
+    let problem = if path.exists() { "it is not a file" } else { "there is no such file" };
+    Err(missing(format!("ONNX Runtime at {} ({how}; {problem})", path.display())))
 }
 
 /// The library inside a Python environment; the newest by name where there are several.

@@ -11,7 +11,7 @@ use ort::logging::LogLevel;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::value::TensorRef;
 
-use crate::engine::{Engine, Session, Signature, check_image};
+use crate::engine::{Engine, Observer, Session, Signature, check_image};
 use crate::library;
 
 /// ONNX Runtime allows one environment in a process, for ever, from one library.
@@ -97,6 +97,13 @@ impl Engine for OnnxRuntime {
             .map_err(|error| Error::input(subject, format!("ONNX Runtime refuses this model: {error}")))?;
         Ok(Box::new(OnnxRuntimeSession { session, signature }))
     }
+
+    fn observe(&self, model: &[u8], image: ImageShape, subject: &str) -> Result<Option<Box<dyn Observer>>> {
+        let session = commit(&self.environment, self.threads, model)
+            .map_err(|error| Error::input(subject, format!("ONNX Runtime refuses this model: {error}")))?;
+        let shape = [1, image.channels, image.height, image.width];
+        Ok(Some(Box::new(OnnxRuntimeObserver { session, shape, subject: subject.to_owned() })))
+    }
 }
 
 fn commit(environment: &Environment, threads: usize, model: &[u8]) -> ort::Result<ort::session::Session> {
@@ -112,32 +119,14 @@ fn commit(environment: &Environment, threads: usize, model: &[u8]) -> ort::Resul
     builder.commit_from_memory(model)
 }
 
-/// A model all of whose outputs are read: for calibration, which wants values from inside a network.
-pub struct Observer {
+struct OnnxRuntimeObserver {
     session: ort::session::Session,
     shape: [usize; 4],
     subject: String,
 }
 
-impl OnnxRuntime {
-    /// Loads a model whose outputs are f32 of any shape. `subject` names it in errors.
-    ///
-    /// # Errors
-    /// [`Error::Input`] if ONNX Runtime refuses it.
-    pub fn observe(&self, model: &[u8], image: ImageShape, subject: &str) -> Result<Observer> {
-        let session = commit(&self.environment, self.threads, model)
-            .map_err(|error| Error::input(subject, format!("ONNX Runtime refuses this model: {error}")))?;
-        let shape = [1, image.channels, image.height, image.width];
-        Ok(Observer { session, shape, subject: subject.to_owned() })
-    }
-}
-
-impl Observer {
-    /// Runs one image, and shows every output's name and values.
-    ///
-    /// # Errors
-    /// [`Error::Input`] if it does not run, and what `see` says.
-    pub fn run(&mut self, image: &[u8], see: &mut dyn FnMut(&str, &[f32]) -> Result<()>) -> Result<()> {
+impl Observer for OnnxRuntimeObserver {
+    fn run(&mut self, image: &[u8], see: &mut dyn FnMut(&str, &[f32]) -> Result<()>) -> Result<()> {
         let broken =
             |error: ort::Error| Error::input(&self.subject, format!("ONNX Runtime cannot run it: {error}"));
         let input = TensorRef::from_array_view((self.shape, image)).map_err(broken)?;

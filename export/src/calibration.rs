@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use engines::onnx_runtime::{Observer, OnnxRuntime};
+use engines::engine::{Engine, Observer};
 use mfactor::dataset::{DataSet, Records};
 use mfactor::onnx::Model;
 use mfactor::{Error, Result};
@@ -88,22 +88,25 @@ impl Activations {
     /// values, and for the counts between them. `names` are the values to observe.
     ///
     /// # Errors
-    /// [`Error::Input`] if ONNX Runtime refuses the model or a value is not a number.
+    /// [`Error::Input`] if the engine refuses the model or a value is not a number, [`Error::Defect`] if it is one that shows
+    /// none.
     pub fn observe(
         model: &Model,
         names: Vec<String>,
         data: &DataSet,
         train: &Records,
-        engine: &OnnxRuntime,
+        engine: &dyn Engine,
         subject: &str,
     ) -> Result<Self> {
         let mut model = model.clone();
         add_outputs(&mut model, names.into_iter());
-        let mut observer = engine.observe(&model.encode_to_vec(), train.image_shape(), subject)?;
+        let observer = engine.observe(&model.encode_to_vec(), train.image_shape(), subject)?;
+        let hidden = || Error::Defect("an engine that shows no values was asked for them".to_owned());
+        let mut observer = observer.ok_or_else(hidden)?;
         let mut order = data.split().train;
         order.truncate(IMAGES);
         let mut ranges: BTreeMap<String, Range> = BTreeMap::new();
-        each(&mut observer, train, &order, &mut |name, values| {
+        each(observer.as_mut(), train, &order, &mut |name, values| {
             let range = ranges
                 .entry(name.to_owned())
                 .or_insert(Range { low: f32::INFINITY, high: f32::NEG_INFINITY });
@@ -120,7 +123,7 @@ impl Activations {
         })?;
         let empty = |(name, range)| (name, Histogram { range, counts: vec![0; BINS] });
         let mut histograms: BTreeMap<String, Histogram> = ranges.into_iter().map(empty).collect();
-        each(&mut observer, train, &order, &mut |name, values| {
+        each(observer.as_mut(), train, &order, &mut |name, values| {
             histograms.get_mut(name).into_iter().for_each(|histogram| histogram.add(values));
             Ok(())
         })?;
@@ -142,7 +145,7 @@ impl Activations {
 }
 
 fn each(
-    observer: &mut Observer,
+    observer: &mut dyn Observer,
     records: &Records,
     order: &[usize],
     see: &mut dyn FnMut(&str, &[f32]) -> Result<()>,

@@ -7,7 +7,7 @@
 //! | folder | holds |
 //! |---|---|
 //! | [`space`] | the search space as data; [`point`]s, their [`architecture`]s, [`plan`]s and [`block`]s; [`layers`], the one table of [`operation`]s, [`cost`] and its [`extremes`] |
-//! | `study/` | [`trial`], [`objective`] and the metrics it is compared with, [`front`]s, what chance can do ([`statistics`]), [`recipe`], the trainer's [`protocol`], [`paper`] |
+//! | `study/` | [`trial`] and its [`proposer`], [`objective`] and the metrics it is compared with, [`front`]s, what chance can do ([`statistics`]), [`recipe`], the trainer's [`protocol`], [`paper`] |
 //! | `model/` | the part of the ONNX format ([`onnx`]) and its [`onnx_operators`], what a model file says of itself ([`metadata`]), [`golden`] inputs |
 //! | `board/` | what a board reported ([`measurement`], [`latency`]), and what a model must keep to ([`limits`]) |
 //! | `data/` | image records in CIFAR-10's binary layout, and their split ([`dataset`]); images made smaller ([`resize`]) |
@@ -27,7 +27,7 @@ pub use data::{dataset, resize};
 pub use io::{console, error, exit, files, lines, magic, markdown, name, numbers, patience, process, text};
 pub use model::{golden, metadata, onnx, onnx_operators};
 pub use space::{architecture, block, cost, extremes, layers, operation, plan, point};
-pub use study::{costs, front, objective, paper, protocol, quantity, recipe, statistics, trial};
+pub use study::{costs, front, objective, paper, proposer, protocol, quantity, recipe, statistics, trial};
 
 pub use architecture::Architecture;
 pub use cost::Cost;
@@ -39,6 +39,7 @@ pub use measurement::Measurement;
 pub use metadata::ModelMetadata;
 pub use objective::Objective;
 pub use point::Point;
+pub use proposer::Proposer;
 pub use quantity::{Quantity, Values};
 pub use recipe::Recipe;
 pub use space::SearchSpace;

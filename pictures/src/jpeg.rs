@@ -8,10 +8,9 @@ use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 
 use crate::colour::Colours;
-use crate::{Facts, LARGEST_SIDE, orientation};
+use crate::{EXIF, Facts, LARGEST_SIDE, orientation};
 
 const CUT_OFF: &str = "is a JPEG picture that is cut off; copy it again";
-const EXIF: &[u8] = b"Exif\0\0";
 
 /// What the segments say, from the first to the end of the picture.
 pub(crate) fn facts(bytes: &[u8]) -> Result<Facts, String> {
@@ -37,7 +36,7 @@ pub(crate) fn facts(bytes: &[u8]) -> Result<Facts, String> {
                     .to_owned());
             }
             0xe1 if data.starts_with(EXIF) => {
-                turned.get_or_insert_with(|| orientation(&data[EXIF.len()..]));
+                turned.get_or_insert_with(|| orientation(data));
             }
             _ => {}
         }

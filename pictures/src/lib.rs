@@ -158,7 +158,11 @@ fn planes(picture: &DynamicImage, channels: usize) -> Option<Vec<u8>> {
     Some((0..channels).flat_map(|channel| pixels.iter().skip(channel).step_by(channels).copied()).collect())
 }
 
+/// What stands before EXIF data in a JPEG file, and in other forms where a program put them there as they were.
+const EXIF: &[u8] = b"Exif\0\0";
+
 /// How the EXIF data of a picture say that it is to be turned; as it is where they do not, or are damaged.
 fn orientation(exif: &[u8]) -> Orientation {
+    let exif = exif.strip_prefix(EXIF).unwrap_or(exif);
     Orientation::from_exif_chunk(exif).unwrap_or(Orientation::NoTransforms)
 }

@@ -5,10 +5,11 @@ use std::io::Cursor;
 use image::codecs::bmp::BmpDecoder;
 use image::codecs::png::PngEncoder;
 use image::codecs::webp::WebPDecoder;
+use image::metadata::Orientation;
 use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageError, ImageResult};
 
-use crate::Facts;
 use crate::colour::Colours;
+use crate::{Facts, orientation};
 
 /// Most memory that decoding may take, in bytes: 64 million pixels of 8 bits in four channels.
 const MOST_MEMORY: u64 = 256 << 20;
@@ -43,7 +44,8 @@ pub(crate) fn bmp_pixels(bytes: &[u8]) -> Result<DynamicImage, String> {
 fn facts(mut decoder: impl ImageDecoder) -> ImageResult<Facts> {
     let (width, height) = decoder.dimensions();
     let colours = decoder.icc_profile()?.map_or(Colours::Standard, Colours::Profile);
-    Ok(Facts { width, height, orientation: decoder.orientation()?, colours })
+    let turned = decoder.exif_metadata()?.map_or(Orientation::NoTransforms, |exif| orientation(&exif));
+    Ok(Facts { width, height, orientation: turned, colours })
 }
 
 fn pixels(decoder: ImageResult<impl ImageDecoder>, form: &str) -> Result<DynamicImage, String> {

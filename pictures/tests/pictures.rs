@@ -172,8 +172,8 @@ fn all_eight_orientations_are_applied() {
         (9, 2, pixels),
     ];
     for (orientation, width, expected) in cases {
-        for is_big in [false, true] {
-            let chunk = (b"eXIf", exif(orientation, is_big));
+        for (is_big, head) in [(false, &b""[..]), (true, b""), (false, b"Exif\0\0")] {
+            let chunk = (b"eXIf", [head, &exif(orientation, is_big)].concat());
             std::fs::write(&path, png(2, 3, 0, &pixels, &[chunk])).unwrap();
             let shape = ImageShape { channels: 1, height: 6 / width, width };
             assert_eq!(pictures::load(&path, shape).unwrap(), expected, "orientation {orientation}");
@@ -191,6 +191,22 @@ fn a_photo_that_lies_on_its_side_is_set_up() {
     std::fs::write(&path, [&whole[..2], &segment, &whole[2..]].concat()).unwrap();
     let seen = halves(&path).unwrap();
     assert!(near(seen, [BLUE, RED]), "{seen:?}");
+}
+
+#[test]
+fn a_webp_picture_is_turned_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = std::fs::read(file("still.webp")).unwrap();
+    for head in [&b""[..], b"Exif\0\0"] {
+        let data = [head, &exif(3, false)].concat();
+        let wide = [&b"VP8X\x0a\0\0\0\x08\0\0\0\x0f\0\0\x0f\0\0"[..], &whole[12..]].concat();
+        let turned = [&b"EXIF"[..], &(data.len() as u32).to_le_bytes(), &data].concat();
+        let body = [&b"WEBP"[..], &wide, &turned].concat();
+        let path = folder.path().join("photo.webp");
+        std::fs::write(&path, [&b"RIFF"[..], &(body.len() as u32).to_le_bytes(), &body].concat()).unwrap();
+        let seen = halves(&path).unwrap();
+        assert!(near(seen, [BLUE, RED]), "{seen:?}");
+    }
 }
 
 #[test]

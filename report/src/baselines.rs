@@ -2,11 +2,11 @@
 //! ones. At α = 1 the first is all but unbeatable in the paper's space; a report without it would mislead.
 
 use mfactor::trial::best;
-use mfactor::{Architecture, Objective, SearchSpace, Trial};
+use mfactor::{Architecture, Objective, Proposer, SearchSpace, Trial};
 use serde::{Deserialize, Serialize};
 
 use crate::models::Model;
-use crate::strategies::{BASELINE, RANDOM, deviation, mean};
+use crate::strategies::{RANDOM, deviation, mean};
 
 /// Both baselines.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,7 +55,7 @@ fn smallest(trials: &[Trial], space: &SearchSpace, objective: &Objective) -> Sma
     let architecture = space.smallest();
     let cost = space.cost(&architecture);
     let own: Vec<&Trial> = trials.iter().filter(|trial| trial.architecture == architecture).collect();
-    let meant = best(own.iter().copied().filter(|trial| trial.strategy == BASELINE));
+    let meant = best(own.iter().copied().filter(|trial| trial.proposer == Proposer::Baseline));
     let trained = meant.or_else(|| best(own)).and_then(|trial| Model::of_trial(trial, objective));
     let winner = best(trials).and_then(|trial| trial.m_factor);
     Smallest {
@@ -75,7 +75,7 @@ fn accuracy_for(m_factor: f64, alpha: f64) -> f64 {
 fn random(trials: &[Trial], objective: &Objective) -> Option<RandomAverage> {
     let models: Vec<Model> = trials
         .iter()
-        .filter(|trial| trial.strategy == RANDOM)
+        .filter(|trial| trial.proposer.name() == RANDOM)
         .filter_map(|trial| Model::of_trial(trial, objective))
         .collect();
     let all = |value: fn(&Model) -> f64| -> Vec<f64> { models.iter().map(value).collect() };

@@ -126,7 +126,7 @@ mod tests {
         Trial {
             id: 0,
             number: 0,
-            strategy: "given".to_owned(),
+            proposer: mfactor::Proposer::Given,
             architecture: architecture.parse().unwrap(),
             state: if m.is_some() { TrialState::Complete } else { TrialState::Failed },
             seed: 0,

@@ -1,13 +1,12 @@
 //! What a search found, against the networks that were named beside it, the smallest, and random ones under the same limits.
 
 use mfactor::numbers::counted;
+use mfactor::proposer::GIVEN;
 use mfactor::statistics::wilson;
 
 use crate::compare::{BenchComparison, Comparison};
 use crate::models::MeasuredModel;
 
-/// Name of the trials of architectures that somebody named.
-const GIVEN: &str = "given";
 /// Standard errors of a 95 % interval.
 const Z: f64 = 1.96;
 

@@ -97,5 +97,5 @@ fn losses<'a>(trial: &'a Trial, sought: &Front) -> Option<(&'a Trial, Losses)> {
 }
 
 fn of(trials: &[(&Trial, Losses)], strategy: &str) -> Vec<Losses> {
-    trials.iter().filter(|(trial, _)| trial.strategy == strategy).map(|(_, losses)| *losses).collect()
+    trials.iter().filter(|(trial, _)| trial.proposer.name() == strategy).map(|(_, losses)| *losses).collect()
 }

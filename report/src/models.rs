@@ -37,7 +37,7 @@ impl Model {
         Some(Self {
             architecture: trial.architecture.clone(),
             trial: trial.id,
-            strategy: trial.strategy.clone(),
+            strategy: trial.proposer.to_string(),
             parameters: trial.cost.parameters,
             macs: trial.cost.macs,
             validation_accuracy: accuracy,

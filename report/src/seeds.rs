@@ -102,7 +102,7 @@ pub(crate) fn seeds(studies: &[(u64, &[Trial])], objective: &Objective, seed: u6
     }
     let budget = budget(studies);
     let mut names: Vec<&str> =
-        studies.iter().flat_map(|(_, trials)| trials.iter().map(|trial| trial.strategy.as_str())).collect();
+        studies.iter().flat_map(|(_, trials)| trials.iter().map(|trial| trial.proposer.name())).collect();
     names.sort_unstable();
     names.dedup();
     let of = |name: &&str| over_seeds(name, studies, budget, objective, seed);
@@ -138,10 +138,10 @@ pub(crate) fn seeds(studies: &[(u64, &[Trial])], objective: &Objective, seed: u6
 fn budget(studies: &[(u64, &[Trial])]) -> u64 {
     let mut fewest = u64::MAX;
     for (_, trials) in studies {
-        let mut names: Vec<&str> = trials.iter().map(|trial| trial.strategy.as_str()).collect();
+        let mut names: Vec<&str> = trials.iter().map(|trial| trial.proposer.name()).collect();
         names.sort_unstable();
         for name in names.chunk_by(|a, b| a == b).map(|run| run[0]).filter(|name| *name != BASELINE) {
-            let own = trials.iter().filter(|trial| trial.strategy == name);
+            let own = trials.iter().filter(|trial| trial.proposer.name() == name);
             fewest = fewest.min(own.filter(|trial| trial.is_finished()).count() as u64);
         }
     }
@@ -178,7 +178,7 @@ fn best_so_far(name: &str, trials: &[Trial], budget: u64, objective: &Objective)
     let mut best: Option<f64> = None;
     let mut curve = Vec::new();
     for number in 0..budget {
-        let own = trials.iter().find(|trial| trial.strategy == name && trial.number == number);
+        let own = trials.iter().find(|trial| trial.proposer.name() == name && trial.number == number);
         let m = own.and_then(|trial| {
             Some(objective.m_factor(trial.accuracy?, objective.exact_size_score(&trial.cost)))
         });

@@ -10,8 +10,7 @@ use crate::compare::Comparison;
 use crate::front::FrontSummary;
 use crate::models::Model;
 
-/// The strategy name of the trial that trains the smallest architecture for comparison.
-pub const BASELINE: &str = "baseline";
+pub use mfactor::proposer::BASELINE;
 /// The strategy name of random search.
 pub const RANDOM: &str = "random";
 
@@ -69,7 +68,7 @@ pub(crate) fn summarise(trials: &[Trial], objective: &Objective) -> Vec<Strategy
 
 /// Strategies that have trials, in the order of their names, but for the baseline.
 pub(crate) fn names(trials: &[Trial]) -> Vec<&str> {
-    let mut names: Vec<&str> = trials.iter().map(|trial| trial.strategy.as_str()).collect();
+    let mut names: Vec<&str> = trials.iter().map(|trial| trial.proposer.name()).collect();
     names.sort_unstable();
     names.dedup();
     names.retain(|name| *name != BASELINE);
@@ -79,7 +78,7 @@ pub(crate) fn names(trials: &[Trial]) -> Vec<&str> {
 fn of_strategy(name: &str, trials: &[Trial], objective: &Objective) -> StrategySummary {
     let is_skipped = |trial: &&Trial| trial.state == TrialState::Skipped;
     let (skipped, own): (Vec<&Trial>, Vec<&Trial>) =
-        trials.iter().filter(|trial| trial.strategy == name).partition(is_skipped);
+        trials.iter().filter(|trial| trial.proposer.name() == name).partition(is_skipped);
     let complete: Vec<f64> = own.iter().filter_map(|trial| trial.m_factor).collect();
     let best = best(own.iter().copied());
     StrategySummary {

@@ -2,7 +2,6 @@
 //! not, how the strategies did, and what was left out.
 
 use mfactor::numbers::{bytes, counted, duration, milliseconds, percent, thousands};
-use mfactor::objective::Term;
 
 use crate::agreement::{Agreement, TopOverlap, Verdict};
 use crate::compare::{BenchComparison, Comparison};
@@ -35,9 +34,9 @@ pub fn terminal(comparison: &Comparison, colour: bool) -> String {
         comparison.space,
         comparison.alpha
     ));
-    let is_papers = matches!(&*comparison.costs, [Term { quantity: mfactor::Quantity::Parameters, reference, .. }]
-        if *reference == comparison.minimum_parameters as f64);
-    if let (false, Ok(objective)) = (is_papers, comparison.objective()) {
+    if let Ok(objective) = comparison.objective()
+        && !objective.is_papers(comparison.minimum_parameters)
+    {
         text.paragraph(Style::Plain, &format!("S' = {}", objective.words()));
     }
     comparison.headline.iter().for_each(|words| text.paragraph(Style::Plain, words));

@@ -9,8 +9,8 @@ mod trainer_process;
 
 use std::sync::atomic::AtomicBool;
 
+use mfactor::Result;
 use mfactor::protocol::{Epoch, Evaluation, Job, TrainerFacts};
-use mfactor::{Error, Result};
 
 pub use cached::Cached;
 pub use constant::Constant;
@@ -32,13 +32,16 @@ pub trait Evaluator: Send {
 
     /// Evaluates one job. What happens on the way goes to `on_report` as it comes. Its answer to an epoch that
     /// [`Job::decisions`] names says whether to go on, and means nothing elsewhere; an error from it ends the
-    /// evaluation. Once `stop` is set the evaluation ends soon, with [`Error::Interrupted`].
+    /// evaluation. Once `stop` is set the evaluation ends soon, with [`mfactor::Error::Interrupted`].
+    ///
+    /// # Errors
+    /// What no trial can succeed with, and so ends the study. That a trial failed is an answer.
     fn evaluate(
         &mut self,
         job: &Job,
         on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
         stop: &AtomicBool,
-    ) -> Result<Evaluation, Failure>;
+    ) -> Result<Ended>;
 }
 
 impl<E: Evaluator + ?Sized> Evaluator for Box<E> {
@@ -55,7 +58,7 @@ impl<E: Evaluator + ?Sized> Evaluator for Box<E> {
         job: &Job,
         on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
         stop: &AtomicBool,
-    ) -> Result<Evaluation, Failure> {
+    ) -> Result<Ended> {
         (**self).evaluate(job, on_report, stop)
     }
 }
@@ -74,7 +77,7 @@ impl<E: Evaluator + ?Sized> Evaluator for &mut E {
         job: &Job,
         on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
         stop: &AtomicBool,
-    ) -> Result<Evaluation, Failure> {
+    ) -> Result<Ended> {
         (**self).evaluate(job, on_report, stop)
     }
 }
@@ -99,28 +102,22 @@ pub enum Report {
 pub enum Verdict {
     /// It does.
     GoOn,
-    /// It ends here, with [`Failure::Pruned`].
+    /// It ends here, with [`Ended::Pruned`].
     Prune,
 }
 
-/// Why there is no evaluation.
-#[derive(Debug)]
-pub enum Failure {
-    /// This trial failed, for the reason given; another may succeed.
-    Trial(String),
-    /// The study's verdict ended it early.
+/// How an evaluation ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ended {
+    /// With a result.
+    Complete(Evaluation),
+    /// Early, as the study's verdict was.
     Pruned {
         /// Wall-clock seconds until then.
         seconds: f64,
         /// Training images that were seen.
         images: u64,
     },
-    /// No trial can succeed: the study ends.
-    Study(Error),
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self::Study(error)
-    }
+    /// Without a result, for the reason given; another trial may succeed.
+    Failed(String),
 }

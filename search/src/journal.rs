@@ -225,7 +225,7 @@ impl Journal {
     fn check_studies(&self) -> Result<()> {
         match self.replay.studies.iter().find(|study| study.is_ours && study.is_deleted) {
             None => Ok(()),
-            Some(study) => Err(Error::file(&self.path, deleted(&study.name))),
+            Some(study) => Err(Error::file(&self.path, deleted(study.name.as_deref().unwrap_or_default()))),
         }
     }
 }
@@ -245,16 +245,10 @@ pub(crate) fn place(path: &Path, line: usize) -> String {
 
 /// What a journal holds of a study, without a torn last line; for readers, which need no lock. There may be no journal
 /// yet.
-///
-/// # Errors
-/// If a line is damaged so that nothing after it can be believed.
 pub(crate) fn read(path: &Path, reader: Reader) -> Result<Contents> {
     let mut replay = Replay::default();
     if path.exists() {
         apply(&mut replay, whole_lines(&files::read(path)?));
-    }
-    if let Some(damage) = replay.damage.iter().find(|damage| damage.is_fatal) {
-        return Err(Error::input(place(path, damage.line), contents::sentence(damage)));
     }
     Ok(reader.contents(&replay))
 }

@@ -37,7 +37,7 @@ mod tell;
 mod track;
 
 pub use config::StudyConfig;
-pub use evaluators::{Evaluator, Failure, Report, Verdict};
+pub use evaluators::{Ended, Evaluator, Report, Verdict};
 pub use events::{Place, StudyEvent};
 pub use pruning::Pruning;
 pub use strategies::{Observation, Observed, Sought, Strategy, StrategyKind};

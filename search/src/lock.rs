@@ -46,8 +46,25 @@ fn lock(folder: &Path, path: &PathBuf, holder: &str) -> Result<File> {
             let problem = format!("the study is in use by {holder}; wait until it ends, or stop it");
             Err(Error::file(folder, mfactor::text::visible(&problem)))
         }
-        Err(TryLockError::Error(error)) => Err(Error::io("lock", path)(error)),
+        Err(TryLockError::Error(error)) => Err(unlockable(folder, path, error)),
     }
+}
+
+/// That a file cannot be locked, and what to do where none can be.
+fn unlockable(folder: &Path, path: &Path, error: std::io::Error) -> Error {
+    if !has_no_locks(&error) {
+        return Error::io("lock", path)(error);
+    }
+    let problem = "lies on a file system without locks (some network shares), where two searches could write into one \
+                   study unnoticed; choose a folder on a disk of this machine";
+    Error::file(folder, problem)
+}
+
+/// Whether this is what a file system says that has no locks.
+pub(crate) fn has_no_locks(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    let errors = [Errno::NOSYS, Errno::OPNOTSUPP, Errno::NOLCK].map(Errno::raw_os_error);
+    error.raw_os_error().is_some_and(|error| errors.contains(&error))
 }
 
 #[cfg(test)]
@@ -66,6 +83,20 @@ mod tests {
         assert_eq!(error.exit_code(), mfactor::exit::INPUT);
         drop(lock);
         StudyLock::take(folder.path(), JOURNAL).unwrap();
+    }
+
+    #[test]
+    fn a_file_system_without_locks_is_named_as_such() {
+        let problem = |number: i32| {
+            let error = std::io::Error::from_raw_os_error(number);
+            unlockable(Path::new("study"), Path::new("study/study.lock"), error).to_string()
+        };
+        for number in
+            [rustix::io::Errno::NOLCK, rustix::io::Errno::OPNOTSUPP].map(|error| error.raw_os_error())
+        {
+            assert!(problem(number).contains("choose a folder on a disk"), "{number}");
+        }
+        assert!(problem(rustix::io::Errno::IO.raw_os_error()).contains("cannot lock study/study.lock"));
     }
 
     #[test]

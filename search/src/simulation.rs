@@ -12,7 +12,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use crate::evaluators::Failure;
+use crate::evaluators::Ended;
 use crate::strategies::{Sought, StrategyKind};
 use crate::track::{Terms, Track};
 
@@ -56,18 +56,20 @@ fn simulate_on(
     trials: u64,
     accuracy: &mut dyn FnMut(&Trial) -> Result<f64, String>,
 ) -> Result<Simulation> {
-    let mut track = Track::new(kind.name(), kind.build(), Vec::new());
+    let mut track = Track::new(kind.proposer(), kind.build(), Vec::new());
     let mut overhead = Duration::ZERO;
     for number in 0..trials {
         let begin = Instant::now();
         let Some(trial) = track.ask(terms) else { break };
         let trial = Trial { id: number, ..trial };
         overhead += begin.elapsed();
-        let answer = accuracy(&trial).map(|accuracy| Evaluation { accuracy, seconds: 0.0, images: 0 });
-        let answer = answer.map_err(Failure::Trial);
+        let ended = match accuracy(&trial) {
+            Ok(accuracy) => Ended::Complete(Evaluation { accuracy, seconds: 0.0, images: 0 }),
+            Err(reason) => Ended::Failed(reason),
+        };
         let begin = Instant::now();
         track.add(trial);
-        track.replace(track.tell(number as usize, answer, terms));
+        track.replace(track.tell(number as usize, ended, terms));
         overhead += begin.elapsed();
     }
     Ok(Simulation { trials: track.into_trials(), overhead })

@@ -15,7 +15,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use mfactor::{Cost, Error, Front, Objective, Point, Quantity, Result, SearchSpace};
+use mfactor::{Cost, Error, Front, Objective, Point, Proposer, Quantity, Result, SearchSpace};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
@@ -199,6 +199,11 @@ const REGISTRY: [Registered; 7] = [
 ];
 
 impl StrategyKind {
+    /// It as who proposes trials.
+    pub fn proposer(self) -> Proposer {
+        Proposer::Strategy(self.name().to_owned())
+    }
+
     /// All strategies, in the order in which a study runs them.
     pub const ALL: [Self; 7] =
         [Self::Random, Self::Evolution, Self::Tpe, Self::Rl, Self::Local, Self::Nsga2, Self::Guided];

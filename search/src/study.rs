@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use mfactor::protocol::Hardware;
-use mfactor::{Error, Result, Trial, files};
+use mfactor::{Error, Proposer, Result, Trial, files};
 
 use crate::config::StudyConfig;
 use crate::journal::{self, Contents, Journal, JournalStorage, Reader};
@@ -29,10 +29,7 @@ pub const CONFIG_FILE: &str = "study.toml";
 pub const JOURNAL_FILE: &str = "journal.log";
 /// Name of the folder of what trials left.
 const TRIALS_FOLDER: &str = "trials";
-/// What stands for the strategy in the trial that measures the smallest architecture.
-pub const BASELINE: &str = "baseline";
-/// What stands for the strategy in the trials of architectures that the configuration names.
-pub const GIVEN: &str = "given";
+pub use mfactor::proposer::{BASELINE, GIVEN};
 
 /// Folder of what a trial left: `<study>/trials/<id>`.
 pub fn trial_folder(folder: &Path, trial: u64) -> PathBuf {
@@ -63,7 +60,7 @@ impl Study {
         config.check("the study")?;
         config.check_data("the study")?;
         check_free(folder)?;
-        std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+        files::make_folder(folder)?;
         let lock = StudyLock::take(folder, JOURNAL_FILE)?;
         // Somebody may have been quicker.
         check_free(folder)?;
@@ -153,7 +150,7 @@ impl Study {
     pub fn over(folder: &Path, config: StudyConfig, storage: Box<dyn Storage>) -> Result<Self> {
         config.check("the study")?;
         config.check_data("the study")?;
-        std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+        files::make_folder(folder)?;
         let tracks: Vec<Track> = strategies(&config)
             .into_iter()
             .map(|(name, strategy)| Track::new(name, strategy, vec![]))
@@ -302,23 +299,23 @@ fn terms(config: &StudyConfig) -> Result<Terms> {
     })
 }
 
-/// Who proposes in a study, by name: the baseline and the given architectures where there are any, then the strategies.
-fn strategies(config: &StudyConfig) -> Vec<(&'static str, Box<dyn Strategy>)> {
-    let mut strategies: Vec<(&'static str, Box<dyn Strategy>)> = Vec::new();
+/// Who proposes in a study: the baseline and the given architectures where there are any, then the strategies.
+fn strategies(config: &StudyConfig) -> Vec<(Proposer, Box<dyn Strategy>)> {
+    let mut strategies: Vec<(Proposer, Box<dyn Strategy>)> = Vec::new();
     if config.baseline {
-        strategies.push((BASELINE, Box::new(Smallest)));
+        strategies.push((Proposer::Baseline, Box::new(Smallest)));
     }
     if !config.architectures.is_empty() {
-        strategies.push((GIVEN, Box::new(Given { architectures: config.architectures.clone() })));
+        strategies.push((Proposer::Given, Box::new(Given { architectures: config.architectures.clone() })));
     }
-    strategies.extend(config.strategies.iter().map(|kind| (kind.name(), kind.build())));
+    strategies.extend(config.strategies.iter().map(|kind| (kind.proposer(), kind.build())));
     strategies
 }
 
 /// Each of them with the name of its Optuna study.
 fn names(config: &StudyConfig) -> Vec<(String, String)> {
-    let name = |strategy: &str| (strategy.to_owned(), format!("{}-{strategy}", config.name));
-    strategies(config).iter().map(|(strategy, _)| name(strategy)).collect()
+    let name = |proposer: &Proposer| (proposer.to_string(), format!("{}-{proposer}", config.name));
+    strategies(config).iter().map(|(proposer, _)| name(proposer)).collect()
 }
 
 fn reader<'a>(terms: &'a Terms, studies: &'a [(String, String)]) -> Reader<'a> {

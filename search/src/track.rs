@@ -2,10 +2,9 @@
 //! history is apart from what decides the change, so that a study can write it down in between.
 
 use mfactor::front::Losses;
-use mfactor::protocol::Evaluation;
-use mfactor::{Objective, Result, SearchSpace, Trial, TrialState};
+use mfactor::{Objective, Proposer, Result, SearchSpace, Trial, TrialState};
 
-use crate::evaluators::Failure;
+use crate::evaluators::Ended;
 use crate::pruning::{Pruning, PruningScore};
 use crate::seeding;
 use crate::strategies::{Observation, Observed, Sought, Strategy};
@@ -48,7 +47,7 @@ impl Terms {
 
 /// One strategy and its trials, by trial number.
 pub(crate) struct Track {
-    name: String,
+    proposer: Proposer,
     strategy: Box<dyn Strategy>,
     trials: Vec<Trial>,
     /// Whether the strategy has nothing more to propose.
@@ -57,13 +56,13 @@ pub(crate) struct Track {
 
 impl Track {
     /// A strategy that goes on from `trials`.
-    pub fn new(name: impl Into<String>, strategy: Box<dyn Strategy>, trials: Vec<Trial>) -> Self {
-        Self { name: name.into(), strategy, trials, exhausted: false }
+    pub fn new(proposer: Proposer, strategy: Box<dyn Strategy>, trials: Vec<Trial>) -> Self {
+        Self { proposer, strategy, trials, exhausted: false }
     }
 
-    /// Name of the strategy.
-    pub fn name(&self) -> &str {
-        &self.name
+    /// Who proposes.
+    pub fn proposer(&self) -> &Proposer {
+        &self.proposer
     }
 
     /// The history.
@@ -152,7 +151,7 @@ impl Track {
     /// A new trial for [`Track::add`], whose id is not known yet; `None` if the strategy has nothing more to propose.
     pub fn ask(&mut self, terms: &Terms) -> Option<Trial> {
         let number = self.trials.len() as u64;
-        let mut rng = seeding::proposal(terms.seed, &self.name, number);
+        let mut rng = seeding::proposal(terms.seed, self.proposer.name(), number);
         let known = terms.known(self.trials.len()) as u64;
         let observations = observations(&self.trials, known, &terms.sought);
         let proposal = self.strategy.propose(&terms.sought, &observations, &mut rng);
@@ -162,7 +161,7 @@ impl Track {
         Some(Trial {
             id: 0,
             number,
-            strategy: self.name.clone(),
+            proposer: self.proposer.clone(),
             seed: seeding::training(terms.seed, &architecture),
             architecture,
             state: TrialState::Running,
@@ -257,10 +256,10 @@ impl Track {
         score(own).is_none_or(|score| pruning.goes_on(score, &rivals.collect::<Vec<_>>()))
     }
 
-    /// A running trial as it ends with an evaluation, or without one; for [`Track::replace`].
-    pub fn tell(&self, number: usize, answer: Result<Evaluation, Failure>, terms: &Terms) -> Trial {
+    /// A running trial as it ended; for [`Track::replace`].
+    pub fn tell(&self, number: usize, ended: Ended, terms: &Terms) -> Trial {
         let mut trial = self.trials[number].clone();
-        tell(&mut trial, answer, &terms.sought.objective);
+        tell(&mut trial, ended, &terms.sought.objective);
         trial
     }
 

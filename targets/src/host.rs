@@ -110,9 +110,11 @@ impl FromStr for Host {
         let shown = text::quoted(text, 100);
         let is_printable = text.chars().all(|c| !c.is_whitespace()) && text::visible(text) == text;
         let is_short = text.len() <= LONGEST_HOST;
+        let rest = text.strip_prefix("ssh://").unwrap_or(text);
+        let (user, host) = rest.rsplit_once('@').map_or((None, rest), |(user, host)| (Some(user), host));
         // ssh would take a leading hyphen for an option, some of which run programs.
-        let user_is_option = text.strip_prefix("ssh://").is_some_and(|rest| rest.starts_with('-'));
-        if text.is_empty() || text.starts_with('-') || user_is_option || !is_printable || !is_short {
+        let is_option = rest.starts_with('-') || host.starts_with('-');
+        if rest.is_empty() || user == Some("") || is_option || !is_printable || !is_short {
             return Err(format!("`{shown}` is no host; write USER@HOST or ssh://USER@HOST:PORT"));
         }
         let host = Self(text.to_owned());
@@ -201,7 +203,9 @@ mod tests {
 
     #[test]
     fn what_ssh_would_take_for_an_option_is_no_host() {
-        for wrong in ["", "-oProxyCommand=reboot", "pi@a b", "pi@a\n", "pi@", "ssh://"] {
+        for wrong in
+            ["", "-oProxyCommand=reboot", "pi@a b", "pi@a\n", "pi@", "@pi", "pi@-oX", "ssh://", "ssh://@pi"]
+        {
             assert!(wrong.parse::<Host>().is_err(), "{wrong:?}");
         }
         for wrong in ["ssh://-oProxyCommand=x@a", "a\u{1b}[2J", "a\u{202e}b", &"a".repeat(600)] {

@@ -94,7 +94,7 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+    files::make_folder(folder)?;
     let builder = tempfile::Builder::new().prefix(".mfactor-").suffix(".tmp").tempfile_in(folder);
     let mut file = builder.map_err(Error::io("write", path))?;
     file.write_all(bytes)

@@ -19,7 +19,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mfactor::{Error, Result, text};
+use mfactor::{Error, Result, files, text};
 
 use crate::host::Host;
 use script::Line;
@@ -34,6 +34,9 @@ const LOGIN: Duration = Duration::from_secs(45);
 const TYPED_LOGIN: Duration = Duration::from_secs(150);
 /// How long a login shell takes at most before it runs a command.
 const SHELL: Duration = Duration::from_secs(45);
+
+/// Most bytes of a configuration.
+const LARGEST_CONFIG: u64 = 1 << 20;
 
 /// Who did not do what, for [`unheard`].
 const LOGGING_IN: (&str, &str) = ("its login", "ran what was asked");
@@ -54,8 +57,12 @@ impl SshOptions {
     /// for several boards at once.
     ///
     /// # Errors
+    /// [`Error::Input`] if `config` is no file that can be read: ssh would wait for a FIFO, and read a device for ever.
     /// [`Error::Io`] if there is no place for sockets.
     pub fn new(config: Option<PathBuf>, batch: bool) -> Result<Self> {
+        if let Some(path) = &config {
+            files::read_at_most(path, LARGEST_CONFIG)?;
+        }
         Ok(Self { config, batch, sockets: Arc::new(Sockets::new()?) })
     }
 

@@ -95,6 +95,31 @@ fn every_odd_file_ends_every_command_in_a_sentence() {
     }
 }
 
+/// What is handed on to a board or to ssh is looked at before anybody is connected to.
+#[test]
+fn no_odd_file_is_handed_on_to_a_board() {
+    let place = Workplace::new();
+    place.run("search --evaluator constant:0.75 --trials 1 --strategy random --out study", exit::DONE);
+    place.run("targets keygen --key key", exit::DONE);
+    fs::create_dir(place.path("study/models")).expect("a folder");
+    fs::copy(MODEL, place.path("study/models/333-333-333.onnx")).expect("a model");
+    let _open = odd_files(&place);
+    let flash = "flash study --target host --no-measure --host nobody.invalid";
+    for arguments in [
+        "board info --host nobody.invalid --ssh-config {}".to_owned(),
+        "flash study --target host --inventory {}".to_owned(),
+        format!("{flash} --key {{}} --runner key"),
+        format!("{flash} --key key --runner {{}}"),
+    ] {
+        for odd in &ODD[..5] {
+            let line = arguments.replace("{}", odd);
+            let (code, said) = run(&place, "mfactor", &line.split(' ').collect::<Vec<_>>());
+            assert_eq!(code, exit::INPUT, "{line}: {said}");
+            assert!(said.trim_end().lines().count() == 1 && said.contains(odd), "{line}: {said}");
+        }
+    }
+}
+
 #[test]
 fn what_can_be_told_of_a_file_is_told() {
     let place = Workplace::new();

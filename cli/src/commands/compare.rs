@@ -73,7 +73,7 @@ impl Compare {
             seed: record.config.seed,
         };
         let mut comparison = report::compare(&input)?;
-        comparison.notes.extend(record.damage.iter().chain(&record.remarks).cloned());
+        comparison.notes.extend(record.damage_in_short().into_iter().chain(record.remarks.iter().cloned()));
         files::write(&page, report::page(&input, &comparison)?.as_bytes())?;
         output.drawn_result(&comparison, || report::terminal(&comparison, output.colour()))?;
         output.say(format!("The page: {}", page.display()));

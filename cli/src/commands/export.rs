@@ -153,7 +153,7 @@ impl Export {
             seed: trial.seed,
             study: config.name.clone(),
             trial: trial.id,
-            strategy: trial.strategy.clone(),
+            strategy: trial.proposer.to_string(),
             largest_file,
         })
     }

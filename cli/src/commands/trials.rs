@@ -62,7 +62,7 @@ impl Trials {
         let objective = record.config.objective()?.at_alpha(alpha)?;
         let (mut trials, damage) = (record.trials, record.damage);
         trials.iter_mut().for_each(|trial| trial.score(&objective));
-        trials.retain(|trial| self.strategy.as_ref().is_none_or(|name| *name == trial.strategy));
+        trials.retain(|trial| self.strategy.as_ref().is_none_or(|name| *name == trial.proposer.name()));
         let shown = self.shown(&trials);
         let written = match self.format {
             _ if output.is_json() && self.format != Format::Text => {
@@ -105,7 +105,7 @@ fn rows(shown: &[&Trial]) -> Vec<[String; 8]> {
     let row = |trial: &&Trial| {
         [
             trial.id.to_string(),
-            trial.strategy.clone(),
+            trial.proposer.to_string(),
             trial.architecture.to_string(),
             optional(trial.m_factor, 4),
             trial.accuracy.map_or_else(|| trial.state.name().to_owned(), |a| format!("{a:.4}")),

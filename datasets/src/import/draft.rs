@@ -55,7 +55,7 @@ impl Draft {
         use std::os::unix::fs::PermissionsExt;
         let Self { folder, place } = self;
         if let Some(parent) = place.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+            files::make_folder(parent)?;
         }
         // Temporary folders are private; what is kept should be readable as any other.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))

@@ -22,7 +22,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+    make_folder(folder)?;
     collect(folder);
     let mut file = draft(folder).map_err(Error::io("write", path))?;
     file.write_all(bytes).map_err(Error::io("write", path))?;
@@ -223,6 +223,8 @@ pub fn is_foreign(name: &str) -> bool {
 /// Bytes that are really written to see whether a disk takes them.
 const MOST_TRIED: u64 = 256 << 10;
 
+const A_FOLDER_IS_WANTED: &str = "is a file; a folder is wanted there";
+
 /// Whether nothing is there, be it for a file that stands above it.
 fn is_missing(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
@@ -238,7 +240,7 @@ pub fn check_room(folder: &Path, bytes: u64) -> Result<()> {
     let place = loop {
         match fs::metadata(if place.as_os_str().is_empty() { Path::new(".") } else { place }) {
             Ok(facts) if facts.is_dir() => break place,
-            Ok(_) => return Err(Error::file(place, "is a file; a folder is wanted there")),
+            Ok(_) => return Err(Error::file(place, A_FOLDER_IS_WANTED)),
             Err(error) if is_missing(&error) => match place.parent() {
                 // A dangling link would be in the way of the folder.
                 Some(above) if fs::symlink_metadata(place).is_err() => place = above,
@@ -274,6 +276,17 @@ pub fn check_target(path: &Path, bytes: u64) -> Result<()> {
         return Err(Error::file(path, "is in the way: a file is to be written there; move it away"));
     }
     check_room(path.parent().unwrap_or(Path::new("")), bytes)
+}
+
+/// Makes a folder, and those above it, where there is none.
+///
+/// # Errors
+/// [`Error::Input`] where a file stands in its place, [`Error::Io`] if it cannot be made.
+pub fn make_folder(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => Error::file(folder, A_FOLDER_IS_WANTED),
+        _ => Error::io("create", folder)(error),
+    })
 }
 
 /// Lower-case hexadecimal SHA-256 of `bytes`.

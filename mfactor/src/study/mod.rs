@@ -4,6 +4,7 @@ pub mod costs;
 pub mod front;
 pub mod objective;
 pub mod paper;
+pub mod proposer;
 pub mod protocol;
 pub mod quantity;
 pub mod recipe;

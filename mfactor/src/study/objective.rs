@@ -52,6 +52,12 @@ impl Objective {
         Self::new(alpha, vec![Term { quantity: Quantity::Parameters, share: 1.0, reference, limit: None }])
     }
 
+    /// Whether S' is the paper's, in a space whose smallest architecture has `minimum_parameters`: no words are needed then.
+    pub fn is_papers(&self, minimum_parameters: u64) -> bool {
+        matches!(&*self.terms, [Term { quantity: Quantity::Parameters, reference, .. }]
+            if *reference == minimum_parameters as f64)
+    }
+
     /// An objective over at least one cost, of which none comes twice.
     ///
     /// # Errors

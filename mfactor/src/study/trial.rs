@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::architecture::Architecture;
 use crate::cost::Cost;
 use crate::objective::Objective;
+use crate::proposer::Proposer;
 use crate::quantity::{Quantity, Values};
 
 /// State of a trial; the names are Optuna's.
@@ -43,8 +44,9 @@ pub struct Trial {
     pub id: u64,
     /// Position among the trials of its strategy, from 0.
     pub number: u64,
-    /// The strategy that proposed it.
-    pub strategy: String,
+    /// Who proposed it.
+    #[serde(rename = "strategy")]
+    pub proposer: Proposer,
     /// What was tried.
     pub architecture: Architecture,
     /// State.
@@ -136,7 +138,7 @@ mod tests {
         Trial {
             id,
             number: id,
-            strategy: "random".to_owned(),
+            proposer: "random".into(),
             architecture: "333-333-333".parse().unwrap(),
             state: if accuracy.is_some() { TrialState::Complete } else { TrialState::Failed },
             seed: 0,

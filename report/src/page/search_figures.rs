@@ -93,7 +93,7 @@ fn progress_of(view: &View<'_>, strategy: &str, heights: &[f64], y: Scale, level
 
 /// Trials that failed or were stopped early stand on the lower edge.
 fn failures(view: &View<'_>, strategy: &str, chart: &mut Chart, y: Scale) {
-    for trial in view.input.trials.iter().filter(|trial| trial.strategy == strategy) {
+    for trial in view.input.trials.iter().filter(|trial| trial.proposer.name() == strategy) {
         let (name, id) = (&trial.architecture, trial.id);
         let (title, class, shape) = match (&trial.failure, trial.state) {
             (_, TrialState::Skipped) => continue,

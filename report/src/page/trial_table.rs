@@ -104,7 +104,7 @@ fn row(view: &View<'_>, trial: &Trial, model: Option<&Model>) -> Row {
         trial: trial.id,
         architecture: trial.architecture.to_string(),
         // The page's script shows and copies it.
-        strategy: visible(&trial.strategy).into_owned(),
+        strategy: visible(trial.proposer.name()).into_owned(),
         state: trial.state,
         accuracy: trial.accuracy,
         m_factor: model.map(|model| model.m_factor),

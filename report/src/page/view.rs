@@ -1,7 +1,7 @@
 //! What the parts of the page draw from: the input, the comparison, and trials at the comparison's α.
 
 use mfactor::numbers::{millions, percent, thousands};
-use mfactor::{Measurement, Objective, Result, Trial};
+use mfactor::{Measurement, Objective, Proposer, Result, Trial};
 
 use super::chart::Point;
 use super::element::Element;
@@ -39,7 +39,8 @@ impl<'a> View<'a> {
 
     /// Complete trials of one strategy in the order they were made.
     pub(crate) fn of_strategy(&self, name: &str) -> Vec<&(&'a Trial, Model)> {
-        let mut trials: Vec<_> = self.complete.iter().filter(|(trial, _)| trial.strategy == name).collect();
+        let mut trials: Vec<_> =
+            self.complete.iter().filter(|(trial, _)| trial.proposer.name() == name).collect();
         trials.sort_by_key(|(trial, _)| trial.number);
         trials
     }
@@ -54,8 +55,9 @@ impl<'a> View<'a> {
         let summaries = &self.comparison.strategies;
         let mut names: Vec<&str> = summaries.iter().map(|summary| summary.strategy.as_str()).collect();
         names.sort_unstable();
-        let baseline = crate::strategies::BASELINE;
-        names.extend(self.input.trials.iter().any(|trial| trial.strategy == baseline).then_some(baseline));
+        let baseline = Proposer::Baseline;
+        let has_one = self.input.trials.iter().any(|trial| trial.proposer == baseline);
+        names.extend(has_one.then_some(crate::strategies::BASELINE));
         names
     }
 }

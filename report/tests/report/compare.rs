@@ -221,7 +221,7 @@ fn one_value_that_reads_back() {
 #[test]
 fn trials_that_were_stopped_early_are_counted_and_drawn() {
     let mut sample = Sample::new(12);
-    for trial in sample.trials.iter_mut().filter(|trial| trial.strategy == "rl" && trial.number > 8) {
+    for trial in sample.trials.iter_mut().filter(|trial| trial.proposer.name() == "rl" && trial.number > 8) {
         trial.state = mfactor::TrialState::Pruned;
         trial.epoch_accuracies.truncate(1);
         (trial.accuracy, trial.m_factor) = (None, None);

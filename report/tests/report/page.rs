@@ -222,7 +222,7 @@ fn hostile_names_stay_text() {
         measurement.board.name = hostile.to_owned();
     }
     for trial in &mut sample.trials {
-        trial.strategy = trial.strategy.replace("tpe", hostile);
+        trial.proposer = trial.proposer.name().replace("tpe", hostile).into();
         trial.failure = trial.failure.as_ref().map(|_| hostile.to_owned());
     }
     let input = report::Input { study: hostile, ..sample.input() };

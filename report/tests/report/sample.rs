@@ -39,7 +39,7 @@ impl Sample {
 
     /// The same study with further seeds, `count` of them.
     pub fn repeated(mut self, count: u64) -> Self {
-        let trials = self.trials.iter().filter(|trial| trial.strategy == "random").count();
+        let trials = self.trials.iter().filter(|trial| trial.proposer.name() == "random").count();
         let repeat = |seed| Repeat {
             study: format!("synthetic-sample-{seed}"),
             seed,
@@ -129,7 +129,7 @@ impl<'a> Study<'a> {
         let mut trial = Trial {
             id: self.trials.len() as u64,
             number,
-            strategy: strategy.to_owned(),
+            proposer: strategy.into(),
             architecture,
             state: if failed { TrialState::Failed } else { TrialState::Complete },
             seed: self.trials.len() as u64,
@@ -334,7 +334,7 @@ fn measured_model(space: &SearchSpace, trial: &Trial) -> MeasuredModel {
             seed: trial.seed,
             study: "synthetic-sample".to_owned(),
             trial: trial.id,
-            strategy: trial.strategy.clone(),
+            strategy: trial.proposer.to_string(),
             precision: "f32".to_owned(),
             golden_logits: Vec::new(),
         },

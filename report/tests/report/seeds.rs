@@ -58,12 +58,12 @@ fn a_greedy_strategy_is_told_from_random_search_by_ten_seeds_and_not_by_three() 
 #[test]
 fn seeds_are_compared_at_the_trials_that_all_of_them_have() {
     let mut sample = Sample::new(12).repeated(3);
-    sample.repeats[1].trials.retain(|trial| trial.strategy != "tpe" || trial.number < 5);
+    sample.repeats[1].trials.retain(|trial| trial.proposer.name() != "tpe" || trial.number < 5);
     let seeds = seeds(&sample);
     assert_eq!(seeds.budget, 5);
     assert!(seeds.strategies.iter().all(|strategy| strategy.curve.len() <= 5));
     // A strategy that one study lacks cannot be paired with it.
-    sample.repeats[1].trials.retain(|trial| trial.strategy != "tpe");
+    sample.repeats[1].trials.retain(|trial| trial.proposer.name() != "tpe");
     let without = self::seeds(&sample);
     assert_eq!((without.budget, without.pairs.len()), (12, 3));
 }

@@ -27,7 +27,7 @@ fn no_line_is_longer_than_80_columns() {
         measurement.board.name += " with an uncommonly long name that has no end at all, and more of it";
     }
     for trial in &mut sample.trials {
-        trial.strategy = trial.strategy.replace("tpe", "a-strategy-of-somebody-else");
+        trial.proposer = trial.proposer.name().replace("tpe", "a-strategy-of-somebody-else").into();
     }
     let text = terminal(&compare(&sample.input()).unwrap(), false);
     let widest = text.lines().max_by_key(|line| line.chars().count()).unwrap();

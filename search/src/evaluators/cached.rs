@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 
 use super::trained::{self, TRAINED_FILES};
 use super::trainer_process::check_stop;
-use super::{Evaluator, Failure, Report, Verdict};
+use super::{Ended, Evaluator, Report, Verdict};
+use crate::lock::has_no_locks;
 
 /// Version of an entry's form.
 const SCHEMA: u32 = 2;
@@ -57,7 +58,7 @@ impl<E: Evaluator> Cached<E> {
     /// # Errors
     /// [`Error::Io`] if the folder cannot be made or written to.
     pub fn new(inner: E, folder: &Path, context: Value) -> Result<Self> {
-        fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+        files::make_folder(folder)?;
         // A file without a name: nothing of it stays, even if this process is killed.
         tempfile::tempfile_in(folder).map_err(Error::io("write to", folder))?;
         collect(folder);
@@ -101,7 +102,7 @@ impl<E: Evaluator> Evaluator for Cached<E> {
         job: &Job,
         on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
         stop: &AtomicBool,
-    ) -> Result<Evaluation, Failure> {
+    ) -> Result<Ended> {
         let trainer = self.inner.trainer(on_report, stop)?;
         let key = self.key(job, trainer.as_ref());
         let name = files::sha256(key.to_string().as_bytes());
@@ -126,14 +127,16 @@ impl<E: Evaluator> Evaluator for Cached<E> {
             }
             on_report(report)
         };
-        let evaluation = self.inner.evaluate(job, &mut record, stop)?;
-        if evaluation.accuracy.is_finite() {
-            let kept = Entry::write(&folder, key, &evaluation, epochs, &job.output);
+        let ended = self.inner.evaluate(job, &mut record, stop)?;
+        if let Ended::Complete(evaluation) = &ended
+            && evaluation.accuracy.is_finite()
+        {
+            let kept = Entry::write(&folder, key, evaluation, epochs, &job.output);
             if let Err(error) = kept {
                 on_report(Report::Warning(format!("the training is not kept for others: {error}")))?;
             }
         }
-        Ok(evaluation)
+        Ok(ended)
     }
 }
 
@@ -165,13 +168,6 @@ fn lock(path: &Path, stop: &AtomicBool) -> Result<Option<File>> {
             Err(TryLockError::Error(error)) => return Err(Error::io("lock", path)(error)),
         }
     }
-}
-
-/// Whether this is what a file system says that has no locks.
-fn has_no_locks(error: &std::io::Error) -> bool {
-    use rustix::io::Errno;
-    let errors = [Errno::NOSYS, Errno::OPNOTSUPP, Errno::NOLCK].map(Errno::raw_os_error);
-    error.raw_os_error().is_some_and(|error| errors.contains(&error))
 }
 
 impl Entry {
@@ -240,21 +236,21 @@ impl Entry {
         folder: &Path,
         job: &Job,
         on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
-    ) -> Result<Evaluation, Failure> {
+    ) -> Result<Ended> {
         on_report(Report::Reused)?;
         for epoch in &self.epochs {
             let verdict = on_report(Report::Epoch(Epoch { trial: job.trial, ..epoch.clone() }))?;
             if verdict == Verdict::Prune && job.decisions.contains(&epoch.epoch) {
                 let share = f64::from(epoch.epoch) / f64::from(epoch.epochs);
                 let images = (self.evaluation.images as f64 * share).round() as u64;
-                return Err(Failure::Pruned { seconds: self.evaluation.seconds * share, images });
+                return Ok(Ended::Pruned { seconds: self.evaluation.seconds * share, images });
             }
         }
-        fs::create_dir_all(&job.output).map_err(Error::io("create", &job.output))?;
+        files::make_folder(&job.output)?;
         for name in TRAINED_FILES {
             link(&folder.join(name), &job.output.join(name))?;
         }
-        Ok(self.evaluation.clone())
+        Ok(Ended::Complete(self.evaluation.clone()))
     }
 }
 

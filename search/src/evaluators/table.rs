@@ -9,7 +9,7 @@ use mfactor::protocol::{Evaluation, Job};
 use mfactor::{Architecture, Error, Result, SearchSpace, files};
 use serde::Deserialize;
 
-use super::{Evaluator, Failure, Report, Verdict};
+use super::{Ended, Evaluator, Report, Verdict};
 
 /// Answers a job with the accuracy that the table has for its architecture; an architecture that is not in
 /// the table fails its trial. Where it was trained with several seeds, the job's seed draws one of them.
@@ -128,13 +128,11 @@ impl Evaluator for Arc<Table> {
         job: &Job,
         _: &mut dyn FnMut(Report) -> Result<Verdict>,
         _: &AtomicBool,
-    ) -> Result<Evaluation, Failure> {
-        match self.accuracy(&job.architecture, job.seed) {
-            Some(accuracy) => Ok(Evaluation { accuracy, seconds: 0.0, images: 0 }),
-            None => {
-                Err(Failure::Trial(format!("{} has no row in {}", job.architecture, self.path.display())))
-            }
-        }
+    ) -> Result<Ended> {
+        Ok(match self.accuracy(&job.architecture, job.seed) {
+            Some(accuracy) => Ended::Complete(Evaluation { accuracy, seconds: 0.0, images: 0 }),
+            None => Ended::Failed(format!("{} has no row in {}", job.architecture, self.path.display())),
+        })
     }
 }
 

@@ -11,14 +11,14 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use mfactor::protocol::{Decision, Evaluation, Job, TrainerFacts};
+use mfactor::protocol::{Decision, Job, TrainerFacts};
 use mfactor::{Error, Result, files};
 
 use self::child::{Output, Trainer};
 use self::ending::Ending;
 use self::silence::Silence;
 use self::talk::{Answer, Talk};
-use super::{Evaluator, Failure, Report, Verdict, trained};
+use super::{Ended, Evaluator, Report, Verdict, trained};
 
 /// How long a trainer may take to come up. Loading libtorch with CUDA from a cold disk takes a while.
 const START_TIMEOUT: Duration = Duration::from_secs(180);
@@ -58,16 +58,19 @@ struct Ready {
     ended: Option<u64>,
 }
 
-/// Why an attempt at a job gave no evaluation.
+/// Why an attempt at a job came to no end.
 enum Unfinished {
-    Failure(Failure),
+    /// The job failed.
+    Failed(String),
     /// The trainer is lost, for a reason that need not be the job.
     Lost(String),
+    /// No job can succeed.
+    Hopeless(Error),
 }
 
-impl<F: Into<Failure>> From<F> for Unfinished {
-    fn from(failure: F) -> Self {
-        Self::Failure(failure.into())
+impl From<Error> for Unfinished {
+    fn from(error: Error) -> Self {
+        Self::Hopeless(error)
     }
 }
 
@@ -75,7 +78,7 @@ impl From<Ending> for Unfinished {
     fn from(ending: Ending) -> Self {
         let is_innocent = ending.came_from_outside();
         let reason = ending.to_string();
-        if is_innocent { Self::Lost(reason) } else { Self::Failure(Failure::Trial(reason)) }
+        if is_innocent { Self::Lost(reason) } else { Self::Failed(reason) }
     }
 }
 
@@ -137,7 +140,7 @@ impl TrainerProcess {
         job: &Job,
         on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
         stop: &AtomicBool,
-    ) -> Result<Evaluation, Unfinished> {
+    ) -> Result<Ended, Unfinished> {
         trained::clear(&job.output)?;
         // Whoever returns early from here drops the trainer, and that kills it: its state is unknown.
         let mut ready = self.ready(on_report, stop)?;
@@ -147,7 +150,7 @@ impl TrainerProcess {
         let mut talk = Talk::new(job, ready.ended);
         loop {
             let line = self.listen(&mut ready, began, on_report, stop)?;
-            match talk.hear(&line)? {
+            match talk.hear(&line).map_err(Unfinished::Failed)? {
                 Answer::Epoch(epoch) => {
                     ready.silence.end();
                     let is_awaited = job.decisions.contains(&epoch.epoch);
@@ -157,11 +160,11 @@ impl TrainerProcess {
                         ready.trainer.send(&Decision { trial: job.trial, go_on: goes_on })?;
                     }
                 }
-                Answer::Ended(result) => {
+                Answer::Ended(ended) => {
                     ready.silence.end();
                     ready.ended = Some(job.trial);
                     self.idle = Some(ready);
-                    return Ok(whole(result?, job)?);
+                    return Ok(whole(ended, job));
                 }
                 Answer::Stale => {
                     let earlier = ready.ended.map_or(String::new(), |trial| format!(" {trial}"));
@@ -190,12 +193,12 @@ impl TrainerProcess {
             match ready.silence.lasts(looked.elapsed()) {
                 silence::Verdict::Wait => {}
                 silence::Verdict::Say(text) => drop(on_report(Report::Warning(text))?),
-                silence::Verdict::End(reason) => return Err(Failure::Trial(reason).into()),
+                silence::Verdict::End(reason) => return Err(Unfinished::Failed(reason)),
             }
             match output {
                 Output::Line(line) => return Ok(line),
                 Output::Endless => {
-                    return Err(Failure::Trial("the trainer prints without end".to_owned()).into());
+                    return Err(Unfinished::Failed("the trainer prints without end".to_owned()));
                 }
                 Output::End => return Err(ready.trainer.end().into()),
                 Output::Silence if ready.trainer.is_deaf() => return Err(ready.trainer.end().into()),
@@ -205,11 +208,11 @@ impl TrainerProcess {
     }
 
     /// Fails a trial that began too long ago.
-    fn check_time(&self, began: Instant) -> Result<(), Failure> {
+    fn check_time(&self, began: Instant) -> Result<(), Unfinished> {
         match self.timeout {
             Some(timeout) if began.elapsed() >= timeout => {
                 let seconds = timeout.as_secs_f64();
-                Err(Failure::Trial(format!("ran past the trial timeout of {seconds} seconds")))
+                Err(Unfinished::Failed(format!("ran past the trial timeout of {seconds} seconds")))
             }
             _ => Ok(()),
         }
@@ -231,30 +234,36 @@ impl Evaluator for TrainerProcess {
         job: &Job,
         on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
         stop: &AtomicBool,
-    ) -> Result<Evaluation, Failure> {
-        std::fs::create_dir_all(&job.output).map_err(Error::io("create", &job.output))?;
+    ) -> Result<Ended> {
+        files::make_folder(&job.output)?;
         let reason = match self.attempt(job, on_report, stop) {
-            Ok(evaluation) => return Ok(evaluation),
-            Err(Unfinished::Failure(failure)) => return Err(failure),
             Err(Unfinished::Lost(reason)) => reason,
+            attempt => return settled(attempt),
         };
         on_report(Report::Again(format!("{reason}; the trial begins again")))?;
-        self.attempt(job, on_report, stop).map_err(|unfinished| match unfinished {
-            Unfinished::Failure(failure) => failure,
-            Unfinished::Lost(reason) => Failure::Trial(reason),
-        })
+        settled(self.attempt(job, on_report, stop))
     }
 }
 
-/// The result of a job that left its files. Where training diverged there may be none.
-fn whole(evaluation: Evaluation, job: &Job) -> Result<Evaluation, Failure> {
-    if evaluation.accuracy.is_nan() {
-        return Ok(evaluation);
+/// What an attempt came to where there is no other.
+fn settled(attempt: Result<Ended, Unfinished>) -> Result<Ended> {
+    attempt.or_else(|unfinished| match unfinished {
+        Unfinished::Failed(reason) | Unfinished::Lost(reason) => Ok(Ended::Failed(reason)),
+        Unfinished::Hopeless(error) => Err(error),
+    })
+}
+
+/// The end of a job, if it left its files. Where training diverged there may be none.
+fn whole(ended: Ended, job: &Job) -> Ended {
+    match &ended {
+        Ended::Complete(evaluation) if !evaluation.accuracy.is_nan() => match trained::check(&job.output) {
+            Ok(()) => ended,
+            Err(problem) => Ended::Failed(format!(
+                "the trainer said that it was done, and its files are not whole: {problem}"
+            )),
+        },
+        _ => ended,
     }
-    trained::check(&job.output).map_err(|problem| {
-        Failure::Trial(format!("the trainer said that it was done, and its files are not whole: {problem}"))
-    })?;
-    Ok(evaluation)
 }
 
 pub(super) fn check_stop(stop: &AtomicBool) -> Result<()> {

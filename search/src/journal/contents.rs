@@ -43,11 +43,14 @@ impl Reader<'_> {
         for (strategy, name) in self.studies {
             let (trials, problems) = self.trials(replay, strategy, name);
             contents.trials.push(trials);
-            let study = replay.studies.iter().find(|study| study.is_ours && study.name == *name);
+            let is_own =
+                |study: &&StudyRecord| study.is_ours && is_of(study, name, &study.user_attributes, strategy);
+            let study = replay.studies.iter().find(is_own);
             contents.attributes.push(study.map(|study| study.user_attributes.clone()));
             damage.extend(problems);
         }
         damage.extend(self.strangers(replay));
+        damage.extend(passed_over(replay));
         damage.sort_by_key(|(line, _)| *line);
         contents.damage = damage;
         let deleted = self.studies.iter().map(|(_, name)| name).filter(|name| was_deleted(replay, name));
@@ -59,7 +62,8 @@ impl Reader<'_> {
     fn trials(&self, replay: &Replay, strategy: &str, name: &str) -> (Vec<Trial>, Vec<(usize, String)>) {
         let is_own = |record: &TrialRecord| {
             let study = record.study.and_then(|id| replay.studies.get(id));
-            record.is_ours && study.is_some_and(|study| study.is_ours && study.name == name)
+            let is_of = |study: &StudyRecord| is_of(study, name, &record.user_attributes, strategy);
+            record.is_ours && study.is_some_and(is_of)
         };
         let own = replay.trials.iter().zip(0u64..).filter(|(record, _)| is_own(record));
         let (mut trials, mut problems) = (BTreeMap::new(), vec![]);
@@ -83,13 +87,26 @@ impl Reader<'_> {
 
     /// Studies of this program that are none of this study's.
     fn strangers(&self, replay: &Replay) -> Vec<(usize, String)> {
-        let is_known = |study: &StudyRecord| self.studies.iter().any(|(_, name)| *name == study.name);
+        let is_known = |study: &StudyRecord| {
+            self.studies.iter().any(|(_, name)| study.name.as_ref().is_none_or(|own| own == name))
+        };
         let strangers = replay.studies.iter().filter(|study| study.is_ours && !is_known(study));
         let sentence = |study: &StudyRecord| {
-            format!("the line begins the study {:?}, which study.toml does not name", study.name)
+            let name = study.name.as_deref().unwrap_or_default();
+            format!("the line begins the study {name:?}, which study.toml does not name")
         };
         strangers.map(|study| (study.line, sentence(study))).collect()
     }
+}
+
+fn passed_over(replay: &Replay) -> Option<(usize, String)> {
+    let count = replay.passed_over;
+    let sentence = || {
+        format!(
+            "{count} lines have no checksum, so it cannot be told which trials they are about after such damage"
+        )
+    };
+    (count > 0).then(|| (0, sentence()))
 }
 
 pub(super) fn sentence(damage: &Damage) -> String {
@@ -100,7 +117,17 @@ pub(super) fn sentence(damage: &Damage) -> String {
 }
 
 fn was_deleted(replay: &Replay, name: &str) -> bool {
-    replay.studies.iter().any(|study| study.is_ours && study.is_deleted && study.name == name)
+    replay
+        .studies
+        .iter()
+        .any(|study| study.is_ours && study.is_deleted && study.name.as_deref() == Some(name))
+}
+
+/// Whether a study is that of a strategy: by its name or, where that is lost, by what was said with a checksum of whoever
+/// proposed.
+fn is_of(study: &StudyRecord, name: &str, attributes: &Attributes, strategy: &str) -> bool {
+    let says = || attributes.get("strategy").and_then(serde_json::Value::as_str) == Some(strategy);
+    study.name.as_deref().map_or_else(says, |own| own == name)
 }
 
 fn stored(record: &TrialRecord, id: u64) -> Stored<'_> {

@@ -1,5 +1,6 @@
 //! What a journal says, by applying its lines in order as Optuna does. Of this program's own lines none is believed
-//! that is damaged or does not fit those before it; of the lines of others only what they do to the numbering.
+//! that is damaged or contradicts those before it; of the lines of others only what they do to the numbering. A line that
+//! carries a checksum says which study or trial it is about, so it is believed whatever became of the lines around it.
 
 use std::collections::BTreeMap;
 
@@ -24,6 +25,10 @@ pub(super) struct Replay {
     lines: usize,
     /// Whether lines of this program carry a checksum: once one does, all that follow must.
     is_sealed: bool,
+    /// Whether it cannot be told any more what lines without a checksum are about.
+    is_astray: bool,
+    /// Lines of this program that were passed over because of that.
+    pub passed_over: usize,
 }
 
 /// Something in a journal that is not as it was written.
@@ -35,14 +40,13 @@ pub(super) struct Damage {
     pub trial: Option<usize>,
     /// What is wrong, after the words `the line`.
     pub problem: String,
-    /// Whether nothing that follows can be told from something else.
-    pub is_fatal: bool,
 }
 
 /// One of Optuna's studies.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct StudyRecord {
-    pub name: String,
+    /// `None` where the line that begins it is lost or damaged.
+    pub name: Option<String>,
     /// Whether this program created it.
     pub is_ours: bool,
     /// What this program said of it.
@@ -93,7 +97,11 @@ impl Replay {
             Line::Damaged(damaged) => self.damaged(damaged),
             Line::Ours { operation, number } => {
                 self.count(number, trial_of(&operation));
-                self.ours(operation);
+                if number.is_some() || !self.is_astray {
+                    self.ours(operation);
+                } else {
+                    self.passed_over += 1;
+                }
             }
         }
     }
@@ -154,7 +162,7 @@ impl Replay {
         match other {
             Other::CreateStudy(name) => {
                 if self.study(name).is_none() {
-                    self.studies.push(StudyRecord { name: name.clone(), ..StudyRecord::default() });
+                    self.studies.push(StudyRecord { name: Some(name.clone()), ..StudyRecord::default() });
                 }
             }
             Other::DeleteStudy(id) => {
@@ -180,51 +188,52 @@ impl Replay {
     fn create_study(&mut self, create: CreateStudy) {
         let here = self.studies.len();
         let id = create.study_id.unwrap_or(here);
-        if id < here || id - here > self.lines || self.study(&create.study_name).is_some() {
+        let name = Some(create.study_name);
+        let is_taken = |study: &StudyRecord| study.is_ours && study.name.is_some();
+        let is_known =
+            self.studies.iter().any(|study| study.is_ours && !study.is_deleted && study.name == name);
+        if is_known || self.studies.get(id).is_some_and(is_taken) || id.saturating_sub(here) > self.lines {
             return self.damage(None, &format!("creates study {id}, and there are {here} before it"));
         }
-        if id > here {
-            self.damage(
-                None,
-                &format!("creates study {id}, and there are {here} before it: others are lost"),
-            );
-            self.studies.resize_with(id, StudyRecord::default);
+        if id != here {
+            self.damage(None, &misplaced("study", id, here));
         }
-        self.studies.push(StudyRecord {
-            name: create.study_name,
-            is_ours: true,
-            line: self.lines,
-            ..StudyRecord::default()
-        });
+        self.studies.resize_with(here.max(id + 1), StudyRecord::default);
+        let study = &mut self.studies[id];
+        if study.name.is_some() {
+            *study = StudyRecord::default();
+        }
+        (study.name, study.is_ours, study.line) = (name, true, self.lines);
     }
 
     fn create_trial(&mut self, create: CreateTrial) {
         let here = self.trials.len();
         let id = create.trial_id.unwrap_or(here);
-        let Some(study) = self.studies.get(create.study_id).filter(|study| !study.is_deleted) else {
+        let Some(study) = self.study_of_line(create.study_id).filter(|study| !study.is_deleted) else {
             return self.damage(create.trial_id, "creates a trial in a study that is not there");
         };
         let is_ours = study.is_ours;
-        if id < here || id - here > self.lines {
+        let known = self.trials.get(id);
+        if known.is_some_and(|trial| trial.is_ours) || id.saturating_sub(here) > self.lines {
             return self.damage(Some(id), &format!("creates trial {id}, and there are {here} before it"));
         }
-        if id > here {
-            self.damage(
-                None,
-                &format!("creates trial {id}, and there are {here} before it: others are lost"),
-            );
-            self.trials.resize_with(id, TrialRecord::default);
+        // What was said of it before it began was passed over.
+        let is_damaged = known.is_some_and(|trial| trial.study.is_none());
+        if id != here {
+            self.damage(None, &misplaced("trial", id, here));
         }
-        self.trials.push(TrialRecord {
+        self.trials.resize_with(here.max(id + 1), TrialRecord::default);
+        self.trials[id] = TrialRecord {
             study: Some(create.study_id),
             is_ours,
+            is_damaged,
             line: self.lines,
             number: create.number,
             state: create.state,
             parameters: create.params,
             user_attributes: create.user_attrs,
             ..TrialRecord::default()
-        });
+        };
         if !is_ours {
             self.damage(Some(id), "creates a trial in a study that is not one of mfactor's");
         }
@@ -244,14 +253,31 @@ impl Replay {
     }
 
     fn with_study(&mut self, id: usize, change: impl FnOnce(&mut StudyRecord)) {
-        match self.studies.get_mut(id).filter(|study| study.is_ours) {
+        match self.study_of_line(id).filter(|study| study.is_ours) {
             Some(study) => change(study),
             None => self.damage(None, &format!("speaks of study {id}, which mfactor did not create")),
         }
     }
 
+    /// The study that a line of ours is about. One whose beginning is lost is ours, since we speak of it.
+    fn study_of_line(&mut self, id: usize) -> Option<&mut StudyRecord> {
+        let here = self.studies.len();
+        if self.is_sealed && id >= here && id - here <= self.lines {
+            self.damage(None, &format!("speaks of study {id}, whose beginning is lost"));
+            self.studies.resize_with(id + 1, StudyRecord::default);
+        }
+        let study = self.studies.get_mut(id)?;
+        study.is_ours |= study.name.is_none();
+        Some(study)
+    }
+
     /// Changes a trial of ours; `change` answers whether it contradicts what was written before.
     fn with_trial(&mut self, id: usize, change: impl FnOnce(&mut TrialRecord) -> bool) {
+        let here = self.trials.len();
+        if self.is_sealed && id >= here && id - here <= self.lines {
+            self.damage(None, &format!("speaks of trial {id}, whose beginning is lost"));
+            self.trials.resize_with(id + 1, TrialRecord::default);
+        }
         let contradicts = match self.trials.get_mut(id) {
             Some(trial) if trial.is_ours => change(trial),
             // A lost trial is named where its loss was noticed.
@@ -266,8 +292,8 @@ impl Replay {
     }
 
     /// Takes note of a line that cannot be believed. One that would have created something still takes a number, or all
-    /// that follows would be about something else. Lines with a checksum say which number is theirs; where they do not,
-    /// and it cannot be told what a line was, nothing that follows is believed.
+    /// that follows would be about something else. Lines with a checksum say which number is theirs; where it cannot be
+    /// told what a line was, those without are not believed any more.
     fn damaged(&mut self, line: Damaged) {
         let (studies, trials) = (self.studies.len(), self.trials.len());
         let creates_study = line.op_code == Some(code::CREATE_STUDY) && line.trial.is_none();
@@ -282,7 +308,7 @@ impl Replay {
             let is_placed = line.trial.is_some_and(|id| id < trials)
                 || line.trial.is_none() && line.study.is_some_and(|id| id < studies);
             self.damage(line.trial, &line.problem);
-            self.damage.last_mut().expect("it was added just now").is_fatal = !is_placed && !self.is_sealed;
+            self.is_astray |= !is_placed && !self.is_sealed;
         }
     }
 
@@ -291,7 +317,7 @@ impl Replay {
         if let Some(trial) = record {
             trial.is_damaged = true;
         }
-        self.damage.push(Damage { line: self.lines, trial, problem: problem.to_owned(), is_fatal: false });
+        self.damage.push(Damage { line: self.lines, trial, problem: problem.to_owned() });
     }
 
     /// Whether every line is one of this program.
@@ -301,7 +327,7 @@ impl Replay {
 
     /// Number of the study with this name.
     pub fn study(&self, name: &str) -> Option<usize> {
-        self.studies.iter().position(|study| study.name == name && !study.is_deleted)
+        self.studies.iter().position(|study| study.name.as_deref() == Some(name) && !study.is_deleted)
     }
 }
 
@@ -313,6 +339,11 @@ fn trial_of(operation: &Operation) -> Option<usize> {
         Operation::TrialUserAttribute(set) => Some(set.trial_id),
         _ => None,
     }
+}
+
+fn misplaced(kind: &str, id: usize, here: usize) -> String {
+    let why = if id > here { ": others are lost" } else { "" };
+    format!("creates {kind} {id}, and there are {here} before it{why}")
 }
 
 fn lost(lines: u64) -> String {

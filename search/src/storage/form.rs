@@ -94,7 +94,7 @@ impl Stored<'_> {
         Ok(Trial {
             id: self.id,
             number: 0,
-            strategy: strategy.to_owned(),
+            proposer: strategy.into(),
             architecture,
             state,
             seed: needed("seed")?.as_u64().ok_or("has an attribute \"seed\" that is no number")?,
@@ -187,7 +187,7 @@ pub fn fixed_attributes(trial: &Trial) -> Attributes {
         ("model_bytes", json!(trial.cost.model_bytes)),
         ("size_score", json!(trial.size_score)),
         ("seed", json!(trial.seed)),
-        ("strategy", json!(trial.strategy)),
+        ("strategy", json!(trial.proposer)),
     ];
     attributes.map(|(key, value)| (key.to_owned(), value)).into_iter().collect()
 }

@@ -1,7 +1,9 @@
 //! Where a running study stands: how much is done, and how long the rest may take.
 
+use mfactor::Proposer;
+
+use super::Study;
 use super::run::Next;
-use super::{BASELINE, GIVEN, Study};
 use crate::events::Place;
 use crate::track::Track;
 
@@ -15,10 +17,10 @@ pub(super) struct Clock {
 impl Study {
     /// Trials that a track was asked for.
     pub(super) fn asked_of(&self, track: &Track) -> u64 {
-        match track.name() {
-            BASELINE => 1,
-            GIVEN => self.config.architectures.len() as u64,
-            _ => self.config.trials,
+        match track.proposer() {
+            Proposer::Baseline => 1,
+            Proposer::Given => self.config.architectures.len() as u64,
+            Proposer::Strategy(_) => self.config.trials,
         }
     }
 
@@ -29,7 +31,7 @@ impl Study {
         let finished = self.tracks.iter().map(|track| track.finished()).sum();
         let planned = self.tracks.iter().map(|track| self.planned(track)).sum();
         Place {
-            strategy: track.name().to_owned(),
+            strategy: track.proposer().to_string(),
             id: trial.id,
             number: trial.number,
             total: self.planned(track),

@@ -1,10 +1,10 @@
 //! What is known of a study, for readers.
 
 use mfactor::protocol::Hardware;
-use mfactor::{Result, Trial, TrialState};
+use mfactor::{Proposer, Result, Trial, TrialState};
 use serde::Serialize;
 
-use super::BASELINE;
+use super::JOURNAL_FILE;
 use crate::config::StudyConfig;
 use crate::strategies::{Outlook, StrategyKind, outlook};
 use crate::track::observations;
@@ -45,10 +45,23 @@ pub struct RandomBaseline {
     pub mean_accuracy: f64,
 }
 
+/// How many damaged lines are named each.
+const NAMED: usize = 5;
+
 impl StudyRecord {
-    /// The trials of one strategy, or of [`BASELINE`] or [`GIVEN`](super::GIVEN), by number.
+    /// What is damaged, in few sentences: the first ones, and how many more there are.
+    pub fn damage_in_short(&self) -> Vec<String> {
+        let mut sentences: Vec<String> = self.damage.iter().take(NAMED).cloned().collect();
+        let more = self.damage.len() - sentences.len();
+        if more > 0 {
+            sentences.push(format!("{JOURNAL_FILE}: {more} more damaged places"));
+        }
+        sentences
+    }
+
+    /// The trials of one strategy, or of [`BASELINE`](super::BASELINE) or [`GIVEN`](super::GIVEN), by number.
     pub fn of(&self, strategy: &str) -> Vec<&Trial> {
-        self.trials.iter().filter(|trial| trial.strategy == strategy).collect()
+        self.trials.iter().filter(|trial| trial.proposer.name() == strategy).collect()
     }
 
     /// Whether trials ended and not one of them with a result.
@@ -74,7 +87,7 @@ impl StudyRecord {
         let measured =
             self.trials.iter().filter(|trial| trial.m_factor.is_some() && trial.architecture == smallest);
         // `false` sorts first: the baseline's own trial, then the earliest.
-        let smallest = measured.min_by_key(|trial| (trial.strategy != BASELINE, trial.id)).cloned();
+        let smallest = measured.min_by_key(|trial| (trial.proposer != Proposer::Baseline, trial.id)).cloned();
         Baselines { smallest, random: self.random_baseline() }
     }
 

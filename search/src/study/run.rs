@@ -3,13 +3,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use mfactor::protocol::{Epoch, Evaluation, Job, TrainerFacts};
+use mfactor::protocol::{Epoch, Job, TrainerFacts};
 use mfactor::{Error, Result, TrialState};
 
 use super::place::Clock;
 use super::workers::{Message, Workers};
-use super::{BASELINE, CONFIG_FILE, GIVEN, Study, began, trial_folder};
-use crate::evaluators::{Evaluator, Failure, Report, Verdict};
+use super::{CONFIG_FILE, Study, began, trial_folder};
+use crate::evaluators::{Ended, Evaluator, Report, Verdict};
 use crate::events::StudyEvent;
 use crate::storage::Hold;
 use crate::tell::is_accuracy;
@@ -141,7 +141,7 @@ impl Study {
             let is_exhausted = self.tracks[track].is_exhausted() && self.tracks[track].is_ended();
             if is_exhausted && !run.exhausted[track] {
                 run.exhausted[track] = true;
-                let strategy = self.tracks[track].name().to_owned();
+                let strategy = self.tracks[track].proposer().to_string();
                 (run.observer)(&StudyEvent::Exhausted { strategy, trials, skipped });
             }
             // What strategies skip may not depend on which of them is the quicker one.
@@ -222,7 +222,7 @@ impl Study {
 
     /// Whether a track is none of a strategy, and comes before all of them.
     fn is_lead(&self, track: usize) -> bool {
-        matches!(self.tracks[track].name(), BASELINE | GIVEN)
+        !self.tracks[track].proposer().is_strategy()
     }
 
     /// Begins a failed trial again. Optuna's trials end once: it gets an id of its own.
@@ -279,8 +279,7 @@ impl Study {
                 let next = run.workers.release(worker);
                 match result {
                     _ if run.workers.recover(worker) => self.clear(next),
-                    Err(Failure::Study(error)) => Err(error),
-                    result => self.tell(next, result, run.observer),
+                    result => self.tell(next, result?, run.observer),
                 }
             }
         }
@@ -343,14 +342,9 @@ impl Study {
         Ok(hold)
     }
 
-    /// Judges the evaluator's answer, writes how the trial ended and passes it on.
-    fn tell(
-        &mut self,
-        next: Next,
-        answer: Result<Evaluation, Failure>,
-        observer: &mut dyn FnMut(&StudyEvent),
-    ) -> Result<()> {
-        let trial = self.tracks[next.track].tell(next.number, answer, &self.terms);
+    /// Judges how an evaluation ended, writes how the trial ended and passes it on.
+    fn tell(&mut self, next: Next, ended: Ended, observer: &mut dyn FnMut(&StudyEvent)) -> Result<()> {
+        let trial = self.tracks[next.track].tell(next.number, ended, &self.terms);
         if self.storage.finish(&trial)? == Hold::Lost {
             return self.clear(next);
         }

@@ -7,17 +7,17 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::Scope;
 use std::time::Duration;
 
-use mfactor::protocol::{Evaluation, Job};
+use mfactor::protocol::Job;
 use mfactor::{Error, Result};
 
-use crate::evaluators::{Evaluator, Failure, Report, Verdict};
+use crate::evaluators::{Ended, Evaluator, Report, Verdict};
 
 /// What a worker says.
 pub(super) enum Message {
     /// Something on the way. The worker waits for the answer.
     Report { worker: usize, report: Report, answer: SyncSender<Result<Verdict>> },
     /// Its job has ended, and it is free.
-    Ended { worker: usize, result: Result<Evaluation, Failure> },
+    Ended { worker: usize, result: Result<Ended> },
 }
 
 /// The workers of a run, and the jobs they are at.
@@ -131,8 +131,8 @@ fn work(
         };
         // A panic is reported like any other end, or the study would wait for this worker for ever.
         let evaluate = AssertUnwindSafe(|| evaluator.evaluate(&job, &mut on_report, halt));
-        let result = catch_unwind(evaluate)
-            .unwrap_or_else(|_| Err(Error::Defect("an evaluator panicked".to_owned()).into()));
+        let result =
+            catch_unwind(evaluate).unwrap_or_else(|_| Err(Error::Defect("an evaluator panicked".to_owned())));
         if to_study.send(Message::Ended { worker, result }).is_err() {
             break;
         }

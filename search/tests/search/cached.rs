@@ -4,10 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use mfactor::protocol::{CHECK_FILE, Evaluation, Job, PROTOCOL, TrainerFacts, WEIGHTS_FILE};
+use mfactor::protocol::{CHECK_FILE, Job, PROTOCOL, TrainerFacts, WEIGHTS_FILE};
 use mfactor::{Recipe, Result, SearchSpace};
 use search::evaluators::Cached;
-use search::{Evaluator, Failure, Report, Study, StudyEvent, Verdict};
+use search::{Ended, Evaluator, Report, Study, StudyEvent, Verdict};
 use serde_json::json;
 
 use crate::pretend::Pretend;
@@ -31,12 +31,12 @@ impl Evaluator for Training {
         job: &Job,
         on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
         stop: &AtomicBool,
-    ) -> Result<Evaluation, Failure> {
-        let evaluation = self.0.evaluate(job, on_report, stop)?;
+    ) -> Result<Ended> {
+        let ended = self.0.evaluate(job, on_report, stop)?;
         fs::create_dir_all(&job.output).unwrap();
         fs::write(job.output.join(WEIGHTS_FILE), format!("{} {}", job.architecture, job.seed)).unwrap();
         fs::write(job.output.join(CHECK_FILE), "logits").unwrap();
-        Ok(evaluation)
+        Ok(ended)
     }
 }
 
@@ -55,7 +55,7 @@ fn job(folder: &Path, trial: u64) -> Job {
 }
 
 /// Evaluates a job through the cache in `folder` and returns what was reported and how often it was trained.
-fn evaluate(folder: &Path, job: &Job, verdict: Verdict) -> (Result<Evaluation, Failure>, Vec<Report>, usize) {
+fn evaluate(folder: &Path, job: &Job, verdict: Verdict) -> (Result<Ended>, Vec<Report>, usize) {
     let mut training = Training::default();
     let mut reports = Vec::new();
     let mut cached = Cached::new(&mut training, &folder.join("cache"), json!("data set")).unwrap();
@@ -160,14 +160,14 @@ fn pruned_and_failed_trainings_are_not_kept_and_kept_ones_are_pruned() {
     let folder = folder.path();
     let pruned = |trained| {
         let (result, _, times) = evaluate(folder, &job(folder, 1), Verdict::Prune);
-        assert!(matches!(result, Err(Failure::Pruned { .. })), "{result:?}");
+        assert!(matches!(result, Ok(Ended::Pruned { .. })), "{result:?}");
         assert_eq!(times, trained);
         result
     };
     let _ = pruned(1);
     let _ = pruned(1);
     evaluate(folder, &job(folder, 1), Verdict::GoOn).0.unwrap();
-    assert!(matches!(pruned(0), Err(Failure::Pruned { seconds: 0.5, images: 15_000 })), "a third of all");
+    assert!(matches!(pruned(0), Ok(Ended::Pruned { seconds: 0.5, images: 15_000 })), "a third of all");
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn an_entry_under_another_name_is_not_believed() {
     fs::remove_dir_all(&own).unwrap();
     fs::rename(folder.join("aside"), &own).unwrap();
     let (again, reports, trained) = evaluate(folder, &job(folder, 3), Verdict::GoOn);
-    assert_ne!(again.unwrap().accuracy, first.accuracy);
+    assert_ne!(again.unwrap(), first);
     assert!(matches!(&reports[0], Report::Warning(text) if text.contains("another training")), "{reports:?}");
     assert_eq!(trained, 1);
 }

@@ -69,7 +69,7 @@ fn folder(journal: impl AsRef<[u8]>) -> TempDir {
 fn facts(trial: &Trial) -> impl PartialEq + std::fmt::Debug + use<> {
     (
         trial.id,
-        trial.strategy.clone(),
+        trial.proposer.clone(),
         trial.number,
         trial.architecture.clone(),
         trial.seed,
@@ -267,6 +267,60 @@ fn a_damaged_trial_is_named_and_the_others_are_shown() {
         let error = Study::resume(folder.path()).err().expect("it is damaged").to_string();
         assert!(error.contains("trial 5: the line ") && error.contains("--cache"), "{error}");
     }
+}
+
+/// A line of which nothing is left, wherever it stood, hides no more than the trial that it was about.
+#[test]
+fn one_lost_line_hides_no_other_trial() {
+    let lines: Vec<&str> = whole().journal.lines().collect();
+    for (at, line) in lines.iter().enumerate() {
+        let fields: Value = serde_json::from_str(line).unwrap();
+        let own = fields["trial_id"].as_u64();
+        let cut = &line[..line.len() / 2];
+        for other in [None, Some(""), Some("garbage"), Some("\0\0\0"), Some(cut)] {
+            let around = lines[..at].iter().chain(other.as_ref()).chain(&lines[at + 1..]);
+            let folder = folder(around.flat_map(|line| [line, "\n"]).collect::<String>());
+            let record = Study::read(folder.path()).unwrap();
+            let others = |trials: &[Trial]| -> Vec<_> {
+                trials.iter().filter(|trial| Some(trial.id) != own).map(facts).collect()
+            };
+            assert_eq!(others(&record.trials), others(&whole().record.trials), "line {}: {other:?}", at + 1);
+            let is_end = at + 1 == lines.len() && other.is_none();
+            assert_eq!(record.damage.is_empty(), is_end, "line {}: {other:?}", at + 1);
+        }
+    }
+}
+
+#[test]
+fn of_much_damage_the_first_lines_are_named_and_the_rest_counted() {
+    let folder = folder(whole().journal.clone() + &"garbage\n".repeat(1000));
+    let record = Study::read(folder.path()).unwrap();
+    assert_eq!(record.trials, whole().record.trials);
+    let short = record.damage_in_short();
+    assert_eq!((record.damage.len(), short.len()), (1000, 6));
+    assert!(short[5].contains("995 more"), "{short:?}");
+}
+
+/// Without checksums nothing says which trial a line is about but the lines before it.
+#[test]
+fn what_stands_before_the_damage_of_an_old_journal_is_shown() {
+    let is_end = |line: &&str| line.contains("\"op_code\":6");
+    let (end, _) = whole()
+        .unsealed
+        .match_indices('\n')
+        .filter(|(at, _)| is_end(&last_line(&whole().unsealed[..*at])))
+        .nth(2)
+        .unwrap();
+    let (before, after) = whole().unsealed.split_at(end + 1);
+    let folder = folder(format!("{before}garbage\n{after}"));
+    let record = Study::read(folder.path()).unwrap();
+    let shown: Vec<_> = record.trials.iter().map(facts).collect();
+    assert_eq!(shown, whole().record.trials[..3].iter().map(facts).collect::<Vec<_>>());
+    assert!(record.damage.iter().any(|damage| damage.contains("have no checksum")), "{:?}", record.damage);
+}
+
+fn last_line(text: &str) -> &str {
+    text.lines().last().unwrap_or_default()
 }
 
 /// Without checksums, what is said twice is all there is to hold a line against.

@@ -6,9 +6,7 @@ use mfactor::costs::CostTerm;
 use mfactor::protocol::{Evaluation, Job};
 use mfactor::{Quantity, Result, Trial, TrialState};
 use search::config::{EvaluatorConfig, ObjectiveConfig};
-use search::{
-    Evaluator, Failure, Report, StrategyKind, Study, StudyConfig, StudyEvent, StudyRecord, Verdict,
-};
+use search::{Ended, Evaluator, Report, StrategyKind, Study, StudyConfig, StudyEvent, StudyRecord, Verdict};
 
 use crate::spaces::space;
 
@@ -21,9 +19,9 @@ impl Evaluator for Arbitrary {
         job: &Job,
         _: &mut dyn FnMut(Report) -> Result<Verdict>,
         _: &AtomicBool,
-    ) -> Result<Evaluation, Failure> {
+    ) -> Result<Ended> {
         let accuracy = 0.5 + (job.seed % 1000) as f64 / 2000.0;
-        Ok(Evaluation { accuracy, seconds: 1.0, images: 1 })
+        Ok(Ended::Complete(Evaluation { accuracy, seconds: 1.0, images: 1 }))
     }
 }
 
@@ -90,7 +88,7 @@ fn what_is_skipped_does_not_depend_on_timing() {
     let timeless = |evaluators| {
         let (record, _) = run(&config, evaluators);
         let facts =
-            |trial: &Trial| (trial.strategy.clone(), trial.number, trial.architecture.clone(), trial.state);
+            |trial: &Trial| (trial.proposer.clone(), trial.number, trial.architecture.clone(), trial.state);
         let mut facts: Vec<_> = record.trials.iter().map(facts).collect();
         facts.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
         facts

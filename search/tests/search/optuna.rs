@@ -50,7 +50,7 @@ fn expected(trial: &Trial, space: &SearchSpace) -> Value {
         "model_bytes": trial.cost.model_bytes,
         "size_score": trial.size_score,
         "seed": trial.seed,
-        "strategy": trial.strategy,
+        "strategy": trial.proposer,
     });
     let found = [
         ("accuracy", json!(trial.accuracy)),

@@ -48,7 +48,7 @@ fn append(folder: &Path, lines: &str) {
 fn found(record: &StudyRecord) -> Vec<impl PartialEq + std::fmt::Debug + use<>> {
     let facts = |trial: &mfactor::Trial| {
         (
-            trial.strategy.clone(),
+            trial.proposer.clone(),
             trial.number,
             trial.architecture.clone(),
             trial.epoch_accuracies.clone(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mfactor::protocol::{Epoch, Evaluation, Job};
 use mfactor::{Error, Result};
-use search::{Evaluator, Failure, Report, Verdict};
+use search::{Ended, Evaluator, Report, Verdict};
 
 /// Answers with an accuracy that depends on architecture and seed. Some jobs fail, some diverge.
 #[derive(Default)]
@@ -26,7 +26,7 @@ impl Evaluator for Pretend {
         job: &Job,
         on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
         stop: &AtomicBool,
-    ) -> Result<Evaluation, Failure> {
+    ) -> Result<Ended> {
         self.jobs.push(job.clone());
         let every = |period: u64| period > 0 && job.seed.is_multiple_of(period);
         let kernels: u32 = job.architecture.kernels().map(u32::from).sum();
@@ -34,10 +34,10 @@ impl Evaluator for Pretend {
         for epoch in 1..=job.recipe.epochs {
             std::thread::sleep(self.pause);
             if stop.load(Ordering::Relaxed) {
-                return Err(Error::Interrupted("stopped".to_owned()).into());
+                return Err(Error::Interrupted("stopped".to_owned()));
             }
             if every(self.failing) && epoch == 2 {
-                return Err(Failure::Trial(format!("seed {} is a bad one", job.seed)));
+                return Ok(Ended::Failed(format!("seed {} is a bad one", job.seed)));
             }
             let verdict = on_report(Report::Epoch(Epoch {
                 trial: job.trial,
@@ -49,10 +49,10 @@ impl Evaluator for Pretend {
                 seconds_left: 0.5,
             }))?;
             if verdict == Verdict::Prune && job.decisions.contains(&epoch) {
-                return Err(Failure::Pruned { seconds: 0.5 * f64::from(epoch), images: u64::from(epoch) });
+                return Ok(Ended::Pruned { seconds: 0.5 * f64::from(epoch), images: u64::from(epoch) });
             }
         }
         let accuracy = if every(self.diverging) { f64::NAN } else { final_accuracy };
-        Ok(Evaluation { accuracy, seconds: 1.5, images: 45_000 })
+        Ok(Ended::Complete(Evaluation { accuracy, seconds: 1.5, images: 45_000 }))
     }
 }

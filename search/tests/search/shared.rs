@@ -121,7 +121,7 @@ impl Storage for Shared {
 /// What a study found, without ids: they tell who was quicker.
 fn found(mut trials: Vec<Trial>) -> Vec<Trial> {
     trials.iter_mut().for_each(|trial| trial.id = 0);
-    trials.sort_by_key(|trial| (trial.strategy.clone(), trial.number));
+    trials.sort_by_key(|trial| (trial.proposer.clone(), trial.number));
     trials
 }
 

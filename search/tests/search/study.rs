@@ -8,7 +8,7 @@ use mfactor::{Architecture, Error, TrialState, exit};
 use search::config::{DataSource, EvaluatorConfig, StudyConfig};
 use search::evaluators::TrainerCommand;
 use search::study::{BASELINE, CONFIG_FILE, GIVEN, JOURNAL_FILE, trial_folder};
-use search::{Evaluator, Failure, Outcome, Report, StrategyKind, Study, StudyEvent, Verdict};
+use search::{Ended, Evaluator, Outcome, Report, StrategyKind, Study, StudyEvent, Verdict};
 use serde_json::Value;
 
 use crate::pretend::Pretend;
@@ -78,7 +78,7 @@ fn a_study_of_all_strategies_is_written_as_it_is_remembered() {
     }
     let states: Vec<TrialState> = record.trials.iter().map(|trial| trial.state).collect();
     assert!(states.contains(&TrialState::Complete) && states.contains(&TrialState::Failed));
-    let strategies: Vec<&str> = record.trials.iter().map(|trial| trial.strategy.as_str()).collect();
+    let strategies: Vec<&str> = record.trials.iter().map(|trial| trial.proposer.name()).collect();
     assert_eq!([strategies[0], strategies[1], strategies[24]], [BASELINE, "random", "rl"]);
     assert_eq!(record.trials[0].architecture, record.config.space.smallest());
     assert_eq!(record.of("tpe").iter().map(|trial| trial.number).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5]);
@@ -125,7 +125,7 @@ fn given_architectures_are_trained_in_their_order_before_any_strategy() {
         assert!(matches!(&events[0], StudyEvent::Started { place } if place.planned == total));
         let record = Study::read(folder.path()).unwrap();
         assert_eq!(record.trials.len() as u64, total);
-        assert_eq!((&record.trials[0].strategy[..], &record.trials[1].strategy[..]), (BASELINE, GIVEN));
+        assert_eq!((record.trials[0].proposer.name(), record.trials[1].proposer.name()), (BASELINE, GIVEN));
         let trained: Vec<_> = record.of(GIVEN).iter().map(|trial| trial.architecture.clone()).collect();
         assert_eq!(trained, given);
         let fewer = StudyConfig { architectures: given[..1].to_vec(), ..config };
@@ -191,8 +191,8 @@ fn a_study_that_an_evaluator_ends_can_be_resumed() {
             _: &mfactor::protocol::Job,
             _: &mut dyn FnMut(Report) -> mfactor::Result<Verdict>,
             _: &AtomicBool,
-        ) -> Result<mfactor::protocol::Evaluation, Failure> {
-            Err(Error::missing("libtorch is not there", "scripts/setup").into())
+        ) -> mfactor::Result<Ended> {
+            Err(Error::missing("libtorch is not there", "scripts/setup"))
         }
     }
     let folder = tempfile::tempdir().unwrap();
@@ -260,7 +260,7 @@ fn baselines_are_known_only_where_they_were_measured() {
         (study.record().baselines(), study.record())
     };
     let (of_all, record) = baselines(config("all", 3));
-    assert_eq!(of_all.smallest.unwrap().strategy, BASELINE);
+    assert_eq!(of_all.smallest.unwrap().proposer.name(), BASELINE);
     let random = of_all.random.unwrap();
     let mean = record.of("random").iter().filter_map(|trial| trial.m_factor).sum::<f64>() / 3.0;
     assert_eq!((random.trials, random.mean_m_factor), (3, mean));
@@ -269,7 +269,7 @@ fn baselines_are_known_only_where_they_were_measured() {
     assert_eq!((without.smallest, without.random), (None, None));
 
     let tiny = StudyConfig { baseline: false, space: space(&[(1, &[3, 5])]), ..config("rl", 2) };
-    assert_eq!(baselines(tiny).0.smallest.unwrap().strategy, "rl", "a strategy came by it");
+    assert_eq!(baselines(tiny).0.smallest.unwrap().proposer.name(), "rl", "a strategy came by it");
 }
 
 #[test]
@@ -424,7 +424,7 @@ fn failed_trials_are_tried_again_in_their_place() {
         let mut trials: Vec<_> = record
             .trials
             .into_iter()
-            .map(|trial| (trial.strategy, trial.number, trial.architecture, trial.accuracy))
+            .map(|trial| (trial.proposer, trial.number, trial.architecture, trial.accuracy))
             .collect();
         trials.sort_by_key(|(strategy, number, ..)| (strategy.clone(), *number));
         trials

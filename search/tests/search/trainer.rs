@@ -8,7 +8,7 @@ use std::time::Duration;
 use mfactor::protocol::{Evaluation, Job};
 use mfactor::{Error, Recipe, SearchSpace, exit};
 use search::evaluators::{TrainerCommand, TrainerProcess};
-use search::{Evaluator, Failure, Report, Verdict};
+use search::{Ended, Evaluator, Report, Verdict};
 use tempfile::TempDir;
 
 /// Says that it is ready, counts its jobs in `$n`, and calls `job` with the trial's number.
@@ -67,7 +67,7 @@ impl Fake {
         }
     }
 
-    fn evaluate(&mut self, trial: u64, stop: &AtomicBool) -> Result<Evaluation, Failure> {
+    fn evaluate(&mut self, trial: u64, stop: &AtomicBool) -> mfactor::Result<Ended> {
         let space = SearchSpace::paper();
         let job = Job {
             trial,
@@ -84,21 +84,21 @@ impl Fake {
             Ok(self.verdict)
         };
         let result = self.trainer.evaluate(&job, &mut on_report, stop);
-        assert!(
-            job.output.is_dir() || matches!(result, Err(Failure::Study(_))),
-            "the trainer may write to it"
-        );
+        assert!(job.output.is_dir() || result.is_err(), "the trainer may write to it");
         result
     }
 
     fn done(&mut self, trial: u64) -> Evaluation {
-        self.evaluate(trial, &AtomicBool::new(false)).unwrap()
+        match self.evaluate(trial, &AtomicBool::new(false)) {
+            Ok(Ended::Complete(evaluation)) => evaluation,
+            other => panic!("{other:?}"),
+        }
     }
 
     /// Why a trial failed.
     fn failed(&mut self, trial: u64) -> String {
         match self.evaluate(trial, &AtomicBool::new(false)) {
-            Err(Failure::Trial(reason)) => reason,
+            Ok(Ended::Failed(reason)) => reason,
             other => panic!("{other:?}"),
         }
     }
@@ -106,7 +106,7 @@ impl Fake {
     /// Why the study ended.
     fn ended(&mut self) -> Error {
         match self.evaluate(0, &AtomicBool::new(false)) {
-            Err(Failure::Study(error)) => error,
+            Err(error) => error,
             other => panic!("{other:?}"),
         }
     }
@@ -197,7 +197,7 @@ fn a_trainer_that_asks_is_told_whether_to_go_on() {
     assert_eq!(fake.done(4).images, 1);
     fake.verdict = Verdict::Prune;
     let pruned = fake.evaluate(5, &AtomicBool::new(false));
-    assert!(matches!(pruned, Err(Failure::Pruned { seconds: 2.5, images: 9 })), "{pruned:?}");
+    assert!(matches!(pruned, Ok(Ended::Pruned { seconds: 2.5, images: 9 })), "{pruned:?}");
     fake.verdict = Verdict::GoOn;
     assert_eq!(fake.done(6).images, 3, "it is the same process");
     let said = fs::read_to_string(fake.folder.path().join("said")).unwrap();
@@ -238,7 +238,7 @@ fn a_stop_is_heard_in_the_middle_of_a_trial() {
         });
         fake.evaluate(0, &stop)
     });
-    assert!(matches!(result, Err(Failure::Study(Error::Interrupted(_)))), "{result:?}");
+    assert!(matches!(result, Err(Error::Interrupted(_))), "{result:?}");
     assert!(is_gone(&process));
 }
 

@@ -4,10 +4,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use mfactor::protocol::{Evaluation, Job};
+use mfactor::protocol::Job;
 use mfactor::{Error, Result, Trial, TrialState, exit};
 use search::{
-    Evaluator, Failure, Outcome, Pruning, Report, Study, StudyConfig, StudyEvent, StudyRecord, Verdict,
+    Ended, Evaluator, Outcome, Pruning, Report, Study, StudyConfig, StudyEvent, StudyRecord, Verdict,
 };
 
 use crate::pretend::Pretend;
@@ -27,7 +27,7 @@ impl Evaluator for Uneven<'_> {
         job: &Job,
         on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
         stop: &AtomicBool,
-    ) -> Result<Evaluation, Failure> {
+    ) -> Result<Ended> {
         let now = self.at_once.fetch_add(1, Ordering::SeqCst) + 1;
         let mut most = self.most.lock().unwrap();
         *most = now.max(*most);
@@ -62,7 +62,7 @@ fn run(config: &StudyConfig, evaluators: u64, rhythm: u64) -> (StudyRecord, usiz
 fn timeless(record: &StudyRecord) -> Vec<Trial> {
     let mut trials = record.trials.clone();
     trials.iter_mut().for_each(|trial| trial.id = 0);
-    trials.sort_by(|a, b| (&a.strategy, a.number).cmp(&(&b.strategy, b.number)));
+    trials.sort_by(|a, b| (&a.proposer, a.number).cmp(&(&b.proposer, b.number)));
     trials
 }
 
@@ -145,15 +145,15 @@ fn one_worker_that_gives_up_or_panics_ends_the_study_for_all() {
             job: &Job,
             _: &mut dyn FnMut(Report) -> Result<Verdict>,
             stop: &AtomicBool,
-        ) -> Result<Evaluation, Failure> {
+        ) -> Result<Ended> {
             if job.trial == 2 {
                 assert!(!self.panics, "as asked");
-                return Err(Error::missing("libtorch is not there", "scripts/setup").into());
+                return Err(Error::missing("libtorch is not there", "scripts/setup"));
             }
             while !stop.load(Ordering::Relaxed) {
                 std::thread::sleep(Duration::from_millis(1));
             }
-            Err(Error::Interrupted("stopped".to_owned()).into())
+            Err(Error::Interrupted("stopped".to_owned()))
         }
     }
     for (panics, code) in [(false, exit::MISSING), (true, exit::DEFECT)] {

@@ -3,7 +3,7 @@
 use mfactor::protocol::{Epoch, Evaluation, Event, Job, PROTOCOL, TrainerFacts};
 use mfactor::text;
 
-use crate::evaluators::Failure;
+use crate::evaluators::Ended;
 use crate::tell::is_accuracy;
 
 /// Most characters of a name, and of a reason, that are kept.
@@ -30,7 +30,7 @@ pub(super) struct Talk<'a> {
 pub(super) enum Answer {
     Epoch(Epoch),
     /// The job has ended, and the trainer is ready for another.
-    Ended(Result<Evaluation, Failure>),
+    Ended(Ended),
     /// The trainer still speaks of the job before: what it is doing is unknown, and this job is innocent of it.
     Stale,
     /// Nothing: libraries print where they should not.
@@ -45,9 +45,11 @@ impl<'a> Talk<'a> {
 
     /// Reads a line. One that breaks the protocol fails the trial: what was meant may have been the end of the job, and
     /// waiting for another would be for ever.
-    pub fn hear(&mut self, line: &str) -> Result<Answer, Failure> {
-        self.understand(line)
-            .map_err(|problem| Failure::Trial(format!("the trainer broke the protocol: {problem}")))
+    ///
+    /// # Errors
+    /// The reason for which it failed.
+    pub fn hear(&mut self, line: &str) -> Result<Answer, String> {
+        self.understand(line).map_err(|problem| format!("the trainer broke the protocol: {problem}"))
     }
 
     fn understand(&mut self, line: &str) -> Result<Answer, String> {
@@ -66,13 +68,13 @@ impl<'a> Talk<'a> {
         Ok(match event {
             Event::Ready(_) => unreachable!("it returned above"),
             Event::Epoch(epoch) => Answer::Epoch(self.epoch(epoch)?),
-            Event::Done { evaluation, .. } => Answer::Ended(Ok(self.done(evaluation)?)),
+            Event::Done { evaluation, .. } => Answer::Ended(Ended::Complete(self.done(evaluation)?)),
             Event::Pruned { seconds, images, .. } => {
                 self.pruned(seconds, images)?;
-                Answer::Ended(Err(Failure::Pruned { seconds, images }))
+                Answer::Ended(Ended::Pruned { seconds, images })
             }
             Event::Failed { reason, .. } => {
-                Answer::Ended(Err(Failure::Trial(text::quoted(&reason, LONGEST_REASON))))
+                Answer::Ended(Ended::Failed(text::quoted(&reason, LONGEST_REASON)))
             }
         })
     }
@@ -211,11 +213,11 @@ mod tests {
     fn a_whole_training_is_believed() {
         let Answer::Epoch(epoch) = heard(&[ONE], false).unwrap() else { panic!("it is an epoch") };
         assert!(epoch.images_per_second.is_nan() && epoch.seconds_left.is_nan(), "only shown: {epoch:?}");
-        let Answer::Ended(Ok(done)) = heard(&[ONE, "talk", TWO, DONE], false).unwrap() else {
+        let Answer::Ended(Ended::Complete(done)) = heard(&[ONE, "talk", TWO, DONE], false).unwrap() else {
             panic!("it is done")
         };
         assert!(done.accuracy == 0.0 && done.accuracy.is_sign_positive());
-        assert!(matches!(heard(&[ONE, PRUNED], true).unwrap(), Answer::Ended(Err(Failure::Pruned { .. }))));
+        assert!(matches!(heard(&[ONE, PRUNED], true).unwrap(), Answer::Ended(Ended::Pruned { .. })));
         assert!(matches!(heard(&[&DONE.replace('7', "6")], false).unwrap(), Answer::Stale));
     }
 
@@ -262,7 +264,7 @@ mod tests {
     #[test]
     fn neither_names_nor_reasons_reach_a_terminal_as_they_come() {
         let reason = r#"{"event":"failed","trial":7,"reason":"\u001b]0;title\u0007 one\ntwo"}"#;
-        let Answer::Ended(Err(Failure::Trial(reason))) = heard(&[reason], false).unwrap() else {
+        let Answer::Ended(Ended::Failed(reason)) = heard(&[reason], false).unwrap() else {
             panic!("it failed")
         };
         assert_eq!(reason, "\\u{1b}]0;title\\u{7} one\\ntwo");
