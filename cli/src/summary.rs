@@ -135,7 +135,8 @@ fn best_text(summary: &Summary, record: &StudyRecord) -> String {
             "-".to_owned(),
         ]);
     }
-    let headers = ["strategy", ">trials", "best architecture", ">M", ">accuracy", ">parameters"];
+    let accuracy = format!(">{}", record.config.objective.accuracy.label());
+    let headers = ["strategy", ">trials", "best architecture", ">M", &accuracy, ">parameters"];
     format!("{}\n\n{}", terms(record), table(&headers, rows))
 }
 

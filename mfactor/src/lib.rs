@@ -7,7 +7,7 @@
 //! | folder | holds |
 //! |---|---|
 //! | [`space`] | the search space as data; [`point`]s, their [`architecture`]s, [`plan`]s and [`block`]s; [`layers`], the one table of [`operation`]s, [`cost`] and its [`extremes`] |
-//! | `study/` | [`trial`], [`objective`] and the metrics it is compared with, [`front`]s, what chance can do ([`statistics`]), [`recipe`], the trainer's [`protocol`], [`paper`] |
+//! | `study/` | [`trial`], its [`confusion`] of classes, [`objective`] and the metrics it is compared with, [`front`]s, what chance can do ([`statistics`]), [`recipe`], the trainer's [`protocol`], [`paper`] |
 //! | `model/` | the part of the ONNX format ([`onnx`]) and its [`onnx_operators`], what a model file says of itself ([`metadata`]), [`golden`] inputs |
 //! | `board/` | what a board reported ([`measurement`], [`latency`]), and what a model must keep to ([`limits`]) |
 //! | `data/` | image records in CIFAR-10's binary layout, and their split ([`dataset`]); images made smaller ([`resize`]) |
@@ -24,12 +24,15 @@ mod study;
 
 pub use board::{latency, limits, measurement};
 pub use data::{dataset, resize};
-pub use io::{console, error, exit, files, lines, magic, markdown, name, numbers, patience, process, text};
+pub use io::{
+    console, error, exit, files, lines, magic, markdown, name, numbers, patience, process, text,
+};
 pub use model::{golden, metadata, onnx, onnx_operators};
 pub use space::{architecture, block, cost, extremes, layers, operation, plan, point};
-pub use study::{costs, front, objective, paper, protocol, quantity, recipe, statistics, trial};
+pub use study::{confusion, costs, front, objective, paper, protocol, quantity, recipe, statistics, trial};
 
 pub use architecture::Architecture;
+pub use confusion::{AccuracyKind, Confusion};
 pub use cost::Cost;
 pub use error::{Error, Result};
 pub use front::Front;

@@ -251,7 +251,7 @@ fn whole(evaluation: Evaluation, job: &Job) -> Result<Evaluation, Failure> {
     if evaluation.accuracy.is_nan() {
         return Ok(evaluation);
     }
-    trained::check(&job.output).map_err(|problem| {
+    trained::check(job, &evaluation).map_err(|problem| {
         Failure::Trial(format!("the trainer said that it was done, and its files are not whole: {problem}"))
     })?;
     Ok(evaluation)
