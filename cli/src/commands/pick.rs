@@ -75,8 +75,7 @@ impl Pick {
         let named = |on: &String| {
             self.on.as_ref().is_none_or(|name| name == on || on.starts_with(&format!("{name} ")))
         };
-        let is_meant =
-            |front: &CostFront| front.quantity == quantity && front.on.as_ref().is_none_or(|on| named(on));
+        let is_meant = |front: &CostFront| front.quantity == quantity && front.on.as_ref().is_none_or(&named);
         let mut meant: Vec<CostFront> = fronts.into_iter().filter(is_meant).collect();
         match meant.len() {
             1 => Ok(meant.remove(0)),

@@ -63,8 +63,12 @@ impl StudyConfig {
         self.sought().map(|sought| sought.is_front.then_some(sought.front))
     }
 
-    /// Images of the validation split, while the data set is there to be looked at.
+    /// Images of the validation split that A is a share of, while the data set is there to be looked at. Balanced accuracy is
+    /// a share of none.
     pub fn validation_images(&self) -> Option<u64> {
+        if !self.objective.accuracy.is_plain() {
+            return None;
+        }
         let data = DataSet::open(&self.data.as_ref()?.folder).ok()?;
         Some(data.manifest().validation as u64)
     }
