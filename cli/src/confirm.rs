@@ -93,7 +93,9 @@ impl Confirm {
 }
 
 /// Which networks chance cannot tell apart.
-pub fn text(confirmation: &Confirmation) -> String {
+///
+/// `accuracy` is what the accuracy of the study is called.
+pub fn text(confirmation: &Confirmation, accuracy: &str) -> String {
     let row = |of: &Confirmed| {
         let accuracies: Vec<String> = of.accuracies.iter().map(|accuracy| percent(*accuracy)).collect();
         let p = of.p.map_or_else(String::new, |p| format!("{p:.3}"));
@@ -106,7 +108,7 @@ pub fn text(confirmation: &Confirmation) -> String {
         ]
     };
     let rows = confirmation.networks.iter().map(row);
-    let text = table(&["trained again", "M", "accuracy", "of each training", "p"], rows);
+    let text = table(&["trained again", "M", accuracy, "of each training", "p"], rows);
     let failed = match confirmation.failed {
         0 => String::new(),
         1 => "\nOne training failed.".to_owned(),

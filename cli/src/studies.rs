@@ -2,6 +2,10 @@
 
 use std::path::Path;
 
+use mfactor::protocol::CONFUSION_FILE;
+use mfactor::{Architecture, Confusion};
+use report::by_class::ByClass;
+use search::study::trial_folder;
 use search::{Study, StudyRecord};
 
 use crate::output::Output;
@@ -13,4 +17,20 @@ pub fn read(folder: &Path, output: &Output) -> mfactor::Result<StudyRecord> {
     damage.iter().for_each(|damage| output.say(format!("warning: {damage}; left out")));
     record.remarks.iter().for_each(|remark| output.say(format!("note: {remark}")));
     Ok(record)
+}
+
+/// A trial class by class; `None` where its training left no word of that, as those of earlier versions did. A file that cannot
+/// be read is said, and left out.
+pub fn by_class(folder: &Path, architecture: Architecture, trial: u64, output: &Output) -> Option<ByClass> {
+    let path = trial_folder(folder, trial).join(CONFUSION_FILE);
+    if !path.exists() {
+        return None;
+    }
+    match Confusion::read(&path) {
+        Ok(confusion) => Some(ByClass::new(architecture, trial, &confusion)),
+        Err(error) => {
+            output.say(format!("left out: {error}"));
+            None
+        }
+    }
 }

@@ -101,7 +101,7 @@ fn front_text(front: &FrontSummary, summary: &Summary, record: &StudyRecord) -> 
         ]
     });
     let headers = ["strategy", ">trials", ">covered", ">on the front", ">most accurate"];
-    let words = front.words().map(|words| wrapped("", &words, 0)).join("\n");
+    let words = front.words(record.config.objective.accuracy).map(|words| wrapped("", &words, 0)).join("\n");
     format!("{words}\n\n{}", table(&headers, rows))
 }
 
@@ -135,7 +135,8 @@ fn best_text(summary: &Summary, record: &StudyRecord) -> String {
             "-".to_owned(),
         ]);
     }
-    let headers = ["strategy", ">trials", "best architecture", ">M", ">accuracy", ">parameters"];
+    let accuracy = format!(">{}", record.config.objective.accuracy.label());
+    let headers = ["strategy", ">trials", "best architecture", ">M", &accuracy, ">parameters"];
     format!("{}\n\n{}", terms(record), table(&headers, rows))
 }
 

@@ -4,7 +4,7 @@ use std::io::{Read, Seek, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use mfactor::{Error, Result, files};
+use mfactor::{Error, Result, drafts, files};
 use sha2::Digest;
 use tempfile::NamedTempFile;
 
@@ -37,8 +37,8 @@ pub(crate) fn download<D: Digest>(
     on_progress: &mut dyn FnMut(Progress),
 ) -> Result<NamedTempFile> {
     files::make_folder(folder)?;
-    files::collect(folder);
-    let mut draft = files::draft(folder).map_err(Error::io("write", folder))?;
+    drafts::collect(folder);
+    let mut draft = drafts::file(folder).map_err(Error::io("write", folder))?;
     let mut hash = D::new();
     let bytes = receive(url, expected.largest, &mut draft, &mut |bytes| hash.update(bytes), on_progress)?;
     let (name, sum, found) = (expected.sum_name, expected.sum, files::hex(&hash.finalize()));

@@ -3,6 +3,8 @@
 //! Every shape is known before an engine allocates anything, so that a hostile file is refused for what it would
 //! need rather than after the machine has run out of it.
 
+use std::ops::RangeInclusive;
+
 use mfactor::onnx::{Attribute, Node};
 use mfactor::onnx_operators::OnnxOperator;
 use mfactor::text::{self, list};
@@ -19,73 +21,25 @@ const LARGEST_PADDING: i64 = 64;
 /// Shape of a tensor.
 pub type Shape = Vec<usize>;
 
+/// What comes of a node: the shape of its output and its multiply-accumulates, or what is wrong with it in words.
+type Outcome = Result<(Shape, u64), String>;
+
+/// What comes of a node with inputs of these shapes.
+type Rule = fn(&Node, &[&Shape]) -> Outcome;
+
 /// Output shape of one node and its multiply-accumulates, or what is wrong with it in words.
 ///
 /// `inputs` are the shapes of the node's inputs, of which the operator has at least one.
-pub fn of_node(node: &Node, inputs: &[&Shape]) -> Result<(Shape, u64), String> {
-    let count = |allowed: std::ops::RangeInclusive<usize>| {
-        let has = inputs.len();
-        if allowed.contains(&has) { Ok(()) } else { Err(format!("has {has} inputs")) }
-    };
+pub fn of_node(node: &Node, inputs: &[&Shape]) -> Outcome {
     let Some(operator) = OnnxOperator::named(&node.op_type) else {
         let name = text::name(&node.op_type);
         return Err(format!("is a {name}, which is not among the operators that mfactor exports"));
     };
-    let (shape, macs) = match operator {
-        OnnxOperator::Cast | OnnxOperator::Relu | OnnxOperator::HardSigmoid | OnnxOperator::HardSwish => {
-            count(1..=1).map(|()| (inputs[0].clone(), 0))?
-        }
-        OnnxOperator::Clip => {
-            count(1..=3)?;
-            inputs[1..].iter().try_for_each(|bound| of_elements(bound, 1))?;
-            (inputs[0].clone(), 0)
-        }
-        OnnxOperator::Add | OnnxOperator::Sub | OnnxOperator::Mul => {
-            count(2..=2)?;
-            (broadcast(inputs[0], inputs[1])?, 0)
-        }
-        OnnxOperator::Conv => {
-            count(2..=3)?;
-            convolution(node, inputs)?
-        }
-        OnnxOperator::QLinearConv => {
-            count(9..=9)?;
-            [1, 2, 6, 7].iter().try_for_each(|scalar| of_elements(inputs[*scalar], 1))?;
-            let outputs = inputs[3].first().copied().unwrap_or(1);
-            [4, 5].iter().try_for_each(|channels| of_elements(inputs[*channels], outputs))?;
-            convolution(node, &[inputs[0], inputs[3], inputs[8]])?
-        }
-        OnnxOperator::QuantizeLinear | OnnxOperator::DequantizeLinear => {
-            count(2..=3)?;
-            let axis = attribute(node, "axis").map_or(1, |attribute| attribute.i);
-            let along = usize::try_from(axis).ok().and_then(|axis| inputs[0].get(axis).copied());
-            for parameter in &inputs[1..] {
-                of_elements(parameter, if parameter.is_empty() { 1 } else { along.unwrap_or(0) })?;
-            }
-            (inputs[0].clone(), 0)
-        }
-        OnnxOperator::GlobalAveragePool => {
-            count(1..=1)?;
-            let [batch, channels, _, _] = rank4(inputs[0])?;
-            (vec![batch, channels, 1, 1], 0)
-        }
-        OnnxOperator::Flatten => {
-            count(1..=1)?;
-            expect_integer(node, "axis", 1)?;
-            (
-                vec![
-                    inputs[0].first().copied().unwrap_or(1),
-                    product(inputs[0].get(1..).unwrap_or_default())?,
-                ],
-                0,
-            )
-        }
-        OnnxOperator::Gemm => {
-            count(2..=3)?;
-            linear(node, inputs)?
-        }
-        OnnxOperator::Constant => return Err("is a Constant, which makes no shape of others".to_owned()),
-    };
+    let (counts, outcome) = rule(operator);
+    if !counts.contains(&inputs.len()) {
+        return Err(format!("has {} inputs", inputs.len()));
+    }
+    let (shape, macs) = outcome(node, inputs)?;
     if product(&shape)? > LARGEST_TENSOR {
         return Err(format!(
             "makes a tensor of {}; at most {LARGEST_TENSOR} values are allowed",
@@ -93,6 +47,54 @@ pub fn of_node(node: &Node, inputs: &[&Shape]) -> Result<(Shape, u64), String> {
         ));
     }
     Ok((shape, macs))
+}
+
+/// The table of operators: how many inputs each may have, and what comes of as many.
+fn rule(operator: OnnxOperator) -> (RangeInclusive<usize>, Rule) {
+    use OnnxOperator as Op;
+    match operator {
+        Op::Cast | Op::Relu | Op::HardSigmoid | Op::HardSwish => (1..=1, |_, inputs| same(inputs)),
+        Op::Clip => (1..=3, clip),
+        Op::Add | Op::Sub | Op::Mul => (2..=2, |_, inputs| Ok((broadcast(inputs[0], inputs[1])?, 0))),
+        Op::Conv => (2..=3, convolution),
+        Op::QLinearConv => (9..=9, quantized_convolution),
+        Op::QuantizeLinear | Op::DequantizeLinear => (2..=3, quantization),
+        Op::GlobalAveragePool => (1..=1, global_average),
+        Op::Flatten => (1..=1, flatten),
+        Op::Gemm => (2..=3, linear),
+        Op::Constant => {
+            (0..=usize::MAX, |_, _| Err("is a Constant, which makes no shape of others".to_owned()))
+        }
+    }
+}
+
+fn same(inputs: &[&Shape]) -> Outcome {
+    Ok((inputs[0].clone(), 0))
+}
+
+fn clip(_: &Node, inputs: &[&Shape]) -> Outcome {
+    inputs[1..].iter().try_for_each(|bound| of_elements(bound, 1))?;
+    same(inputs)
+}
+
+fn quantization(node: &Node, inputs: &[&Shape]) -> Outcome {
+    let axis = attribute(node, "axis").map_or(1, |attribute| attribute.i);
+    let along = usize::try_from(axis).ok().and_then(|axis| inputs[0].get(axis).copied());
+    for parameter in &inputs[1..] {
+        of_elements(parameter, if parameter.is_empty() { 1 } else { along.unwrap_or(0) })?;
+    }
+    same(inputs)
+}
+
+fn global_average(_: &Node, inputs: &[&Shape]) -> Outcome {
+    let [batch, channels, _, _] = rank4(inputs[0])?;
+    Ok((vec![batch, channels, 1, 1], 0))
+}
+
+fn flatten(node: &Node, inputs: &[&Shape]) -> Outcome {
+    expect_integer(node, "axis", 1)?;
+    let batch = inputs[0].first().copied().unwrap_or(1);
+    Ok((vec![batch, product(inputs[0].get(1..).unwrap_or_default())?], 0))
 }
 
 /// Number of values of a shape.
@@ -131,7 +133,15 @@ fn broadcast(one: &Shape, other: &Shape) -> Result<Shape, String> {
         .collect()
 }
 
-fn convolution(node: &Node, inputs: &[&Shape]) -> Result<(Shape, u64), String> {
+/// Inputs are an image, its scale and zero point, weights, theirs, those of the output, and a bias.
+fn quantized_convolution(node: &Node, inputs: &[&Shape]) -> Outcome {
+    [1, 2, 6, 7].iter().try_for_each(|scalar| of_elements(inputs[*scalar], 1))?;
+    let outputs = inputs[3].first().copied().unwrap_or(1);
+    [4, 5].iter().try_for_each(|channels| of_elements(inputs[*channels], outputs))?;
+    convolution(node, &[inputs[0], inputs[3], inputs[8]])
+}
+
+fn convolution(node: &Node, inputs: &[&Shape]) -> Outcome {
     let ([batch, channels, height, width], weights) = (rank4(inputs[0])?, rank4(inputs[1])?);
     let [outputs, weight_channels, kernel_height, kernel_width] = weights;
     let groups = groups(node, channels, outputs)?;
@@ -176,7 +186,7 @@ fn groups(node: &Node, channels: usize, outputs: usize) -> Result<usize, String>
     }
 }
 
-fn linear(node: &Node, inputs: &[&Shape]) -> Result<(Shape, u64), String> {
+fn linear(node: &Node, inputs: &[&Shape]) -> Outcome {
     expect_integer(node, "transA", 0)?;
     expect_integer(node, "transB", 1)?;
     for name in ["alpha", "beta"] {
@@ -210,7 +220,7 @@ fn integers<const N: usize>(
     node: &Node,
     name: &str,
     default: [usize; N],
-    allowed: std::ops::RangeInclusive<i64>,
+    allowed: RangeInclusive<i64>,
 ) -> Result<[usize; N], String> {
     let Some(attribute) = attribute(node, name) else { return Ok(default) };
     let values: Option<[i64; N]> = attribute.ints.as_slice().try_into().ok();

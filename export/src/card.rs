@@ -3,9 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
+use mfactor::block::BlockKind;
 use mfactor::layers::{Layer, Operation};
+use mfactor::recipe::ClassWeights;
 use mfactor::statistics::wilson;
-use mfactor::{ModelMetadata, markdown};
+use mfactor::{AccuracyKind, ModelMetadata, markdown};
 
 use crate::ExportedModel;
 
@@ -72,17 +74,34 @@ fn interface(model: &ExportedModel) -> String {
         ("weights", markdown::text(&metadata.precision)),
         ("parameters", format!("{}, before batch norm was folded", metadata.parameters)),
         ("multiply-accumulates", format!("{} an image", metadata.macs)),
-        ("kernels", format!("{} (`conv1` of each block, stage by stage)", metadata.architecture)),
+        built(metadata),
     ];
     section("The file", &markdown::table(["", ""], rows.map(|(name, value)| [name.to_owned(), value])))
+}
+
+/// What the architecture's name says of it.
+fn built(metadata: &ModelMetadata) -> (&'static str, String) {
+    let id = &metadata.architecture;
+    if metadata.space.names_kernels_alone() {
+        return ("kernels", format!("{id} (`conv1` of each block, stage by stage)"));
+    }
+    let kinds = BlockKind::ALL.map(|kind| format!("{} {}", kind.letter(), kind.name())).join(", ");
+    (
+        "architecture",
+        format!("{id} (stem, then width and blocks of each stage: {kinds}, with the kernel's size)"),
+    )
 }
 
 fn accuracy(model: &ExportedModel) -> String {
     let metadata = &model.metadata;
     let [low, high] = wilson(metadata.test_accuracy, model.test_images);
+    let validation = match metadata.accuracy {
+        AccuracyKind::Plain => "validation".to_owned(),
+        kind => format!("validation, {}", kind.label()),
+    };
     let rows = [
         (
-            "validation",
+            &*validation,
             percent(metadata.validation_accuracy),
             "the search chose by it, so it is on the high side",
         ),
@@ -94,7 +113,7 @@ fn accuracy(model: &ExportedModel) -> String {
         (
             "M-factor",
             format!("{:.4}", metadata.m_factor),
-            "from the validation accuracy and the number of parameters",
+            "from the validation accuracy and what the network costs",
         ),
     ];
     let body = markdown::table(
@@ -117,6 +136,16 @@ fn training(metadata: &ModelMetadata) -> String {
     if recipe.flip {
         changes.push("mirrored at random".to_owned());
     }
+    if recipe.brightness > 0.0 {
+        changes.push(format!("made brighter or darker by up to {:.0} %", 100.0 * recipe.brightness));
+    }
+    if recipe.cutout > 0 {
+        changes.push(format!("with a square of {0}×{0} pixels hidden", recipe.cutout));
+    }
+    let weights = match recipe.class_weights {
+        ClassWeights::None => "",
+        ClassWeights::Balanced => "; every class weighs as much as any other in the loss",
+    };
     let averaged = match recipe.average_decay {
         0.0 => String::new(),
         decay => format!("; values averaged over the steps with a decay of {decay}"),
@@ -127,7 +156,7 @@ fn training(metadata: &ModelMetadata) -> String {
         &format!(
             "From scratch with SGD (Nesterov momentum {momentum}, weight decay {decay}, label smoothing {smoothing}) and a \
              one-cycle learning rate with its peak of {rate} after {warm_up} of the steps; {epochs} epochs in batches of \
-             {batch}{averaged}; training images {images}. Seed {seed}.\n",
+             {batch}{averaged}; training images {images}{weights}. Seed {seed}.\n",
             momentum = recipe.momentum,
             decay = recipe.weight_decay,
             smoothing = recipe.label_smoothing,
@@ -255,6 +284,7 @@ mod tests {
                 alpha: 1.0,
                 m_factor: 0.8554,
                 validation_accuracy: 0.7474,
+                accuracy: mfactor::AccuracyKind::Plain,
                 test_accuracy: 0.75,
                 data: data.to_owned(),
                 classes: vec!["a|b".to_owned(), "c".to_owned()],
@@ -301,6 +331,22 @@ mod tests {
     }
 
     #[test]
+    fn what_a_recipe_and_an_objective_have_of_their_own_is_said() {
+        let mut model = model("cifar10");
+        model.metadata.accuracy = AccuracyKind::Balanced;
+        let recipe = &mut model.metadata.recipe;
+        (recipe.cutout, recipe.brightness, recipe.class_weights) = (8, 0.2, ClassWeights::Balanced);
+        let text = text(&model);
+        for part in [
+            "| validation, balanced accuracy | 74.74 % |",
+            "mirrored at random and made brighter or darker by up to 20 % and with a square of 8×8 pixels hidden",
+            "every class weighs as much as any other",
+        ] {
+            assert!(text.contains(part), "{part} is not in\n{text}");
+        }
+    }
+
+    #[test]
     fn what_metadata_says_stays_text() {
         let mut hostile = model("x]\n---\n# owned");
         hostile.metadata.study = "`<img src=x onerror=alert(1)>`".to_owned();
@@ -336,6 +382,7 @@ mod tests {
         model.metadata.space = SearchSpace::load(Path::new("edge32")).unwrap();
         model.metadata.architecture = "s8-w8.b3-w16.i3e2-w32.b3".parse().unwrap();
         assert!(!text(&model).contains(caution));
+        assert!(text(&model).contains("i inverted") && !text(&model).contains("| kernels |"));
         model.metadata.precision = "int8".to_owned();
         assert!(text(&model).contains(caution), "{}", text(&model));
         model.metadata.architecture = "s8-w8.b3-w16.b3-w32.b3".parse().unwrap();

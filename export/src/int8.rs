@@ -2,7 +2,7 @@
 
 use engines::{Engine, EngineKind, accuracy};
 use mfactor::onnx::Model;
-use mfactor::{Error, Result};
+use mfactor::{AccuracyKind, Confusion, Error, Result};
 use prost::Message;
 use serde::Serialize;
 
@@ -10,10 +10,12 @@ use crate::calibration::{self, Activations, Method};
 use crate::int8_graph::{self, Form};
 use crate::{Built, Progress, Work};
 
-/// Most validation accuracy that quantization may cost, of 1; one image at least.
+/// Most validation accuracy, of the kind that the objective says, that quantization may cost, of 1; one image at least.
 pub const LARGEST_DROP: f64 = 0.005;
 /// Least share of the validation records on which both engines must answer the same class.
 pub const LEAST_AGREEMENT: f64 = 0.99;
+/// What a difference of two shares loses to rounding.
+const ROUNDING: f64 = 1e-9;
 /// Records between two reports of progress.
 const REPORT_EVERY: usize = 250;
 
@@ -64,7 +66,7 @@ pub(crate) fn build(
     let (unquantized, by_exact, by_cut) = (ask(ort, &float.model)?, ask(ort, &exact)?, ask(ort, &cut)?);
     let validation_accuracies = [by_exact.accuracy(), by_cut.accuracy()];
     // Among equals the one that cuts nothing.
-    let (method, model, answers) = if by_cut.right > by_exact.right {
+    let (method, model, answers) = if by_cut.accuracy() > by_exact.accuracy() {
         (Method::Percentile, cut, by_cut)
     } else {
         (Method::MinMax, exact, by_exact)
@@ -112,7 +114,10 @@ fn candidates(
 struct Answers {
     /// A class for each record; `None` where a logit is not a number.
     classes: Vec<Option<usize>>,
-    right: usize,
+    /// The same, with an answer that is no number as one that is wrong.
+    confusion: Confusion,
+    /// Which accuracy decides.
+    kind: AccuracyKind,
 }
 
 impl Answers {
@@ -125,16 +130,32 @@ impl Answers {
     ) -> Result<Self> {
         let mut session = work.load(engine, model, subject)?;
         let order = work.data.split().validation;
-        let mut answers = Self { classes: vec![], right: 0 };
+        let mut classes = vec![];
         for (record, done) in order.iter().zip(1..) {
-            let class = accuracy::answer(&session.run(work.train.image(*record))?);
-            answers.right += usize::from(class == Some(usize::from(work.train.labels()[*record])));
-            answers.classes.push(class);
+            classes.push(accuracy::answer(&session.run(work.train.image(*record))?));
             if done % REPORT_EVERY == 0 {
                 on_progress(Progress::Validating { done, of: order.len() });
             }
         }
-        Ok(answers)
+        let labels: Vec<u8> = order.iter().map(|record| work.train.labels()[*record]).collect();
+        let kind = work.request.objective.accuracy();
+        Self::judged(classes, &labels, &work.data.manifest().classes, kind, subject)
+    }
+
+    /// Answers to images with these labels.
+    fn judged(
+        classes: Vec<Option<usize>>,
+        labels: &[u8],
+        names: &[String],
+        kind: AccuracyKind,
+        subject: &str,
+    ) -> Result<Self> {
+        let mut counts = vec![vec![0; names.len()]; names.len()];
+        for (class, label) in classes.iter().zip(labels) {
+            let label = usize::from(*label);
+            counts[label][class.unwrap_or((label + 1) % names.len())] += 1;
+        }
+        Ok(Self { classes, confusion: Confusion::new(names.to_vec(), counts, subject)?, kind })
     }
 
     fn images(&self) -> usize {
@@ -142,7 +163,7 @@ impl Answers {
     }
 
     fn accuracy(&self) -> f64 {
-        self.right as f64 / self.images() as f64
+        self.confusion.of(self.kind)
     }
 
     /// Share of the records on which the other answers the same.
@@ -154,13 +175,22 @@ impl Answers {
 
 fn check(float: &Answers, int8: &Answers, agreement: f64, subject: &str) -> Result<()> {
     let images = int8.images();
-    let lost = float.right.saturating_sub(int8.right) as f64;
-    if lost > (LARGEST_DROP * images as f64).max(1.0) {
+    let most = LARGEST_DROP.max((images as f64).recip());
+    if float.accuracy() - int8.accuracy() > most + ROUNDING {
+        let kind = match int8.kind {
+            AccuracyKind::Plain => String::new(),
+            kind => format!(
+                " ({} {:.2} % and {:.2} %)",
+                kind.label(),
+                100.0 * int8.accuracy(),
+                100.0 * float.accuracy()
+            ),
+        };
         let problem = format!(
-            "int8 answers {} of {images} validation images rightly, f32 {}; at most {:.1} points may be lost, so no \
+            "int8 answers {} of {images} validation images rightly, f32 {}{kind}; at most {:.1} points may be lost, so no \
              model is written; use the f32 model, or train for longer",
-            int8.right,
-            float.right,
+            int8.confusion.right(),
+            float.confusion.right(),
             100.0 * LARGEST_DROP
         );
         return Err(Error::input(subject, problem));
@@ -181,8 +211,41 @@ fn check(float: &Answers, int8: &Answers, agreement: f64, subject: &str) -> Resu
 mod tests {
     use super::*;
 
+    /// What answers class 0 to a thousand images, of which so many are of it.
     fn answers(right: usize) -> Answers {
-        Answers { classes: vec![Some(0); 1_000], right }
+        let labels: Vec<u8> = (0..1_000).map(|record| u8::from(record >= right)).collect();
+        judged(vec![Some(0); 1_000], &labels, AccuracyKind::Plain)
+    }
+
+    fn judged(classes: Vec<Option<usize>>, labels: &[u8], kind: AccuracyKind) -> Answers {
+        let names = ["common", "rare"].map(str::to_owned);
+        Answers::judged(classes, labels, &names, kind, "m").unwrap()
+    }
+
+    #[test]
+    fn a_rare_class_that_is_lost_is_seen_where_classes_count_alike() {
+        let labels: Vec<u8> = (0..1_000).map(|record| u8::from(record >= 996)).collect();
+        let right: Vec<Option<usize>> = labels.iter().map(|label| Some(usize::from(*label))).collect();
+        let lost = |kind| {
+            check(
+                &judged(right.clone(), &labels, kind),
+                &judged(vec![Some(0); 1_000], &labels, kind),
+                1.0,
+                "m",
+            )
+        };
+        lost(AccuracyKind::Plain).unwrap();
+        let error = lost(AccuracyKind::Balanced).unwrap_err().to_string();
+        assert!(
+            error.contains("996 of 1000") && error.contains("balanced accuracy 50.00 % and 100.00 %"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_is_no_number_is_wrong() {
+        let judged = judged(vec![Some(0), None, None, Some(1)], &[0, 0, 1, 1], AccuracyKind::Plain);
+        assert_eq!((judged.confusion.right(), judged.accuracy()), (2, 0.5));
     }
 
     #[test]

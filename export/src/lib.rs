@@ -80,7 +80,7 @@ pub struct Request {
     pub architecture: Architecture,
     /// What the study maximises.
     pub objective: Objective,
-    /// Accuracy on the validation split, 0 to 1.
+    /// Accuracy on the validation split, 0 to 1, of the kind that the objective says.
     pub accuracy: f64,
     /// How it was trained.
     pub recipe: Recipe,
@@ -294,6 +294,7 @@ impl Work<'_> {
             alpha: objective.alpha(),
             m_factor: objective.m_factor(built.validation_accuracy, objective.exact_size_score(&cost)),
             validation_accuracy: built.validation_accuracy,
+            accuracy: objective.accuracy(),
             test_accuracy: built.tested.accuracy,
             data: manifest.name.clone(),
             classes: manifest.classes.clone(),

@@ -1,17 +1,25 @@
 //! Models are exported from random weights and compared with a plain f64 walk over the layers, with both engines.
 
 #![expect(clippy::unwrap_used, reason = "what a test cannot unwrap, it fails by")]
+#![expect(clippy::print_stdout, reason = "what the long forms find is for people to read")]
 
+mod quantized;
 mod trial;
 
 use engines::ModelFile;
 use mfactor::objective::m_factor;
 use mfactor::protocol::{CHECK_FILE, DEVIATION_TENSOR, WEIGHTS_FILE};
 use mfactor::{Cost, SearchSpace, exit};
+use quantized::{Errors, errors};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use trial::Trial;
 
+/// The spaces that ship, but for the paper's.
+const SPACES: [&str; 5] = ["width32", "edge32", "edge96", "nas-bench-macro", "resnet8-mlperf-tiny"];
+/// Largest errors of int8 logits, see [`Errors`].
+const LARGEST_INT8_ERROR: f64 = 0.5;
+const LARGEST_ENGINE_ERROR: f64 = 0.5;
 const PAPER: &str = include_str!("../../spaces/paper.toml");
 
 /// Small, odd and not square: a side of 9 at stride 2 and 3, one colour plane, kernels up to 9.
@@ -33,7 +41,8 @@ fn assert_no_file(trial: &Trial) {
     assert!(!models.exists() || std::fs::read_dir(models).unwrap().count() == 0);
 }
 
-fn assert_parity(space: &SearchSpace, architecture: &str) {
+/// The largest difference of a logit in either engine.
+fn assert_parity(space: &SearchSpace, architecture: &str) -> f64 {
     let trial = Trial::new(space, architecture, 3);
     let exported = export(&trial).unwrap();
     let [ort, tract] = exported.checks.as_slice() else { panic!("{:?}", exported.checks) };
@@ -47,6 +56,7 @@ fn assert_parity(space: &SearchSpace, architecture: &str) {
     let cost = space.cost(&trial.request.architecture);
     assert_eq!((file.graph.parameters, file.graph.macs), (cost.parameters, cost.macs));
     assert_eq!((file.sha256(), file.metadata), (exported.sha256, exported.metadata));
+    ort.largest_difference.max(tract.largest_difference)
 }
 
 #[test]
@@ -248,9 +258,10 @@ fn drawn(name: &str, networks: usize, seed: u64) -> (SearchSpace, Vec<String>) {
 }
 
 fn assert_parity_of_drawn(networks: usize, seed: u64) {
-    for name in ["width32", "edge32", "edge96", "nas-bench-macro", "resnet8-mlperf-tiny"] {
+    for name in SPACES {
         let (space, ids) = drawn(name, networks, seed);
-        ids.iter().for_each(|id| assert_parity(&space, id));
+        let largest = ids.iter().map(|id| assert_parity(&space, id)).fold(0.0, f64::max);
+        println!("{name}: {} networks, largest difference of a logit {largest:.1e}", ids.len());
     }
 }
 
@@ -265,6 +276,32 @@ fn networks_of_all_spaces_that_ship() {
 #[ignore = "takes an hour: cargo nextest run --run-ignored all -E 'test(two_hundred)' --ignore-default-filter"]
 fn two_hundred_networks_of_each_space_that_ships() {
     assert_parity_of_drawn(200, 2);
+}
+
+fn assert_int8_of_drawn(networks: usize, seed: u64) {
+    for name in SPACES {
+        let (space, ids) = drawn(name, networks, seed);
+        for kind in [engines::EngineKind::Tract, engines::EngineKind::Ort] {
+            let all: Vec<Errors> = ids.iter().map(|id| errors(&space, id, kind)).collect();
+            let worst = |of: fn(&Errors) -> f64| all.iter().map(of).fold(0.0, f64::max);
+            let [of_int8, of_engines] = [worst(|of| of.of_int8), worst(|of| of.of_engines)];
+            println!("{name}, for {}: int8 {of_int8:.3}, engines {of_engines:.3}", kind.name());
+            assert!(of_int8 < LARGEST_INT8_ERROR && of_engines < LARGEST_ENGINE_ERROR, "{name}: {all:?}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs ONNX Runtime: scripts/test"]
+fn int8_logits_of_networks_of_all_spaces_stay_near() {
+    assert_int8_of_drawn(2, 3);
+}
+
+/// The long form, ten of each space: too long for every run.
+#[test]
+#[ignore = "takes long: cargo nextest run --run-ignored all -E 'test(ten_networks)' --ignore-default-filter"]
+fn ten_networks_of_each_space_in_int8_stay_near() {
+    assert_int8_of_drawn(10, 4);
 }
 
 #[test]

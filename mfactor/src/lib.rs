@@ -7,11 +7,11 @@
 //! | folder | holds |
 //! |---|---|
 //! | [`space`] | the search space as data; [`point`]s, their [`architecture`]s, [`plan`]s and [`block`]s; [`layers`], the one table of [`operation`]s, [`cost`] and its [`extremes`] |
-//! | `study/` | [`trial`] and its [`proposer`], [`objective`] and the metrics it is compared with, [`front`]s, what chance can do ([`statistics`]), [`recipe`], the trainer's [`protocol`], [`paper`] |
+//! | `study/` | [`trial`], its [`proposer`] and its [`confusion`] of classes, [`objective`] and the metrics it is compared with, [`front`]s, what chance can do ([`statistics`]), [`recipe`], the trainer's [`protocol`], [`paper`] |
 //! | `model/` | the part of the ONNX format ([`onnx`]) and its [`onnx_operators`], what a model file says of itself ([`metadata`]), [`golden`] inputs |
 //! | `board/` | what a board reported ([`measurement`], [`latency`]), and what a model must keep to ([`limits`]) |
 //! | `data/` | image records in CIFAR-10's binary layout, and their split ([`dataset`]); images made smaller ([`resize`]) |
-//! | `io/` | [`files`] read within limits and written whole, [`lines`] of pipes, pipes that may fall silent ([`patience`]), other programs asked with a deadline ([`process`]), [`text`] made fit to be shown, [`markdown`], [`name`]s, files told by their first bytes ([`magic`]), what the programs hand over ([`console`]), [`error`]s and [`exit`] codes |
+//! | `io/` | [`files`] read within limits and written whole, by way of [`drafts`], [`lines`] of pipes, pipes that may fall silent ([`patience`]), other programs asked with a deadline ([`process`]), [`text`] made fit to be shown, [`markdown`], [`name`]s, files told by their first bytes ([`magic`]), what the programs hand over ([`console`]), [`error`]s and [`exit`] codes |
 //!
 //! Folders sort the files; every module is known by its own name.
 
@@ -24,12 +24,17 @@ mod study;
 
 pub use board::{latency, limits, measurement};
 pub use data::{dataset, resize};
-pub use io::{console, error, exit, files, lines, magic, markdown, name, numbers, patience, process, text};
+pub use io::{
+    console, drafts, error, exit, files, lines, magic, markdown, name, numbers, patience, process, text,
+};
 pub use model::{golden, metadata, onnx, onnx_operators};
 pub use space::{architecture, block, cost, extremes, layers, operation, plan, point};
-pub use study::{costs, front, objective, paper, proposer, protocol, quantity, recipe, statistics, trial};
+pub use study::{
+    confusion, costs, front, objective, paper, proposer, protocol, quantity, recipe, statistics, trial,
+};
 
 pub use architecture::Architecture;
+pub use confusion::{AccuracyKind, Confusion};
 pub use cost::Cost;
 pub use error::{Error, Result};
 pub use front::Front;

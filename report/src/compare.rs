@@ -3,12 +3,13 @@
 use mfactor::front::Front;
 use mfactor::objective::Term;
 use mfactor::trial::{pareto_front, ranked};
-use mfactor::{Error, Limits, Measurement, Objective, Result, SearchSpace, Trial};
+use mfactor::{AccuracyKind, Error, Limits, Measurement, Objective, Result, SearchSpace, Trial};
 use serde::{Deserialize, Serialize};
 
 use crate::agreement::{self, Agreement, TopOverlap};
 use crate::baselines::{Baselines, baselines};
 use crate::bench::{Filed, Setup, short_names};
+use crate::by_class::ByClass;
 use crate::front::{FrontSummary, front_summary};
 use crate::headline::headline;
 use crate::inversions::{self, PairCount};
@@ -68,6 +69,9 @@ pub struct Comparison {
     pub alpha: f64,
     /// P_min.
     pub minimum_parameters: u64,
+    /// Which accuracy the A of M is.
+    #[serde(default, skip_serializing_if = "AccuracyKind::is_plain")]
+    pub accuracy: AccuracyKind,
     /// The costs that S' is over, with their references.
     pub costs: Vec<Term>,
     /// Seed of the study, and of the resampling.
@@ -106,6 +110,10 @@ pub struct Comparison {
     /// Accuracy against each cost that is known: what is picked for each budget.
     #[serde(default)]
     pub cost_fronts: Vec<CostFront>,
+    /// The networks of [`winners`](crate::by_class::winners) class by class, as far as their trainings say; whoever has read
+    /// that adds it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_class: Vec<ByClass>,
     /// Measurements that are shown and stay out of every statistic.
     pub left_out: Vec<LeftOut>,
     /// What a reader has to know about these data, in sentences.
@@ -141,7 +149,7 @@ impl Comparison {
     /// # Errors
     /// As [`Objective::new`], where the comparison was read from a file and is none that this program wrote.
     pub fn objective(&self) -> Result<Objective> {
-        Objective::new(self.alpha, self.costs.clone())
+        Ok(Objective::new(self.alpha, self.costs.clone())?.with_accuracy(self.accuracy))
     }
 }
 
@@ -183,6 +191,7 @@ pub fn compare(input: &Input<'_>) -> Result<Comparison> {
         space: input.space.name().to_owned(),
         alpha: objective.alpha(),
         minimum_parameters: input.space.minimum_parameters(),
+        accuracy: objective.accuracy(),
         costs: objective.terms().to_vec(),
         seed: input.seed,
         trials: trials.len(),
@@ -201,6 +210,7 @@ pub fn compare(input: &Input<'_>) -> Result<Comparison> {
         yardstick,
         front: pareto_front(&trials).into_iter().map(|trial| trial.id).collect(),
         sought_front: input.front.map(|front| front_summary(&trials, front)),
+        by_class: Vec::new(),
         left_out,
         notes: Vec::new(),
     };

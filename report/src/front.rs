@@ -2,7 +2,7 @@
 
 use mfactor::front::{Front, Losses, front};
 use mfactor::numbers::counted;
-use mfactor::{Quantity, Trial, Values};
+use mfactor::{AccuracyKind, Quantity, Trial, Values};
 use serde::{Deserialize, Serialize};
 
 use crate::strategies::names;
@@ -34,8 +34,9 @@ pub struct StrategyFront {
 }
 
 impl FrontSummary {
-    /// What was found, and of what it is a share, in two sentences.
-    pub fn words(&self) -> [String; 2] {
+    /// What was found, and of what it is a share, in two sentences; `accuracy` is the one that decided.
+    pub fn words(&self, accuracy: AccuracyKind) -> [String; 2] {
+        let accuracy = accuracy.label();
         let costs: Vec<&str> = self.costs.iter().map(|cost| cost.label()).collect();
         let end = |cost: &Quantity| {
             let value = self.reference.get(*cost).unwrap_or(f64::NAN);
@@ -45,13 +46,13 @@ impl FrontSummary {
         let least = self.reference.get(Quantity::Accuracy).unwrap_or(f64::NAN);
         [
             format!(
-                "The front of accuracy against {} has {} and covers {:.1} % of the hypervolume.",
+                "The front of {accuracy} against {} has {} and covers {:.1} % of the hypervolume.",
                 costs.join(" and "),
                 counted(self.trials.len(), "network"),
                 100.0 * self.covered
             ),
             format!(
-                "The hypervolume begins at accuracy {:.1} % and {}, and 100 % would be accuracy 1 at the least cost.",
+                "The hypervolume begins at {accuracy} {:.1} % and {}, and 100 % would be {accuracy} 1 at the least cost.",
                 100.0 * least,
                 ends.join(" and ")
             ),

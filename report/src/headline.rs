@@ -38,7 +38,7 @@ fn better_ranking(comparison: &Comparison) -> Option<String> {
         }
     }
     let phrase = |(ranking, tau, m, benches): &(Ranking, f64, f64, Vec<&str>)| {
-        format!("{} on {} (τ-b {tau:+.2}, M's is {m:+.2})", ranking.label(), list(benches))
+        format!("{} on {} (τ-b {tau:+.2}, M's is {m:+.2})", ranking.label(comparison.accuracy), list(benches))
     };
     let phrases: Vec<String> = found.iter().map(phrase).collect();
     (!phrases.is_empty()).then(|| format!("What ranks latency better than M: {}.", phrases.join("; ")))

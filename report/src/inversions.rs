@@ -168,6 +168,7 @@ fn why(
     let (p, b) = (&preferred.model, &better.model);
     let parameters = numbers::thousands(p.parameters.abs_diff(b.parameters));
     let accuracy = numbers::points_apart(p.validation_accuracy - b.validation_accuracy);
+    let kind = p.accuracy.label();
     match cause {
         Cause::MacsAgainstParameters => {
             let macs = numbers::millions(p.macs.abs_diff(b.macs));
@@ -184,10 +185,10 @@ fn why(
             } else {
                 String::new()
             };
-            format!("{accuracy} of validation accuracy outweigh {parameters} more parameters{unseen}")
+            format!("{accuracy} of validation {kind} outweigh {parameters} more parameters{unseen}")
         }
         Cause::SizeOutweighs => {
-            format!("{parameters} fewer parameters outweigh {accuracy} of validation accuracy")
+            format!("{parameters} fewer parameters outweigh {accuracy} of validation {kind}")
         }
         Cause::ValidationAgainstTest => {
             format!("validation put it {accuracy} ahead; the test records do not")

@@ -11,6 +11,7 @@
 //! | [`strategies`] | how the strategies did |
 //! | [`seeds`] | how they did over repeated seeds |
 //! | [`mod@bench`], [`models`], [`quantity`] | measurements as rows |
+//! | [`by_class`] | how a network does class by class |
 //! | [`side_by_side`] | boards, engines and precisions beside each other |
 //! | [`pick`] | a model for each budget |
 //! | [`trust`] | how far a regression over the trials can be trusted |
@@ -20,6 +21,7 @@
 pub mod agreement;
 pub mod baselines;
 pub mod bench;
+pub mod by_class;
 mod compare;
 pub mod confirm;
 mod energy;

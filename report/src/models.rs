@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mfactor::measurement::{Preset, Verdict};
-use mfactor::{Architecture, Cost, Limits, Measurement, Objective, Trial};
+use mfactor::{AccuracyKind, Architecture, Cost, Limits, Measurement, Objective, Trial};
 use serde::{Deserialize, Serialize};
 
 use crate::bench::{Filed, Setup};
@@ -22,8 +22,11 @@ pub struct Model {
     pub parameters: u64,
     /// Multiply-accumulates for one image.
     pub macs: u64,
-    /// Accuracy on the validation split, 0 to 1.
+    /// A: accuracy on the validation split, 0 to 1, of the kind that `accuracy` says.
     pub validation_accuracy: f64,
+    /// Which accuracy A is.
+    #[serde(default, skip_serializing_if = "AccuracyKind::is_plain")]
+    pub accuracy: AccuracyKind,
     /// S' over the costs of the objective.
     pub size_score: f64,
     /// M at the α of the comparison.
@@ -41,6 +44,7 @@ impl Model {
             parameters: trial.cost.parameters,
             macs: trial.cost.macs,
             validation_accuracy: accuracy,
+            accuracy: objective.accuracy(),
             size_score: objective.exact_size_score(&trial.cost),
             m_factor: objective.m_factor(accuracy, objective.exact_size_score(&trial.cost)),
         })
@@ -57,6 +61,7 @@ impl Model {
             parameters: model.parameters,
             macs: metadata.macs,
             validation_accuracy: metadata.validation_accuracy,
+            accuracy: metadata.accuracy,
             size_score,
             m_factor: objective.m_factor(metadata.validation_accuracy, size_score),
         }

@@ -1,8 +1,8 @@
 //! What a board measured, and what a model may be ranked by before it is measured.
 
-use mfactor::Objective;
 use mfactor::numbers;
 use mfactor::objective::netscore;
+use mfactor::{AccuracyKind, Objective};
 use serde::{Deserialize, Serialize};
 
 use crate::models::{Figures, MeasuredModel, Model};
@@ -97,14 +97,15 @@ impl Ranking {
     /// All of them, in the order in which they are shown.
     pub const ALL: [Self; 5] = [Self::MFactor, Self::Netscore, Self::Parameters, Self::Macs, Self::Accuracy];
 
-    /// Its name in words.
-    pub fn label(self) -> &'static str {
+    /// Its name in words, where `accuracy` is the A of M.
+    pub fn label(self, accuracy: AccuracyKind) -> &'static str {
         match self {
             Self::MFactor => "M-factor",
             Self::Netscore => "NetScore",
             Self::Parameters => "fewest parameters",
             Self::Macs => "fewest MACs",
-            Self::Accuracy => "validation accuracy",
+            Self::Accuracy if accuracy.is_plain() => "validation accuracy",
+            Self::Accuracy => "validation balanced accuracy",
         }
     }
 

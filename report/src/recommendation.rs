@@ -245,13 +245,14 @@ fn words(recommendation: &Recommendation, baselines: &Baselines) -> Vec<String> 
 
 fn ship(candidate: &Candidate) -> String {
     let model = &candidate.model;
-    let accuracy = percent(model.validation_accuracy);
+    let kind = if model.accuracy.is_plain() { String::new() } else { format!("{} ", model.accuracy.label()) };
+    let accuracy = format!("{} {kind}on validation", percent(model.validation_accuracy));
     let measured = match &candidate.measured {
-        None => format!("{accuracy} on validation; nothing was measured on a board yet"),
+        None => format!("{accuracy}; nothing was measured on a board yet"),
         Some(figures) => {
             let accuracy = match figures.test_accuracy {
                 Some(test) => format!("{} on test records", percent(test)),
-                None => format!("{accuracy} on validation"),
+                None => accuracy,
             };
             format!("{accuracy}, {} median latency", milliseconds(figures.latency_p50_ms))
         }
@@ -294,10 +295,10 @@ fn against_smallest(
     }
     let ties = smallest.ties_at_accuracy?;
     Some(format!(
-        "The smallest architecture, {} (S' = 1), was not trained; it would have the best M found with {} of \
-         accuracy.",
+        "The smallest architecture, {} (S' = 1), was not trained; it would have the best M found with {} of {}.",
         smallest.architecture,
-        percent(ties)
+        percent(ties),
+        candidate.model.accuracy.label()
     ))
 }
 

@@ -7,7 +7,6 @@ use rand_chacha::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
 
 use crate::compare::Comparison;
-use crate::front::FrontSummary;
 use crate::models::Model;
 
 pub use mfactor::proposer::BASELINE;
@@ -127,7 +126,8 @@ pub(crate) fn yardstick(
 /// What the summaries of one study may, and may not, be read as; `seeds` is the number of studies at hand.
 pub(crate) fn words(comparison: &Comparison, seeds: usize) -> Vec<String> {
     let summaries = &comparison.strategies;
-    let mut words: Vec<String> = comparison.sought_front.iter().flat_map(FrontSummary::words).collect();
+    let mut words: Vec<String> =
+        comparison.sought_front.iter().flat_map(|front| front.words(comparison.accuracy)).collect();
     let bests: Vec<(&str, &Model)> =
         summaries.iter().filter_map(|s| Some((s.strategy.as_str(), s.best.as_ref()?))).collect();
     let gap = match bests.as_slice() {

@@ -39,6 +39,10 @@ pub fn terminal(comparison: &Comparison, colour: bool) -> String {
     {
         text.paragraph(Style::Plain, &format!("S' = {}", objective.words()));
     }
+    if !comparison.accuracy.is_plain() {
+        let label = comparison.accuracy.label();
+        text.paragraph(Style::Plain, &format!("A of M is {label}, the mean of the classes' recalls."));
+    }
     comparison.headline.iter().for_each(|words| text.paragraph(Style::Plain, words));
     recommendations(&mut text, comparison);
     side_by_side(&mut text, comparison);
@@ -47,6 +51,7 @@ pub fn terminal(comparison: &Comparison, colour: bool) -> String {
         sweep(&mut text, bench, &comparison.alphas);
         pairs(&mut text, bench);
     }
+    by_class(&mut text, comparison);
     strategies(&mut text, comparison);
     seeds(&mut text, comparison);
     left_out(&mut text, comparison);
@@ -275,7 +280,8 @@ fn pairs(text: &mut Text, bench: &BenchComparison) {
 
 fn strategies(text: &mut Text, comparison: &Comparison) {
     text.heading("How the strategies did");
-    let headings = ["strategy", "best M", "model", "accuracy", "params", "best at", "failed", "time"];
+    let headings =
+        ["strategy", "best M", "model", accuracy(comparison), "params", "best at", "failed", "time"];
     let mut table = Table::new(&[0, 2], &headings);
     for summary in &comparison.strategies {
         let best = summary.best.as_ref();
@@ -307,6 +313,20 @@ fn front(text: &mut Text, comparison: &Comparison) {
         table.plain_row([cut(&of.strategy, 12), percent(of.covered), on_front]);
     }
     text.table(&table);
+}
+
+/// A's heading in a narrow column.
+fn accuracy(comparison: &Comparison) -> &'static str {
+    if comparison.accuracy.is_plain() { "accuracy" } else { "balanced" }
+}
+
+/// The winners, class by class.
+fn by_class(text: &mut Text, comparison: &Comparison) {
+    if comparison.by_class.is_empty() {
+        return;
+    }
+    text.heading("Class by class");
+    comparison.by_class.iter().for_each(|of| text.paragraph(Style::Plain, &of.words()));
 }
 
 /// The strategies over all seeds, and every pair of them.

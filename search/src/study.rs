@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use mfactor::protocol::Hardware;
-use mfactor::{Error, Proposer, Result, Trial, files};
+use mfactor::{Error, Proposer, Result, Trial, drafts, files};
 
 use crate::config::StudyConfig;
 use crate::journal::{self, Contents, Journal, JournalStorage, Reader};
@@ -77,7 +77,7 @@ impl Study {
         let config = load_config(folder)?;
         let lock = StudyLock::take(folder, JOURNAL_FILE)?;
         check_journal(folder)?;
-        files::collect(folder);
+        drafts::collect(folder);
         Self::open(folder, config, lock)
     }
 

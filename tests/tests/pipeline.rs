@@ -51,6 +51,7 @@ fn the_whole_road() {
     let best = &trials[0];
     learnt(best);
 
+    class_by_class(&place, best);
     exported(&place, best);
     exported_for_a_board(&place);
     measured(&place, best);
@@ -65,6 +66,41 @@ fn training_in_bfloat16_learns_as_in_float32_and_can_be_exported() {
         learnt(&place.json("trials study")[0]);
         assert_eq!(place.json("export study")[0]["metadata"]["architecture"], "33-33", "{precision}");
     }
+}
+
+/// The counts of the best stand beside it, say its accuracy, and are shown.
+fn class_by_class(place: &Workplace, best: &Value) {
+    let path = place.path("study/trials").join(best["id"].to_string()).join("confusion.json");
+    let confusion = mfactor::Confusion::read(&path).expect("counts");
+    assert_eq!(best["accuracy"].as_f64().expect("a number"), confusion.accuracy());
+    let words = format!("Trial {} ({}) on", best["id"], text(&best["architecture"]));
+    let (shown, _) = place.run("trials study", exit::DONE);
+    assert!(shown.replace('\n', " ").contains(&words), "{shown}");
+}
+
+/// A search by balanced accuracy: one number decides and is named everywhere.
+#[test]
+#[ignore = "needs the trainer and ONNX Runtime: scripts/test"]
+fn balanced_accuracy_decides_where_it_is_asked_for() {
+    let place = searched("--architecture 33-33 --accuracy balanced --precision float32");
+    let best = place.json("trials study")[0].clone();
+    let path = place.path("study/trials").join(best["id"].to_string()).join("confusion.json");
+    let balanced = mfactor::Confusion::read(&path).expect("counts").balanced_accuracy();
+    let number = |value: &Value| value.as_f64().expect("a number");
+    assert!((number(&best["accuracy"]) - balanced).abs() < 1e-12);
+    let (shown, _) = place.run("trials study", exit::DONE);
+    assert!(shown.contains("balanced accuracy"), "{shown}");
+    let model = &place.json("export study")[0]["metadata"];
+    assert_eq!((&model["accuracy"], number(&model["validation_accuracy"])), (&"balanced".into(), balanced));
+    let (said, _) = place.run("compare study", exit::DONE);
+    assert!(said.contains("A of M is balanced accuracy"), "{said}");
+    let page = std::fs::read_to_string(place.path("study/report/index.html")).expect("a page");
+    for words in ["Confusion matrix", "with A the balanced accuracy", "validation balanced accuracy, %"] {
+        assert!(page.contains(words), "{words}");
+    }
+    // Another kind of accuracy is another training to the cache, and another study to --resume.
+    let (_, said) = place.run("search --resume --accuracy plain --out study", exit::INPUT);
+    assert!(said.contains("objective"), "{said}");
 }
 
 fn exported(place: &Workplace, best: &Value) {

@@ -18,7 +18,8 @@ pub struct Images {
     /// i64 \[records\].
     labels: Tensor,
     shape: ImageShape,
-    classes: usize,
+    /// Names of the classes, in the order of the labels.
+    pub class_names: Vec<String>,
     /// f32 \[channels\], of pixel values from 0 to 255.
     mean: Tensor,
     deviation: Tensor,
@@ -51,7 +52,7 @@ impl Images {
             pixels: planes.f_transpose(1, 2)?.f_reshape([-1, channels])?.f_to_device(device)?,
             labels: Tensor::f_from_slice(&labels)?.f_to_device(device)?,
             shape,
-            classes: space.classes(),
+            class_names: set.manifest().classes.clone(),
             mean: scaled(&normalization.mean)?,
             deviation: scaled(&normalization.deviation)?,
             normalization,
@@ -61,7 +62,7 @@ impl Images {
 
     /// Whether networks of `space` that see such images can be trained on these.
     pub fn fits(&self, space: &SearchSpace, seen: ImageShape) -> bool {
-        self.shape == seen && self.classes == space.classes()
+        self.shape == seen && self.class_names.len() == space.classes()
     }
 
     /// Record numbers as a tensor on the device that holds the images.
@@ -130,8 +131,9 @@ impl Images {
     /// the training split. A class without an image has weight 0.
     pub fn balanced_weights(&self) -> Result<Tensor, TchError> {
         let labels = self.labels.f_index_select(0, &self.records(&self.split.train)?)?;
-        let counts = labels.f_bincount(None::<&Tensor>, self.classes as i64)?.f_to_kind(Kind::Float)?;
-        let share = self.split.train.len() as f64 / self.classes as f64;
+        let counts =
+            labels.f_bincount(None::<&Tensor>, self.class_names.len() as i64)?.f_to_kind(Kind::Float)?;
+        let share = self.split.train.len() as f64 / self.class_names.len() as f64;
         let weights = counts.f_clamp_min(1.0)?.f_reciprocal()?.f_mul_scalar(share)?;
         weights.f_mul(&counts.f_gt(0.0)?.f_to_kind(Kind::Float)?)
     }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use mfactor::Error;
-use mfactor::protocol::{Epoch, Evaluation, Job};
+use mfactor::protocol::{CONFUSION_FILE, Epoch, Evaluation, Job};
 use mfactor::recipe::ClassWeights;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -66,12 +66,14 @@ pub fn train(
     let begin = Instant::now();
     let epochs = job.recipe.epochs;
     let mut training = Training::new(job, images, backend)?;
-    let mut accuracy = f64::NAN;
+    let mut validated = None;
     for epoch in 0..epochs {
         let epoch_begin = Instant::now();
         let loss = training.epoch(epoch)?;
         let seconds = epoch_begin.elapsed().as_secs_f64();
-        accuracy = training.averaged(|network| Ok(evaluation::accuracy(network, images)?))?;
+        let confusion = training.averaged(|network| evaluation::confusion(network, images))?;
+        let accuracy = confusion.of(job.accuracy);
+        validated = Some(confusion);
         let done = f64::from(epoch + 1);
         let go_on = on_epoch(Epoch {
             trial: job.trial,
@@ -88,8 +90,10 @@ pub fn train(
         }
     }
     training.averaged(|network| weights::write(&job.output, network, images))?;
+    let confusion = validated.expect("a recipe that was checked has an epoch");
+    confusion.write(&job.output.join(CONFUSION_FILE))?;
     Ok(Ended::Done(Evaluation {
-        accuracy,
+        accuracy: confusion.of(job.accuracy),
         seconds: begin.elapsed().as_secs_f64(),
         images: training.images_an_epoch() * u64::from(epochs),
     }))

@@ -9,11 +9,12 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use mfactor::Layer;
+use mfactor::dataset::DataSet;
 use mfactor::protocol::{
-    CHECK_FILE, CHECK_LOGITS_TENSOR, CHECK_RECORDS, CHECK_RECORDS_TENSOR, CORES_VARIABLE, DEVIATION_TENSOR,
-    Decision, Event, Job, MEAN_TENSOR, WEIGHTS_FILE,
+    CHECK_FILE, CHECK_LOGITS_TENSOR, CHECK_RECORDS, CHECK_RECORDS_TENSOR, CONFUSION_FILE, CORES_VARIABLE,
+    DEVIATION_TENSOR, Decision, Event, Job, MEAN_TENSOR, WEIGHTS_FILE,
 };
+use mfactor::{AccuracyKind, Confusion, Layer, Recipe};
 use safetensors::{Dtype, SafeTensors};
 
 /// Runs the program with `arguments` and `input`, without any hint where libtorch lies.
@@ -60,7 +61,7 @@ fn check_files(job: &Job, folder: &Path) {
     let shapes = shapes(&SafeTensors::deserialize(&bytes).unwrap());
     assert_eq!(shapes[CHECK_RECORDS_TENSOR], (Dtype::I64, vec![CHECK_RECORDS]));
     assert_eq!(shapes[CHECK_LOGITS_TENSOR], (Dtype::F32, vec![CHECK_RECORDS, 4]));
-    assert_eq!(std::fs::read_dir(folder).unwrap().count(), 2, "no temporary file is left");
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), 3, "no temporary file is left");
 }
 
 #[test]
@@ -97,6 +98,30 @@ fn good_and_bad_jobs_in_one_conversation() {
     assert!((0.25..=1.0).contains(&evaluation.accuracy) && evaluation.images == 2 * 9 * 32, "{evaluation:?}");
     check_files(&good, &folder);
     assert!(!output.path().join("trials/9").exists(), "a training that failed leaves nothing");
+}
+
+#[test]
+fn the_counts_give_the_accuracy_that_was_asked_for() {
+    let (data, output) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    toy::write_data(data.path());
+    let trained = |accuracy: AccuracyKind| {
+        let mut job = toy::job(data.path(), &output.path().join(accuracy.label()));
+        // Bad enough for the two accuracies to differ.
+        job.recipe = Recipe { epochs: 1, learning_rate: 0.002, ..job.recipe };
+        job.accuracy = accuracy;
+        let said = events(&run(&["--threads", "1"], &line(&job)));
+        let Some(Event::Done { evaluation, .. }) = said.last() else { panic!("{said:?}") };
+        let Some(Event::Epoch(epoch)) = said.get(1) else { panic!("{said:?}") };
+        assert_eq!(epoch.accuracy, evaluation.accuracy);
+        (evaluation.accuracy, Confusion::read(&job.output.join(CONFUSION_FILE)).unwrap())
+    };
+    let (plain, of_plain) = trained(AccuracyKind::Plain);
+    let (balanced, of_balanced) = trained(AccuracyKind::Balanced);
+    assert_eq!(of_plain, of_balanced, "it is the same training");
+    assert_eq!(of_plain.classes(), DataSet::open(data.path()).unwrap().manifest().classes);
+    assert_eq!(of_plain.images(), DataSet::open(data.path()).unwrap().split().validation.len() as u64);
+    assert!((plain - of_plain.accuracy()).abs() < 1e-12, "{plain}");
+    assert!((balanced - of_plain.balanced_accuracy()).abs() < 1e-12 && balanced != plain, "{balanced}");
 }
 
 #[test]

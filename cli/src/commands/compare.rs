@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use mfactor::{Error, Limits, files};
+use report::by_class::winners;
 use report::{Input, Repeat};
 use search::{StudyConfig, StudyRecord};
 
@@ -73,6 +74,10 @@ impl Compare {
             seed: record.config.seed,
         };
         let mut comparison = report::compare(&input)?;
+        comparison.by_class = winners(&comparison)
+            .into_iter()
+            .filter_map(|(architecture, trial)| studies::by_class(&self.dir, architecture, trial, output))
+            .collect();
         comparison.notes.extend(record.damage_in_short().into_iter().chain(record.remarks.iter().cloned()));
         files::write(&page, report::page(&input, &comparison)?.as_bytes())?;
         output.drawn_result(&comparison, || report::terminal(&comparison, output.colour()))?;

@@ -47,7 +47,8 @@ impl Pick {
             output.say(format!("Measured on {on}"));
         }
         let picks = Picks { picks: budgets.iter().map(|budget| front.pick(*budget)).collect(), front };
-        output.result(&picks, || text(&picks))
+        let accuracy = record.config.objective.accuracy.label();
+        output.result(&picks, || text(&picks, accuracy))
     }
 
     fn fronts(&self, record: &StudyRecord, output: &Output) -> Result<Vec<CostFront>> {
@@ -103,7 +104,8 @@ struct Picks {
     front: CostFront,
 }
 
-fn text(picks: &Picks) -> String {
+/// `accuracy` is what the accuracy of the study is called.
+fn text(picks: &Picks, accuracy: &str) -> String {
     let CostFront { quantity, front, knee, .. } = &picks.front;
     let show = |value: f64| quantity.show(rounded(*quantity, value));
     let row = |pick: &Picked| {
@@ -124,8 +126,8 @@ fn text(picks: &Picks) -> String {
             down,
         ]
     };
-    let cost = format!(">{}", quantity.label());
-    let headers = [">budget", "model", ">accuracy", &cost, "one step down"];
+    let (cost, heading) = (format!(">{}", quantity.label()), format!(">{accuracy}"));
+    let headers = [">budget", "model", &heading, &cost, "one step down"];
     let mut text = table(&headers, picks.picks.iter().map(row));
     let mut say = |line: String| text += &format!("\n{}", wrapped("", &line, 2));
     if let (Some(cheapest), true) = (front.first(), picks.picks.iter().any(|pick| pick.model.is_none())) {
@@ -133,9 +135,9 @@ fn text(picks: &Picks) -> String {
         say(format!("Nothing keeps to the smallest budgets: the cheapest model, {id}, has {cost}."));
     }
     if let Some(knee) = knee {
-        let (id, accuracy, cost) = (&knee.architecture, percent(knee.accuracy), show(knee.cost));
+        let (id, reached, cost) = (&knee.architecture, percent(knee.accuracy), show(knee.cost));
         say(format!(
-            "The front of {} models bends at {id} ({accuracy}, {cost}): beyond it accuracy costs more.",
+            "The front of {} models bends at {id} ({reached}, {cost}): beyond it {accuracy} costs more.",
             front.len()
         ));
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use mfactor::costs::{CostTerm, parse_pair};
-use mfactor::{Error, Quantity, name};
+use mfactor::{AccuracyKind, Error, Quantity, name};
 use report::confirm::Confirmation;
 use search::config::{DataSource, EvaluatorConfig, RatingsSource};
 use search::evaluators::TrainerCommand;
@@ -63,6 +63,9 @@ pub struct Search {
     /// Never propose what costs more than this, as in macs=30M
     #[arg(long, value_name = "COST=AMOUNT")]
     limit: Vec<String>,
+    /// Which accuracy decides: plain, or balanced, the mean of the classes' recalls [default: plain]
+    #[arg(long, value_name = "KIND", value_parser = AccuracyKind::parse)]
+    accuracy: Option<AccuracyKind>,
     /// Seek the front of accuracy against one or two costs, as in macs or macs,parameters, and not one network
     #[arg(long, value_name = "COSTS", value_delimiter = ',', value_parser = Quantity::parse)]
     front: Vec<Quantity>,
@@ -260,6 +263,7 @@ impl Search {
         config.seed = self.seed.unwrap_or(config.seed);
         config.alpha = self.alpha.unwrap_or(config.alpha);
         self.lay_over_costs(config)?;
+        config.objective.accuracy = self.accuracy.unwrap_or(config.objective.accuracy);
         if !self.front.is_empty() {
             config.objective.front.clone_from(&self.front);
         }
@@ -365,7 +369,8 @@ fn show(
     let result = SearchResult { study: folder, finished, summary: Summary::of(record)?, confirmation };
     output.result(&result, || {
         let summary = summary::text(&result.summary, record);
-        confirmation.map_or(summary.clone(), |of| format!("{summary}\n\n{}", confirm::text(of)))
+        let accuracy = record.config.objective.accuracy.label();
+        confirmation.map_or(summary.clone(), |of| format!("{summary}\n\n{}", confirm::text(of, accuracy)))
     })
 }
 

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use mfactor::trial::{pareto_front, ranked};
-use mfactor::{Error, Trial, TrialState};
+use mfactor::{AccuracyKind, Error, Trial, TrialState};
 
-use crate::output::{Output, table, thousands};
+use crate::output::{Output, table, thousands, wrapped};
 use crate::studies;
 use crate::trial_table;
 
@@ -60,6 +60,7 @@ impl Trials {
         let record = studies::read(&self.dir, output)?;
         let alpha = self.alpha.unwrap_or(record.config.alpha);
         let objective = record.config.objective()?.at_alpha(alpha)?;
+        let accuracy = objective.accuracy();
         let (mut trials, damage) = (record.trials, record.damage);
         trials.iter_mut().for_each(|trial| trial.score(&objective));
         trials.retain(|trial| self.strategy.as_ref().is_none_or(|name| *name == trial.proposer.name()));
@@ -68,8 +69,12 @@ impl Trials {
             _ if output.is_json() && self.format != Format::Text => {
                 return Err(Error::Usage("--json and --format exclude each other".to_owned()).into());
             }
-            Format::Text => output.result(&shown, || text(&shown, &trials, alpha)),
-            Format::Markdown => output.result(&shown, || trial_table::markdown(HEADERS, rows(&shown))),
+            Format::Text => output.result(&shown, || {
+                text(&shown, &trials, alpha, accuracy) + &self.best_by_class(&shown, output)
+            }),
+            Format::Markdown => {
+                output.result(&shown, || trial_table::markdown(headers(accuracy), rows(&shown)))
+            }
             Format::Csv => output.bytes(&trial_table::csv(&shown)?),
             Format::Jsonl => output.bytes(&trial_table::json_lines(&shown)?),
         };
@@ -85,6 +90,14 @@ impl Trials {
         }
         shown
     }
+
+    /// The first of those that are shown class by class, if its training said that.
+    fn best_by_class(&self, shown: &[&Trial], output: &Output) -> String {
+        let of = shown
+            .first()
+            .and_then(|trial| studies::by_class(&self.dir, trial.architecture.clone(), trial.id, output));
+        of.map_or_else(String::new, |of| wrapped("", &of.words(), 0))
+    }
 }
 
 /// What is shown of a damaged journal is not all: whoever goes on with it should know.
@@ -96,8 +109,10 @@ fn whole(damage: &[String]) -> anyhow::Result<()> {
     Err(Error::input("the journal is damaged", problem).into())
 }
 
-const HEADERS: [&str; 8] =
-    [">id", "strategy", "architecture", ">M", ">accuracy", ">parameters", ">MMACs", ">seconds"];
+fn headers(accuracy: AccuracyKind) -> [&'static str; 8] {
+    let accuracy = if accuracy.is_plain() { ">accuracy" } else { ">balanced accuracy" };
+    [">id", "strategy", "architecture", ">M", accuracy, ">parameters", ">MMACs", ">seconds"]
+}
 
 fn rows(shown: &[&Trial]) -> Vec<[String; 8]> {
     let optional =
@@ -117,11 +132,11 @@ fn rows(shown: &[&Trial]) -> Vec<[String; 8]> {
     shown.iter().map(row).collect()
 }
 
-fn text(shown: &[&Trial], trials: &[Trial], alpha: f64) -> String {
+fn text(shown: &[&Trial], trials: &[Trial], alpha: f64, accuracy: AccuracyKind) -> String {
     let count = |state| trials.iter().filter(|trial| trial.state == state).count();
     format!(
         "{}\nα = {alpha}; {} complete, {} pruned, {} failed, {}{} running; MMACs: millions of MACs\n",
-        table(&HEADERS, rows(shown)),
+        table(&headers(accuracy), rows(shown)),
         count(TrialState::Complete),
         count(TrialState::Pruned),
         count(TrialState::Failed),

@@ -3,18 +3,18 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mfactor::{Error, Result, files};
-use tempfile::TempDir;
+use mfactor::{Error, Result, drafts, files};
 
 /// A temporary folder, on the same file system as the place that it is for. Dropped, it is removed.
 #[derive(Debug)]
 pub struct Draft {
-    folder: TempDir,
+    folder: drafts::Folder,
     place: PathBuf,
 }
 
 impl Draft {
-    /// A draft of a folder at `place`, where nothing is yet, or an empty folder.
+    /// A draft of a folder at `place`, where nothing is yet, or an empty folder. What a killed import left beside it is
+    /// removed.
     ///
     /// # Errors
     /// [`Error::Input`] where something is there, [`Error::Io`] where nothing can be written.
@@ -27,11 +27,8 @@ impl Draft {
             }
         }
         let above = existing(place);
-        let folder = tempfile::Builder::new()
-            .prefix(".mfactor-")
-            .suffix(".tmp")
-            .tempdir_in(&above)
-            .map_err(Error::io("write", &above))?;
+        drafts::collect(&above);
+        let folder = drafts::folder(&above).map_err(Error::io("write", &above))?;
         Ok(Self { folder, place: place.to_owned() })
     }
 
@@ -62,7 +59,7 @@ impl Draft {
             .map_err(Error::io("write", folder.path()))?;
         files::sync_folder(folder.path())?;
         fs::rename(folder.path(), &place).map_err(Error::io("write", &place))?;
-        let _ = folder.keep();
+        folder.keep();
         Ok(place)
     }
 }

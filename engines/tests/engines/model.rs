@@ -48,6 +48,7 @@ pub fn metadata() -> ModelMetadata {
         alpha: 1.0,
         m_factor: 0.5,
         validation_accuracy: 0.5,
+        accuracy: mfactor::AccuracyKind::Plain,
         test_accuracy: 0.5,
         data: "tiny".to_owned(),
         classes: ["red", "green", "blue"].map(str::to_owned).to_vec(),

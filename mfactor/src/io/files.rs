@@ -1,7 +1,7 @@
 //! Files: written so that a reader, or a crash, never meets half of one; read within limits; and which of those in a
 //! folder are ours.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -10,8 +10,8 @@ use rustix::io::Errno;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
-use tempfile::NamedTempFile;
 
+use crate::drafts;
 use crate::error::{Error, Result};
 use crate::magic::{self, Kind};
 
@@ -23,8 +23,8 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
         _ => Path::new("."),
     };
     make_folder(folder)?;
-    collect(folder);
-    let mut file = draft(folder).map_err(Error::io("write", path))?;
+    drafts::collect(folder);
+    let mut file = drafts::file(folder).map_err(Error::io("write", path))?;
     file.write_all(bytes).map_err(Error::io("write", path))?;
     make_readable(file.as_file()).map_err(Error::io("write", path))?;
     file.as_file().sync_all().map_err(Error::io("write", path))?;
@@ -46,39 +46,6 @@ pub fn sync_folder(folder: &Path) -> Result<()> {
             Ok(())
         }
         synced => synced.map_err(|error| Error::io("sync", folder)(error.into())),
-    }
-}
-
-/// How the name of a temporary file begins and ends.
-const DRAFT: (&str, &str) = (".mfactor-", ".tmp");
-
-/// A temporary file in `folder`. Should this process be killed, [`collect`] finds it.
-///
-/// # Errors
-/// If the system refuses one.
-pub fn draft(folder: &Path) -> std::io::Result<NamedTempFile> {
-    loop {
-        let file = tempfile::Builder::new().prefix(DRAFT.0).suffix(DRAFT.1).tempfile_in(folder)?;
-        // Who collects has the lock before it removes the file: one that is locked and still there is safe.
-        let is_taken = matches!(file.as_file().try_lock(), Err(TryLockError::WouldBlock));
-        if !is_taken && file.path().exists() {
-            return Ok(file);
-        }
-    }
-}
-
-/// Removes the temporary files in `folder` whose writers were killed. Each holds a lock on its file, which the system
-/// gives up with it. What cannot be removed stays.
-pub fn collect(folder: &Path) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with(DRAFT.0) && name.ends_with(DRAFT.1) {
-            let is_left = open(&entry.path()).is_ok_and(|file| file.try_lock().is_ok());
-            if is_left {
-                let _ = fs::remove_file(entry.path());
-            }
-        }
     }
 }
 
@@ -324,19 +291,6 @@ mod tests {
         write(&path, b"two").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn what_a_killed_writer_left_is_collected_and_what_another_writes_is_not() {
-        let folder = tempfile::tempdir().unwrap();
-        let left = folder.path().join(".mfactor-0aZ.tmp");
-        fs::write(&left, b"half").unwrap();
-        fs::write(folder.path().join(".mfactor.toml"), b"not ours").unwrap();
-        let draft = draft(folder.path()).unwrap();
-        write(&folder.path().join("file.txt"), b"one").unwrap();
-        assert!(!left.exists() && draft.path().exists());
-        drop(draft);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 
     #[test]

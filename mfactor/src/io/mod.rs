@@ -1,6 +1,7 @@
 //! Files, pipes, other programs, errors and exit codes: everything between this program and the system.
 
 pub mod console;
+pub mod drafts;
 pub mod error;
 pub mod exit;
 pub mod files;

@@ -76,9 +76,9 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// `1 pair`, `2 pairs`, `2 benches`.
+/// `1 pair`, `2 pairs`, `2 benches`, `2 classes`.
 pub fn counted(count: usize, word: &str) -> String {
-    let plural = match (count, word.ends_with("ch")) {
+    let plural = match (count, word.ends_with("ch") || word.ends_with('s')) {
         (1, _) => "",
         (_, true) => "es",
         (_, false) => "s",

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::architecture::Architecture;
+use crate::confusion::AccuracyKind;
 use crate::error::{Error, Result};
 use crate::recipe::Recipe;
 use crate::space::{ImageShape, SearchSpace};
@@ -34,8 +35,11 @@ pub struct ModelMetadata {
     pub alpha: f64,
     /// M from the validation accuracy.
     pub m_factor: f64,
-    /// Accuracy on the validation split, 0 to 1.
+    /// A: accuracy on the validation split, 0 to 1, of the kind that `accuracy` says.
     pub validation_accuracy: f64,
+    /// Which accuracy A is.
+    #[serde(default, skip_serializing_if = "AccuracyKind::is_plain")]
+    pub accuracy: AccuracyKind,
     /// Accuracy of this very file on the test records, 0 to 1.
     pub test_accuracy: f64,
     /// Name of the data set.
@@ -58,7 +62,8 @@ pub struct ModelMetadata {
     pub golden_logits: Vec<Vec<f32>>,
 }
 
-const TEXTS: [&str; 6] = ["tool_version", "architecture", "data", "study", "strategy", "precision"];
+const TEXTS: [&str; 7] =
+    ["tool_version", "architecture", "accuracy", "data", "study", "strategy", "precision"];
 
 impl ModelMetadata {
     /// Shape of the image that the model takes.
@@ -130,6 +135,7 @@ mod tests {
             alpha: 1.0,
             m_factor: 0.1,
             validation_accuracy: 1.0 / 3.0,
+            accuracy: AccuracyKind::Balanced,
             test_accuracy: 0.25,
             data: "7".to_owned(),
             classes: vec!["a".to_owned(), "b".to_owned()],
@@ -150,8 +156,16 @@ mod tests {
     #[test]
     fn properties_round_trip() {
         let properties = metadata().to_properties();
+        assert!(properties.contains(&("mfactor.accuracy".to_owned(), "balanced".to_owned())));
         assert!(properties.contains(&("mfactor.architecture".to_owned(), "357-333-377".to_owned())));
         assert_eq!(read(&properties).unwrap(), metadata());
+    }
+
+    #[test]
+    fn plain_accuracy_is_written_as_versions_without_another_did() {
+        let properties = ModelMetadata { accuracy: AccuracyKind::Plain, ..metadata() }.to_properties();
+        assert!(properties.iter().all(|(key, _)| key != "mfactor.accuracy"));
+        assert_eq!(read(&properties).unwrap().accuracy, AccuracyKind::Plain);
     }
 
     #[test]

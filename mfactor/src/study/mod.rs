@@ -1,5 +1,6 @@
 //! What a study is made of: trials, what they are scored by, and how they are trained.
 
+pub mod confusion;
 pub mod costs;
 pub mod front;
 pub mod objective;

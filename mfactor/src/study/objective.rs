@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::confusion::AccuracyKind;
 use crate::cost::Cost;
 use crate::error::{Error, Result};
 use crate::quantity::{Quantity, Values};
@@ -15,6 +16,7 @@ use crate::quantity::{Quantity, Values};
 pub struct Objective {
     alpha: f64,
     terms: Vec<Term>,
+    accuracy: AccuracyKind,
 }
 
 /// One cost of an objective.
@@ -70,7 +72,7 @@ impl Objective {
         let shares: f64 = terms.iter().map(|term| term.share).sum();
         assert!((shares - 1.0).abs() < 1e-9, "the shares of α sum to {shares}");
         assert!(terms.iter().all(|term| term.share > 0.0 && term.reference > 0.0), "{terms:?}");
-        Ok(Self { alpha, terms })
+        Ok(Self { alpha, terms, accuracy: AccuracyKind::Plain })
     }
 
     /// The same costs at another weight.
@@ -78,7 +80,18 @@ impl Objective {
     /// # Errors
     /// As [`Objective::new`].
     pub fn at_alpha(&self, alpha: f64) -> Result<Self> {
-        Self::new(alpha, self.terms.clone())
+        Ok(Self::new(alpha, self.terms.clone())?.with_accuracy(self.accuracy))
+    }
+
+    /// The same costs and weight with another accuracy for A.
+    #[must_use]
+    pub fn with_accuracy(self, accuracy: AccuracyKind) -> Self {
+        Self { accuracy, ..self }
+    }
+
+    /// Which accuracy A is.
+    pub fn accuracy(&self) -> AccuracyKind {
+        self.accuracy
     }
 
     /// α: above 1 favours small architectures, below 1 accurate ones.

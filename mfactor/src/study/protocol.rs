@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::architecture::Architecture;
+use crate::confusion::AccuracyKind;
 use crate::recipe::Recipe;
 use crate::space::SearchSpace;
 
@@ -35,8 +36,11 @@ pub struct Job {
     pub seed: u64,
     /// Folder of a data set, see [`crate::dataset`].
     pub data: PathBuf,
-    /// Folder that receives [`WEIGHTS_FILE`] and [`CHECK_FILE`].
+    /// Folder that receives [`WEIGHTS_FILE`], [`CHECK_FILE`] and [`CONFUSION_FILE`].
     pub output: PathBuf,
+    /// Which accuracy to report.
+    #[serde(default, skip_serializing_if = "AccuracyKind::is_plain")]
+    pub accuracy: AccuracyKind,
     /// Epochs, from 1, after which the trainer waits to be told whether to go on; rising, and none is the last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub decisions: Vec<u32>,
@@ -88,6 +92,9 @@ pub const CORES_VARIABLE: &str = "MFACTOR_TRAINER_CORES";
 pub const WEIGHTS_FILE: &str = "weights.safetensors";
 /// What the network answers on a few validation images: [`CHECK_RECORDS_TENSOR`] and [`CHECK_LOGITS_TENSOR`].
 pub const CHECK_FILE: &str = "check.safetensors";
+/// What the network took for what on the validation split after the whole budget: a [`crate::Confusion`]. Only where
+/// [`Job::accuracy`] is balanced does a trainer have to write it; where it is written it must say the same accuracy.
+pub const CONFUSION_FILE: &str = "confusion.json";
 /// Mean of each channel over the training split, f32 \[channels\], of pixel values divided by 255.
 pub const MEAN_TENSOR: &str = "normalization.mean";
 /// Standard deviation of each channel, f32 \[channels\], likewise.
@@ -222,7 +229,7 @@ pub struct Epoch {
     /// Mean training loss in this epoch, in nats.
     #[serde(deserialize_with = "number_or_nan")]
     pub loss: f64,
-    /// Accuracy on the validation split, 0 to 1.
+    /// Accuracy on the validation split, 0 to 1, of the kind that [`Job::accuracy`] says.
     #[serde(deserialize_with = "number_or_nan")]
     pub accuracy: f64,
     /// Training speed in this epoch, validation excluded.
@@ -236,8 +243,8 @@ pub struct Epoch {
 /// Result of the only expensive call in a study.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
-    /// Accuracy on the validation split after the whole budget, 0 to 1, computed in f32. Not a number where
-    /// training diverged; the study judges that.
+    /// Accuracy on the validation split after the whole budget, 0 to 1, computed in f32, of the kind that [`Job::accuracy`]
+    /// says. Not a number where training diverged; the study judges that.
     #[serde(deserialize_with = "number_or_nan")]
     pub accuracy: f64,
     /// Wall-clock seconds of the job.

@@ -58,11 +58,12 @@ pub struct Trial {
     pub cost: Cost,
     /// S' over the costs of the study's objective, [`Objective::size_score`]; computed, and kept for readers.
     pub size_score: f64,
-    /// Accuracy on the validation split, 0 to 1; of a complete trial.
+    /// A: accuracy on the validation split, 0 to 1, balanced accuracy where [`Objective::accuracy`] says so; of a complete
+    /// trial.
     pub accuracy: Option<f64>,
     /// M by the study's objective, likewise; of a complete trial.
     pub m_factor: Option<f64>,
-    /// Validation accuracy after each epoch, 0 to 1.
+    /// Likewise after each epoch.
     pub epoch_accuracies: Vec<f64>,
     /// Wall-clock seconds of the evaluation, of a complete or pruned trial. Of a reused one: what it took when
     /// it was trained.

@@ -237,6 +237,7 @@ fn metadata(study: &str) -> ModelMetadata {
         alpha: 1.0,
         m_factor: 0.5,
         validation_accuracy: 0.5,
+        accuracy: mfactor::AccuracyKind::Plain,
         test_accuracy: 0.5,
         data: "tiny".to_owned(),
         classes: vec!["class".to_owned(); 10],

@@ -1,8 +1,8 @@
 //! Figures of one bench: M against what was measured, latency distributions, agreement, the sweep over α.
 
-use mfactor::Measurement;
 use mfactor::numbers::{bytes, millijoules, milliseconds, percent};
 use mfactor::statistics::quantile;
+use mfactor::{AccuracyKind, Measurement};
 
 use super::chart::{Axis, Chart, Point, Shape, shape};
 use super::element::Element;
@@ -164,8 +164,14 @@ pub(crate) fn agreements(bench: &BenchComparison) -> Element {
     let ends = ["← wrong way round", "agrees →"];
     let drawing = rows.draw(plain, ends, "Kendall's tau-b of five rankings with each measured quantity.");
     let caption = "of the rankings with each measured quantity; the bar is M's 95 % interval";
-    let legend = look::legend(Ranking::ALL.map(|ranking| (look::ranking(ranking), ranking.label())));
+    let label = |ranking: Ranking| ranking.label(accuracy_of(bench));
+    let legend = look::legend(Ranking::ALL.map(|ranking| (look::ranking(ranking), label(ranking))));
     figure("Kendall's τ-b", Element::new("div").child(drawing).child(legend), caption)
+}
+
+/// Which accuracy the models of a bench were chosen by.
+fn accuracy_of(bench: &BenchComparison) -> AccuracyKind {
+    bench.models.first().map(|row| row.model.accuracy).unwrap_or_default()
 }
 
 fn rankings_of(
@@ -189,7 +195,8 @@ fn rankings_of(
         }
         let radius = if is_m { 5.0 } else { 4.0 };
         let mark = shape(look.shape, place(tau.value), y, radius).class(&format!("mark {}", look.class));
-        let title = format!("{} and {}: {}", ranking.label(), quantity.label(), in_words(agreement));
+        let name = ranking.label(accuracy_of(bench));
+        let title = format!("{name} and {}: {}", quantity.label(), in_words(agreement));
         marks.push(group.child(mark).child(Element::new("title").text(title)));
     }
     marks

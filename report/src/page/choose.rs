@@ -42,7 +42,8 @@ fn budget(view: &View<'_>, index: usize, front: &CostFront) -> Element {
     let x = Scale::around_logarithms(shown.iter().flat_map(|of| [of.cost, of.at_most]));
     let (label, format) = axis(front.quantity);
     let x_axis = Axis::new(x, label, format);
-    let y_axis = Axis::new(Scale::around(accuracies), "validation accuracy, %", as_percent);
+    let label = format!("validation {}, %", view.objective.accuracy().label());
+    let y_axis = Axis::new(Scale::around(accuracies), label, as_percent);
     let mut chart = Chart::new(SIZE[0], SIZE[1], x_axis, y_axis);
     chart.line(front.front.iter().map(|of| [of.cost, of.accuracy]), "front", "the front");
     for candidate in &shown {

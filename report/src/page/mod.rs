@@ -3,6 +3,7 @@
 
 mod across;
 mod bench_figures;
+mod by_class;
 mod chart;
 mod choices;
 mod choose;
@@ -69,6 +70,8 @@ pub fn page(input: &Input<'_>, comparison: &Comparison) -> Result<String> {
             ("recommendations", list(recommendations.map(|r| sections::recommendation(&view, r)).collect())),
             ("headline", words(&comparison.headline)),
             ("matrix", list(across::matrix(&view))),
+            ("by-class", list(by_class::by_class(&view))),
+            ("accuracy", escape(view.objective.accuracy().label())),
             ("notes", words(&comparison.notes)),
             ("choose", list(choose::choose(&view))),
             ("side-by-side", list(across::side_by_side(&view))),

@@ -165,7 +165,7 @@ pub(crate) fn best_fifth_legend() -> Element {
 pub(crate) fn accuracy_against_parameters(view: &View<'_>) -> Element {
     let places: Vec<[f64; 2]> =
         view.complete.iter().map(|(_, model)| [model.parameters as f64, model.validation_accuracy]).collect();
-    let mut chart = scatter(&places, "parameters", as_thousands);
+    let mut chart = scatter(view, &places, "parameters", as_thousands);
     let [low, high] = Scale::around(places.iter().map(|place| place[1])).domain();
     for tenths in 3..10 {
         let m = f64::from(tenths) / 10.0;
@@ -182,14 +182,14 @@ pub(crate) fn accuracy_against_parameters(view: &View<'_>) -> Element {
 pub(crate) fn accuracy_against_macs(view: &View<'_>) -> Element {
     let places: Vec<[f64; 2]> =
         view.complete.iter().map(|(_, model)| [model.macs as f64, model.validation_accuracy]).collect();
-    let chart = scatter(&places, "multiply-accumulates", as_millions);
+    let chart = scatter(view, &places, "multiply-accumulates", as_millions);
     finish(view, chart, &places, "Accuracy against MACs", "multiply-accumulates", "")
 }
 
-fn scatter(places: &[[f64; 2]], label: &str, format: fn(f64, usize) -> String) -> Chart {
+fn scatter(view: &View<'_>, places: &[[f64; 2]], label: &str, format: fn(f64, usize) -> String) -> Chart {
     let x = Axis::new(Scale::around(places.iter().map(|place| place[0])), label, format);
-    let y =
-        Axis::new(Scale::around(places.iter().map(|place| place[1])), "validation accuracy, %", as_percent);
+    let accuracy = format!("validation {}, %", view.objective.accuracy().label());
+    let y = Axis::new(Scale::around(places.iter().map(|place| place[1])), accuracy, as_percent);
     Chart::new(FIGURE[0], FIGURE[1], x, y)
 }
 
@@ -267,13 +267,18 @@ fn kernels(view: &View<'_>) -> Element {
 
 pub(super) fn heat_cell(at: [f64; 2], size: [f64; 2], chosen: usize, of: usize, title: &str) -> Element {
     let share = chosen as f64 / of.max(1) as f64;
+    shaded(at, size, share, &format!("{:.0}", 100.0 * share), title)
+}
+
+/// A rectangle as dark as `share` is of 1, with a text in it.
+pub(super) fn shaded(at: [f64; 2], size: [f64; 2], share: f64, text: &str, title: &str) -> Element {
     let [x, y] = at;
     let square = Element::new("rect")
         .class("cell")
         .place([("x", x + 1.0), ("y", y + 1.0), ("width", size[0] - 2.0), ("height", size[1] - 2.0)])
         .attr("style", format!("--share:{share:.3}"));
     let class = if share > 0.55 { "cell-text strong" } else { "cell-text" };
-    let text = Element::of("text", class, format!("{:.0}", 100.0 * share))
+    let text = Element::of("text", class, text)
         .place([("x", x + size[0] / 2.0), ("y", y + size[1] / 2.0 + 4.0)])
         .attr("text-anchor", "middle");
     Element::new("g").child(square).child(text).child(Element::new("title").text(title))

@@ -30,7 +30,7 @@ pub(crate) fn recommendation(view: &View<'_>, recommendation: &Recommendation) -
         let id = Element::of("span", "architecture", &candidate.model.architecture);
         card = card
             .child(Element::new("h3").text("Ship ").child(id))
-            .child(tiles(&candidate.model, candidate.measured.as_ref()))
+            .child(tiles(view, &candidate.model, candidate.measured.as_ref()))
             .child(network(view.input.space, &candidate.model.architecture));
     }
     // The first sentence repeats what stands above it, unless there is no model.
@@ -39,11 +39,12 @@ pub(crate) fn recommendation(view: &View<'_>, recommendation: &Recommendation) -
     card.child(Element::new("ul").class("words").children(words))
 }
 
-fn tiles(model: &Model, figures: Option<&Figures>) -> Element {
+fn tiles(view: &View<'_>, model: &Model, figures: Option<&Figures>) -> Element {
+    let on_validation = format!("validation {}", view.objective.accuracy().label());
     let mut tiles = vec![("M", format!("{:.4}", model.m_factor))];
     match figures.and_then(|figures| figures.test_accuracy) {
         Some(accuracy) => tiles.push(("test accuracy", percent(accuracy))),
-        None => tiles.push(("validation accuracy", percent(model.validation_accuracy))),
+        None => tiles.push((&on_validation, percent(model.validation_accuracy))),
     }
     tiles.push(("parameters", thousands(model.parameters)));
     if let Some(figures) = figures {
@@ -168,8 +169,9 @@ pub(crate) fn pairs(bench: &BenchComparison) -> Vec<Element> {
 /// The strategies beside the two baselines.
 pub(crate) fn strategies(view: &View<'_>) -> Element {
     let comparison = view.comparison;
+    let accuracy = comparison.accuracy.label();
     let mut headings =
-        vec!["strategy", "best M", "model", "accuracy", "parameters", "found at", "mean M", "failed", "time"];
+        vec!["strategy", "best M", "model", accuracy, "parameters", "found at", "mean M", "failed", "time"];
     headings.extend(comparison.sought_front.iter().flat_map(|_| ["covered", "of the front"]));
     let mut rows: Vec<Vec<Element>> = Vec::new();
     for summary in &comparison.strategies {
@@ -239,7 +241,8 @@ pub(crate) fn best_by_alpha(view: &View<'_>) -> Element {
             cell(thousands(model.parameters)),
         ]
     });
-    table("alphas", &["α", "best model", "strategy", "accuracy", "parameters"], rows)
+    let accuracy = comparison.accuracy.label();
+    table("alphas", &["α", "best model", "strategy", accuracy, "parameters"], rows)
 }
 
 /// What was measured and left out.

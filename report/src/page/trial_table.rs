@@ -53,13 +53,14 @@ pub(crate) fn columns(view: &View<'_>) -> Vec<Column> {
         explanation: explanation.to_owned(),
         falling,
     };
+    let accuracy = view.objective.accuracy().label();
     let mut columns = vec![
         column("rank", "#", "Rank by M at the α of the slider", false),
         column("architecture", "model", "Kernel sizes, stage by stage", false),
         column("strategy", "strategy", "The strategy that proposed it", false),
         column("trial", "trial", "Id of the trial", false),
         column("m_factor", "M", "M-factor at the α of the slider", true),
-        column("accuracy", "accuracy", "Accuracy on the validation split", true),
+        column("accuracy", accuracy, &format!("A: {accuracy} on the validation split"), true),
         column("size_score", "S'", &format!("Size score, {}", view.objective.words()), true),
         column("parameters", "parameters", "Trainable parameters", false),
         column("macs", "MACs", "Multiply-accumulates for one image", false),

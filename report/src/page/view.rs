@@ -77,11 +77,12 @@ pub(crate) fn trial_point(model: &Model, at: [f64; 2], measured: &str) -> Point 
 /// The exact values of a model, a line each.
 pub(crate) fn title(model: &Model, measured: &str) -> String {
     let mut text = format!(
-        "{} (trial {}, {})\nM {:.4}, accuracy {}\n{} parameters, {} MACs",
+        "{} (trial {}, {})\nM {:.4}, {} {}\n{} parameters, {} MACs",
         model.architecture,
         model.trial,
         model.strategy,
         model.m_factor,
+        model.accuracy.label(),
         percent(model.validation_accuracy),
         thousands(model.parameters),
         millions(model.macs)

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod browser;
+mod by_class;
 mod compare;
 mod noise;
 mod page;

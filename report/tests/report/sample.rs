@@ -327,6 +327,7 @@ fn measured_model(space: &SearchSpace, trial: &Trial) -> MeasuredModel {
             alpha: 1.0,
             m_factor,
             validation_accuracy: accuracy,
+            accuracy: mfactor::AccuracyKind::Plain,
             test_accuracy: accuracy,
             data: "synthetic".to_owned(),
             classes: (0..10).map(|class| class.to_string()).collect(),

@@ -6,7 +6,7 @@ use mfactor::costs::{self, CostTerm};
 use mfactor::dataset::DataSet;
 use mfactor::front::Front;
 use mfactor::objective::check_alpha;
-use mfactor::{Error, Objective, Quantity, Result};
+use mfactor::{AccuracyKind, Error, Objective, Quantity, Result};
 use serde::{Deserialize, Serialize};
 
 use super::StudyConfig;
@@ -19,6 +19,9 @@ pub struct ObjectiveConfig {
     /// Another place for the study's `alpha`; where it stands once a file was read.
     #[serde(default, skip_serializing)]
     alpha: Option<f64>,
+    /// Which accuracy decides.
+    #[serde(default, skip_serializing_if = "AccuracyKind::is_plain")]
+    pub accuracy: AccuracyKind,
     /// The costs, at most one for each quantity; the paper's if there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cost: Vec<CostTerm>,
@@ -48,7 +51,8 @@ impl StudyConfig {
     /// # Errors
     /// As [`costs::objective`].
     pub fn objective(&self) -> Result<Objective> {
-        costs::objective(self.alpha, &self.objective.cost, &self.space)
+        let objective = costs::objective(self.alpha, &self.objective.cost, &self.space)?;
+        Ok(objective.with_accuracy(self.objective.accuracy))
     }
 
     /// The front that is sought; `None` where the one network with the largest M is.
@@ -59,8 +63,12 @@ impl StudyConfig {
         self.sought().map(|sought| sought.is_front.then_some(sought.front))
     }
 
-    /// Images of the validation split, while the data set is there to be looked at.
+    /// Images of the validation split that A is a share of, while the data set is there to be looked at. Balanced accuracy is
+    /// a share of none.
     pub fn validation_images(&self) -> Option<u64> {
+        if !self.objective.accuracy.is_plain() {
+            return None;
+        }
         let data = DataSet::open(&self.data.as_ref()?.folder).ok()?;
         Some(data.manifest().validation as u64)
     }

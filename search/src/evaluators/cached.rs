@@ -3,13 +3,14 @@
 //! A cache is a folder of entries named by the SHA-256 of all that decides a training's result. An entry appears
 //! by one rename, is held against its key and checked byte by byte before it is used, and is thrown away when it is damaged.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use mfactor::protocol::{Epoch, Evaluation, Job, TrainerFacts};
+use mfactor::protocol::{CONFUSION_FILE, Epoch, Evaluation, Job, TrainerFacts};
 use mfactor::{Error, Result, files};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -20,7 +21,7 @@ use super::{Ended, Evaluator, Report, Verdict};
 use crate::lock::has_no_locks;
 
 /// Version of an entry's form.
-const SCHEMA: u32 = 2;
+const SCHEMA: u32 = 3;
 /// What is known of an entry, beside the trained files.
 const ENTRY_FILE: &str = "entry.json";
 /// How the name of an entry's folder begins until it is whole.
@@ -36,8 +37,8 @@ struct Entry {
     key: Value,
     evaluation: Evaluation,
     epochs: Vec<Epoch>,
-    /// SHA-256 of each of [`TRAINED_FILES`].
-    sha256: [String; 2],
+    /// SHA-256 of each trained file, by its name.
+    sha256: BTreeMap<String, String>,
     /// SHA-256 of all of the above.
     checksum: String,
 }
@@ -82,6 +83,7 @@ impl<E: Evaluator> Cached<E> {
             "space": job.space,
             "recipe": job.recipe,
             "seed": job.seed,
+            "accuracy": job.accuracy,
             "trainer": trainer,
             "context": self.context,
         })
@@ -186,13 +188,18 @@ impl Entry {
         if entry.checksum != entry.expected_checksum() {
             return Err(format!("{ENTRY_FILE} has other contents than when it was written"));
         }
-        for (name, sha256) in TRAINED_FILES.iter().zip(&entry.sha256) {
+        for name in entry.files() {
             let bytes = files::read(&folder.join(name)).map_err(|error| error.to_string())?;
-            if files::sha256(&bytes) != *sha256 {
+            if Some(&files::sha256(&bytes)) != entry.sha256.get(name) {
                 return Err(format!("{name} has other contents than when it was written"));
             }
         }
         Ok(Some(entry))
+    }
+
+    /// The trained files that were kept. Names come from here and not from the entry, which would be believed anywhere.
+    fn files(&self) -> impl Iterator<Item = &'static str> {
+        TRAINED_FILES.into_iter().filter(|name| *name != CONFUSION_FILE || self.sha256.contains_key(*name))
     }
 
     /// Of everything but the checksum itself.
@@ -214,9 +221,9 @@ impl Entry {
         let draft =
             tempfile::Builder::new().prefix(&format!("{DRAFT}{name}")).rand_bytes(0).tempdir_in(parent);
         let draft = draft.map_err(Error::io("write to", parent))?;
-        let mut sha256 = [String::new(), String::new()];
-        for (name, sha256) in TRAINED_FILES.iter().zip(&mut sha256) {
-            *sha256 = files::sha256(&files::read(&output.join(name))?);
+        let mut sha256 = BTreeMap::new();
+        for name in trained::present(output) {
+            sha256.insert(name.to_owned(), files::sha256(&files::read(&output.join(name))?));
             link(&output.join(name), &draft.path().join(name))?;
         }
         let evaluation = evaluation.clone();
@@ -247,7 +254,7 @@ impl Entry {
             }
         }
         files::make_folder(&job.output)?;
-        for name in TRAINED_FILES {
+        for name in self.files() {
             link(&folder.join(name), &job.output.join(name))?;
         }
         Ok(Ended::Complete(self.evaluation.clone()))

@@ -4,13 +4,16 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use mfactor::protocol::{CHECK_FILE, WEIGHTS_FILE};
-use mfactor::{Error, Result, files};
+use mfactor::protocol::{CHECK_FILE, CONFUSION_FILE, Evaluation, Job, WEIGHTS_FILE};
+use mfactor::{AccuracyKind, Confusion, Error, Result, files};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Files that a training leaves.
-pub(super) const TRAINED_FILES: [&str; 2] = [WEIGHTS_FILE, CHECK_FILE];
+/// Files that a training leaves, the last of them not every one.
+pub(super) const TRAINED_FILES: [&str; 3] = [WEIGHTS_FILE, CHECK_FILE, CONFUSION_FILE];
+
+/// How far an accuracy may be from that of the counts: what its digits lose as text, and in one other order of adding.
+const ROUNDING: f64 = 1e-6;
 
 /// Bytes before the header of a safetensors file: its length.
 const PREFIX: usize = 8;
@@ -38,14 +41,41 @@ pub(super) fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// Checks what a training left in `folder`. The error says what is wrong with which file.
+/// The files of [`TRAINED_FILES`] that are in `folder`.
+pub(super) fn present(folder: &Path) -> impl Iterator<Item = &'static str> {
+    TRAINED_FILES.into_iter().filter(|name| *name != CONFUSION_FILE || folder.join(name).exists())
+}
+
+/// Checks what the training of a job left. The error says what is wrong with which file.
 ///
 /// A trainer may keep its weights in a form of its own, and then it is for an export to refuse them. A safetensors file
-/// must be whole, and its numbers finite.
-pub(super) fn check(folder: &Path) -> Result<(), String> {
-    for name in TRAINED_FILES {
-        let bytes = files::read(&folder.join(name)).map_err(|error| error.to_string())?;
+/// must be whole, and its numbers finite; the confusion must be of the space's classes and have the accuracy that was said.
+pub(super) fn check(job: &Job, evaluation: &Evaluation) -> Result<(), String> {
+    for name in [WEIGHTS_FILE, CHECK_FILE] {
+        let bytes = files::read(&job.output.join(name)).map_err(|error| error.to_string())?;
         check_bytes(&bytes).map_err(|problem| format!("{name} {problem}"))?;
+    }
+    let confusion = job.output.join(CONFUSION_FILE);
+    if job.accuracy.is_plain() && !confusion.exists() {
+        return Ok(());
+    }
+    let confusion = Confusion::read(&confusion).map_err(|error| error.to_string())?;
+    check_confusion(&confusion, job.accuracy, job.space.classes(), evaluation.accuracy)
+        .map_err(|problem| format!("{CONFUSION_FILE} {problem}"))
+}
+
+fn check_confusion(
+    confusion: &Confusion,
+    kind: AccuracyKind,
+    classes: usize,
+    said: f64,
+) -> Result<(), String> {
+    let (own, accuracy) = (confusion.classes().len(), confusion.of(kind));
+    if own != classes {
+        return Err(format!("has {own} classes, and the space {classes}"));
+    }
+    if (accuracy - said).abs() > ROUNDING {
+        return Err(format!("has {} {accuracy:.6}, and {said:.6} was reported", kind.label()));
     }
     Ok(())
 }
@@ -104,6 +134,18 @@ mod tests {
         for length in 0..whole.len() {
             assert!(check_bytes(&whole[..length]).unwrap_err().contains("cut off"), "{length}");
         }
+    }
+
+    #[test]
+    fn a_confusion_has_the_accuracy_that_was_said() {
+        let names = ["a", "b"].map(str::to_owned).to_vec();
+        let confusion = Confusion::new(names, vec![vec![8, 0], vec![1, 1]], "test").unwrap();
+        let check = |kind, classes, said| check_confusion(&confusion, kind, classes, said);
+        check(AccuracyKind::Plain, 2, 0.9).unwrap();
+        check(AccuracyKind::Balanced, 2, 0.75).unwrap();
+        let problem = check(AccuracyKind::Balanced, 2, 0.9).unwrap_err();
+        assert_eq!(problem, "has balanced accuracy 0.750000, and 0.900000 was reported");
+        assert!(check(AccuracyKind::Plain, 3, 0.9).unwrap_err().contains("2 classes, and the space 3"));
     }
 
     #[test]

@@ -256,7 +256,8 @@ fn settled(attempt: Result<Ended, Unfinished>) -> Result<Ended> {
 /// The end of a job, if it left its files. Where training diverged there may be none.
 fn whole(ended: Ended, job: &Job) -> Ended {
     match &ended {
-        Ended::Complete(evaluation) if !evaluation.accuracy.is_nan() => match trained::check(&job.output) {
+        Ended::Complete(evaluation) if !evaluation.accuracy.is_nan() => match trained::check(job, evaluation)
+        {
             Ok(()) => ended,
             Err(problem) => Ended::Failed(format!(
                 "the trainer said that it was done, and its files are not whole: {problem}"

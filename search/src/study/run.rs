@@ -255,6 +255,7 @@ impl Study {
             seed: trial.seed,
             data: self.config.data.as_ref().map(|data| data.folder.clone()).unwrap_or_default(),
             output: trial_folder(&self.folder, trial.id),
+            accuracy: self.config.objective.accuracy,
             decisions: rungs.unwrap_or_default(),
         }
     }

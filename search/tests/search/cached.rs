@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use mfactor::protocol::{CHECK_FILE, Job, PROTOCOL, TrainerFacts, WEIGHTS_FILE};
-use mfactor::{Recipe, Result, SearchSpace};
+use mfactor::protocol::{CHECK_FILE, CONFUSION_FILE, Job, PROTOCOL, TrainerFacts, WEIGHTS_FILE};
+use mfactor::{AccuracyKind, Recipe, Result, SearchSpace};
 use search::evaluators::Cached;
 use search::{Ended, Evaluator, Report, Study, StudyEvent, Verdict};
 use serde_json::json;
@@ -36,6 +36,10 @@ impl Evaluator for Training {
         fs::create_dir_all(&job.output).unwrap();
         fs::write(job.output.join(WEIGHTS_FILE), format!("{} {}", job.architecture, job.seed)).unwrap();
         fs::write(job.output.join(CHECK_FILE), "logits").unwrap();
+        // Not every trainer writes it.
+        if job.recipe.momentum < 0.9 {
+            fs::write(job.output.join(CONFUSION_FILE), "counts").unwrap();
+        }
         Ok(ended)
     }
 }
@@ -50,6 +54,7 @@ fn job(folder: &Path, trial: u64) -> Job {
         seed: 9,
         data: PathBuf::from("data"),
         output: folder.join("trials").join(trial.to_string()),
+        accuracy: mfactor::AccuracyKind::Plain,
         decisions: vec![1],
     }
 }
@@ -98,6 +103,25 @@ fn what_was_trained_is_found_with_its_epochs_and_files() {
 }
 
 #[test]
+fn the_counts_are_kept_where_there_are_any() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let trained = |trial, momentum| {
+        let job = Job { recipe: Recipe { momentum, ..Recipe::default() }, ..job(folder, trial) };
+        let times = evaluate(folder, &job, Verdict::GoOn).2;
+        (times, fs::read_to_string(job.output.join(CONFUSION_FILE)).ok())
+    };
+    let counts = Some("counts".to_owned());
+    assert_eq!((trained(1, 0.8), trained(2, 0.8)), ((1, counts.clone()), (0, counts.clone())));
+    let file = entry(folder).join(CONFUSION_FILE);
+    fs::write(&file, "other counts").unwrap();
+    assert_eq!(trained(3, 0.8), (1, counts.clone()), "what was changed is not believed");
+    fs::remove_file(&file).unwrap();
+    assert_eq!(trained(4, 0.8), (1, counts), "nor is an entry that lost them");
+    assert_eq!((trained(5, 0.9), trained(6, 0.9)), ((1, None), (0, None)));
+}
+
+#[test]
 fn whatever_decides_a_training_makes_it_another() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
@@ -107,6 +131,7 @@ fn whatever_decides_a_training_makes_it_another() {
     assert_eq!(trained(Job { seed: 10, ..plain() }), 1);
     assert_eq!(trained(Job { architecture: "333-333-335".parse().unwrap(), ..plain() }), 1);
     assert_eq!(trained(Job { recipe: Recipe { momentum: 0.8, ..Recipe::default() }, ..plain() }), 1);
+    assert_eq!(trained(Job { accuracy: AccuracyKind::Balanced, ..plain() }), 1);
     assert_eq!(trained(Job { data: "elsewhere".into(), decisions: vec![], ..plain() }), 0);
     let mut training = Training::default();
     let mut other = Cached::new(&mut training, &folder.join("cache"), json!("other data")).unwrap();
@@ -182,7 +207,7 @@ fn a_damaged_entry_is_trained_again_and_said_so() {
             "lose" => fs::remove_file(entry.join(CHECK_FILE)).unwrap(),
             "garble" => fs::write(entry.join("entry.json"), "{").unwrap(),
             "fake" => edit(&entry, "\"seconds\": 1.5", "\"seconds\": 2.5"),
-            "schema" => edit(&entry, "\"schema\": 2", "\"schema\": 1"),
+            "schema" => edit(&entry, "\"schema\": 3", "\"schema\": 2"),
             _ => {
                 fs::remove_dir_all(&entry).unwrap();
                 std::os::unix::fs::symlink("/etc/passwd", &entry).unwrap();

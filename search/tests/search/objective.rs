@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 
 use mfactor::costs::CostTerm;
 use mfactor::protocol::{Evaluation, Job};
-use mfactor::{Quantity, Result, Trial, TrialState};
+use mfactor::{AccuracyKind, Quantity, Result, Trial, TrialState};
 use search::config::{EvaluatorConfig, ObjectiveConfig};
 use search::{Ended, Evaluator, Report, StrategyKind, Study, StudyConfig, StudyEvent, StudyRecord, Verdict};
 
@@ -52,6 +52,37 @@ fn best(record: &StudyRecord) -> &Trial {
 
 fn in_state(record: &StudyRecord, state: TrialState) -> usize {
     record.trials.iter().filter(|trial| trial.state == state).count()
+}
+
+#[test]
+fn the_accuracy_that_decides_is_asked_of_every_training_and_kept_with_the_study() {
+    struct Asked(Vec<AccuracyKind>);
+    impl Evaluator for Asked {
+        fn evaluate(
+            &mut self,
+            job: &Job,
+            on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
+            stop: &AtomicBool,
+        ) -> Result<Ended> {
+            self.0.push(job.accuracy);
+            Arbitrary.evaluate(job, on_report, stop)
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let accuracy = AccuracyKind::Balanced;
+    let mut objective = ObjectiveConfig::of(vec![]);
+    objective.accuracy = accuracy;
+    let config = StudyConfig { objective, trials: 3, ..small(1) };
+    let mut study = Study::create(folder.path(), config.clone()).unwrap();
+    let mut asked = Asked(vec![]);
+    study.run(std::slice::from_mut(&mut asked), &mut |_| {}, &AtomicBool::new(false)).unwrap();
+    assert_eq!(asked.0, [accuracy; 4]);
+    drop(study);
+    let read = Study::read(folder.path()).unwrap().config;
+    assert_eq!(read.objective().unwrap().accuracy(), accuracy);
+    let plain = StudyConfig { objective: ObjectiveConfig::default(), ..config };
+    let refused = Study::resume(folder.path()).unwrap().reconcile(&plain).unwrap_err().to_string();
+    assert!(refused.contains("objective is {\"accuracy\":\"balanced\"}"), "{refused}");
 }
 
 #[test]
@@ -159,6 +190,7 @@ fn a_wrong_objective_is_named_by_file_and_key() {
         (cost("metric = \"parameters\"\nlimit = 1000"), "272,474"),
         (cost("metric = \"model_bytes\"\nreference = \"2\""), "no unit"),
         (cost("metric = \"latency_p50\"\nreference = \"20 ms\""), "measured on a board"),
+        ("[objective]\naccuracy = \"top5\"".to_owned(), "top5"),
         (cost("metric = \"speed\""), "speed"),
         (cost("metric = \"macs\"\nreference = \"lots\""), "lots"),
         (cost("metric = \"macs\"\ntarget = 3"), "target"),

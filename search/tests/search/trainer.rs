@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mfactor::protocol::{Evaluation, Job};
-use mfactor::{Error, Recipe, SearchSpace, exit};
+use mfactor::{AccuracyKind, Error, Recipe, SearchSpace, exit};
 use search::evaluators::{TrainerCommand, TrainerProcess};
 use search::{Ended, Evaluator, Report, Verdict};
 use tempfile::TempDir;
@@ -35,6 +35,8 @@ struct Fake {
     /// Epochs after which the trainer is to ask, and what it is told.
     decisions: Vec<u32>,
     verdict: Verdict,
+    /// Which accuracy is sought.
+    accuracy: AccuracyKind,
 }
 
 impl Fake {
@@ -64,6 +66,7 @@ impl Fake {
             events: Vec::new(),
             decisions: Vec::new(),
             verdict: Verdict::GoOn,
+            accuracy: AccuracyKind::Plain,
         }
     }
 
@@ -77,6 +80,7 @@ impl Fake {
             seed: 1,
             data: PathBuf::from("data"),
             output: self.folder.path().join("trials").join(trial.to_string()),
+            accuracy: self.accuracy,
             decisions: self.decisions.clone(),
         };
         let mut on_report = |report| {
@@ -110,6 +114,42 @@ impl Fake {
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// Writes what was taken for what: of ten classes all of 90 images rightly but the one class of ten images.
+const CONFUSED: &str = r#"confused() {
+    zeros='0,0,0,0,0,0,0,0'
+    echo '{"schema":1,"classes":["0","1","2","3","4","5","6","7","8","9"],"counts":[[90,0,'$zeros'],[10,0,'$zeros']' > "$FOLDER/c"
+    for class in 2 3 4 5 6 7 8 9; do echo ',[0,0,'$zeros']' >> "$FOLDER/c"; done
+    echo ']}' >> "$FOLDER/c"
+    mv "$FOLDER/c" "$FOLDER/trials/$1/confusion.json"
+}
+"#;
+
+#[test]
+fn balanced_accuracy_needs_the_counts_and_they_must_agree() {
+    let script = format!(
+        r#"{CONFUSED}job() {{ epoch $1; epoch $1 2; case $1 in
+            1) done_ 1 0.5 ;;
+            2) confused 2; done_ 2 0.9 ;;
+            3) confused 3; done_ 3 0.5 ;;
+            4) confused 4; echo '[]' > "$FOLDER/trials/4/confusion.json"; done_ 4 0.5 ;;
+        esac; }}
+        {TALK}"#
+    );
+    let mut fake = Fake::script(&script, None);
+    fake.accuracy = AccuracyKind::Balanced;
+    assert!(fake.failed(1).contains("confusion.json"), "there is none");
+    let reason = fake.failed(2);
+    assert!(reason.contains("balanced accuracy 0.500000, and 0.900000 was reported"), "{reason}");
+    assert_eq!(fake.done(3).accuracy, 0.5);
+    assert!(fake.failed(4).contains("confusion.json"));
+
+    // Where the share of all images is sought the counts may be absent, and must agree if they are there.
+    let mut fake = Fake::script(&script, None);
+    assert_eq!((fake.done(1).accuracy, fake.done(2).accuracy), (0.5, 0.9));
+    let reason = fake.failed(3);
+    assert!(reason.contains("accuracy 0.900000, and 0.500000 was reported"), "{reason}");
 }
 
 /// State and process group of the process whose id is in `file`; `None` once there is no such process.

@@ -76,6 +76,7 @@ pub fn job(data: &Path, output: &Path) -> Job {
         seed: 3,
         data: data.to_owned(),
         output: output.to_owned(),
+        accuracy: mfactor::AccuracyKind::Plain,
         decisions: vec![],
     }
 }

@@ -193,6 +193,7 @@ mod tests {
             seed: 1,
             data: "data".into(),
             output: "output".into(),
+            accuracy: mfactor::AccuracyKind::Plain,
             decisions: vec![],
         };
         let mut talk = Talk::new(&job, Some(6));
