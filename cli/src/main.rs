@@ -13,6 +13,7 @@ mod progress;
 mod signals;
 mod studies;
 mod summary;
+mod trainers;
 mod trial_table;
 mod workers;
 

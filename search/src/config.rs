@@ -237,20 +237,27 @@ impl StudyConfig {
 
     /// Reads a study file and checks it; errors name the file and the key.
     pub fn load(path: &Path) -> Result<Self> {
-        let text = files::read_text(path)?;
-        let header = Header::read(&text, path)?;
-        let mut config: Self =
-            toml::from_str(&text).map_err(|error| Error::toml(path.display(), &text, &error))?;
-        config.settle_alpha(header.alpha).map_err(within(path.display(), "objective"))?;
-        config.check(&path.display().to_string())?;
+        Self::parse(&files::read_text(path)?, &path.display().to_string())
+    }
+
+    /// Reads and checks the text of a study file; errors name `subject` and the key.
+    pub fn parse(text: &str, subject: &str) -> Result<Self> {
+        let header = Header::read(text, subject)?;
+        let mut config: Self = toml::from_str(text).map_err(|error| Error::toml(subject, text, &error))?;
+        config.settle_alpha(header.alpha).map_err(within(subject, "objective"))?;
+        config.check(subject)?;
         Ok(config)
+    }
+
+    /// The text of the file, complete.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(self)
+            .map_err(|error| Error::Defect(format!("a study cannot be written as TOML: {error}")))
     }
 
     /// Writes the file in the study's folder.
     pub(crate) fn save(&self, path: &Path) -> Result<()> {
-        let text = toml::to_string(self)
-            .map_err(|error| Error::Defect(format!("a study cannot be written as TOML: {error}")))?;
-        files::write(path, text.as_bytes())
+        files::write(path, self.to_toml()?.as_bytes())
     }
 
     /// Checks every value; the error names `subject` and the key. That a training study has data is checked
@@ -367,16 +374,16 @@ struct Header {
 
 impl Header {
     /// The schema is judged before all else: a file of another version has other keys.
-    fn read(text: &str, path: &Path) -> Result<Self> {
+    fn read(text: &str, subject: &str) -> Result<Self> {
         #[derive(Deserialize)]
         struct Version {
             schema: u32,
         }
-        let refused = |error: toml::de::Error| Error::toml(path.display(), text, &error);
+        let refused = |error: toml::de::Error| Error::toml(subject, text, &error);
         let Version { schema } = toml::from_str(text).map_err(refused)?;
         if schema != SCHEMA {
             let problem = format!("is {schema}; this version reads {SCHEMA}");
-            return Err(Error::input(format!("{}, schema", path.display()), problem));
+            return Err(Error::input(format!("{subject}, schema"), problem));
         }
         toml::from_str(text).map_err(refused)
     }

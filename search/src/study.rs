@@ -1,6 +1,7 @@
 //! A study: a folder with a configuration and a journal, and the one loop that asks, evaluates and tells.
 
 mod began;
+mod copy;
 mod discard;
 mod place;
 mod record;
@@ -34,6 +35,26 @@ pub use mfactor::proposer::{BASELINE, GIVEN};
 /// Folder of what a trial left: `<study>/trials/<id>`.
 pub fn trial_folder(folder: &Path, trial: u64) -> PathBuf {
     folder.join(TRIALS_FOLDER).join(trial.to_string())
+}
+
+/// One of Optuna's studies: a track of a study, as every storage has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OptunaStudy {
+    /// Who proposes in it: a strategy, [`BASELINE`] or [`GIVEN`].
+    pub strategy: String,
+    /// Its name, `<study>-<strategy>`.
+    pub name: String,
+    /// What it says of itself when it begins.
+    pub attributes: Attributes,
+}
+
+/// The studies that Optuna sees of one of this configuration, in the order of their tracks.
+pub fn optuna_studies(config: &StudyConfig) -> Vec<OptunaStudy> {
+    let study = |(strategy, name): (String, String)| {
+        let attributes = began::attributes(config, &strategy, None);
+        OptunaStudy { strategy, name, attributes }
+    };
+    names(config).into_iter().map(study).collect()
 }
 
 /// A study that is open for running. As long as it lives no other process can open it so.

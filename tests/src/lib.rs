@@ -2,6 +2,7 @@
 //! that is made here. The tests are of what crosses rooms; each room tests itself.
 
 pub mod loopback;
+pub mod postgres;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

@@ -7,12 +7,13 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Room, workspace crates it may import, crates that must not be anywhere in its dependency tree.
-const RULES: [(&str, &[&str], &[&str]); 13] = [
+const RULES: [(&str, &[&str], &[&str]); 14] = [
     // Not even mfactor: it stands below the trainer and the runner alike.
     ("kernels", &[], &["tch", "torch-sys", "tract-core", "tract-onnx", "ort", "clap", "indicatif"]),
     ("mfactor", &[], &["tch", "torch-sys", "tract-core", "ort", "clap", "indicatif"]),
     ("datasets", &["mfactor", "pictures"], &["tch", "torch-sys", "tract-core", "ort", "clap", "indicatif"]),
     ("search", &["mfactor"], &["tch", "torch-sys", "tract-core", "ort", "clap", "indicatif"]),
+    ("cluster", &["mfactor", "search"], &["tch", "torch-sys", "tract-core", "ort", "clap", "indicatif"]),
     ("mfactor-trainer", &["mfactor", "kernels"], &["tract-core", "ort", "indicatif"]),
     ("engines", &["mfactor", "kernels"], &["tch", "torch-sys", "search", "indicatif"]),
     ("release", &["mfactor"], &["tch", "torch-sys", "tract-core", "ort", "clap", "indicatif"]),
@@ -30,6 +31,7 @@ const RULES: [(&str, &[&str], &[&str]); 13] = [
         &[
             "mfactor",
             "datasets",
+            "cluster",
             "search",
             "engines",
             "edge-runner",

@@ -2,6 +2,7 @@
 
 mod bench;
 mod board;
+mod cluster;
 mod compare;
 mod completions;
 mod data;
@@ -9,6 +10,7 @@ mod data_import;
 mod doctor;
 mod export;
 mod flash;
+mod launch;
 mod measure;
 mod naswot;
 mod paper;
@@ -16,9 +18,11 @@ mod pick;
 mod predict;
 mod score;
 mod search;
+mod shared;
 mod space;
 mod targets;
 mod trials;
+mod worker;
 
 use clap::Subcommand;
 
@@ -47,6 +51,9 @@ pub enum Command {
     Targets(targets::Targets),
     Flash(flash::Flash),
     Board(board::Board),
+    Cluster(cluster::Cluster),
+    Worker(Box<worker::Worker>),
+    Launch(Box<launch::Launch>),
     Doctor(doctor::Doctor),
     Completions(completions::Completions),
     Man(completions::Man),
@@ -72,6 +79,9 @@ impl Command {
             Self::Targets(command) => command.run(output),
             Self::Flash(command) => command.run(output),
             Self::Board(command) => command.run(output),
+            Self::Cluster(command) => command.run(output),
+            Self::Worker(command) => command.run(output),
+            Self::Launch(command) => command.run(output),
             Self::Doctor(command) => command.run(output),
             Self::Completions(command) => command.run(output),
             Self::Man(command) => command.run(output),

@@ -1,7 +1,5 @@
 //! `mfactor search`: run or resume a study.
 
-use std::cell::OnceCell;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -9,17 +7,17 @@ use mfactor::costs::{CostTerm, parse_pair};
 use mfactor::{AccuracyKind, Error, Quantity, name};
 use report::confirm::Confirmation;
 use search::config::{DataSource, EvaluatorConfig, RatingsSource};
-use search::evaluators::TrainerCommand;
 use search::{Outcome, Pruning, StrategyKind, Study, StudyConfig, StudyRecord};
 use serde::Serialize;
 
+use super::shared::SharedOptions;
 use crate::confirm::{self, Confirm};
 use crate::output::Output;
-use crate::programs::{TRAINER, patient_threads};
 use crate::progress::SearchProgress;
 use crate::signals;
 use crate::summary::{self, Summary};
-use crate::workers::{Machine, Workers, launched};
+use crate::trainers::TrainerOptions;
+use crate::workers::Workers;
 
 /// Run or resume a study: propose architectures, train them, keep a journal
 #[derive(Args)]
@@ -30,6 +28,8 @@ Examples:
   mfactor search --data cifar10 --budget macs=60M          the most accurate network within a budget
   mfactor search --evaluator constant:0.75 --trials 50     a dry run, without libtorch
   mfactor search --data cifar10 --workers 8 --launch 'srun -N1 -n1 --gres=gpu:1' --out runs/cluster
+  mfactor search --data cifar10 --workers 32 --name cifar10 --database postgresql://mfactor@db/optuna \
+                 --artifacts file:///shared/mfactor --detach      for any number of `mfactor worker cifar10`
   mfactor search --resume --out runs/first
   mfactor search --resume --retry-failed --out runs/first  try again what failed
   mfactor search --architecture 353-533-333,333-333-333 --epochs 30 --data cifar10 --out runs/final
@@ -89,12 +89,6 @@ pub struct Search {
     /// run beside it. It does not depend on which of them is the quicker one.
     #[arg(long, value_name = "auto|N")]
     workers: Option<Workers>,
-    /// Start each trainer by this command, as in 'srun -N1 -n1' or 'ssh ws{worker}' with {worker} for 1 to N
-    ///
-    /// The journal stays here and the trainers run elsewhere. Study, data and the trainer must lie in a folder that the machines
-    /// share. A trainer that its launcher lost (exit codes 137, 143, 255) begins its trial again.
-    #[arg(long, value_name = "COMMAND")]
-    launch: Option<String>,
     /// Stop trials early that are behind others (asynchronous successive halving)
     ///
     /// After the first epoch, and after each third, ninth and so on, the best third of a strategy's trials goes on. They
@@ -111,12 +105,6 @@ pub struct Search {
     /// A trial that takes longer fails, and the search goes on
     #[arg(long, value_name = "SECONDS")]
     trial_timeout: Option<u64>,
-    /// Where to train: cpu, cuda or cuda:N; what libtorch sees if not given
-    #[arg(long)]
-    device: Option<String>,
-    /// Type that convolutions are trained in: float32, bfloat16, or what suits the device if not given
-    #[arg(long, value_parser = ["auto", "float32", "bfloat16"])]
-    precision: Option<String>,
     /// A study as a file, study.toml of another study say; options given beside it win
     #[arg(long, value_name = "FILE")]
     study: Option<PathBuf>,
@@ -140,9 +128,10 @@ pub struct Search {
     /// several trained it.
     #[arg(long)]
     mixed_hardware: bool,
-    /// Asked once: loading libtorch to count GPUs takes seconds.
-    #[arg(skip)]
-    machine: OnceCell<Machine>,
+    #[command(flatten)]
+    trainers: TrainerOptions,
+    #[command(flatten)]
+    shared: SharedOptions,
 }
 
 /// What `--json` prints.
@@ -158,6 +147,10 @@ struct SearchResult<'a> {
 
 impl Search {
     pub fn run(self, output: &Output) -> anyhow::Result<()> {
+        if self.shared.is_asked_for() {
+            let config = self.configured(self.shared.name())?;
+            return self.shared.run(config, &self.trainers, output);
+        }
         let mut study = if self.resume { self.resumed()? } else { self.created()? };
         if self.mixed_hardware {
             study.allow_mixed_hardware();
@@ -199,7 +192,9 @@ impl Search {
         let stop = signals::stop_flag();
         let cache = self.cache.clone().unwrap_or_else(|| study.folder().join("cache"));
         let cache = (cache != Path::new("none")).then_some(&*cache);
-        let mut evaluators = study.config().evaluators(&self.trainers(study.config())?, cache)?;
+        let mut evaluators = study
+            .config()
+            .evaluators(&self.trainers.commands(study.config(), study.config().workers)?, cache)?;
         let mut progress = SearchProgress::new(output, study.config())?;
         let outcome = study.run(&mut evaluators, &mut |event| progress.show(event), &stop);
         progress.finish();
@@ -207,11 +202,21 @@ impl Search {
     }
 
     fn created(&self) -> anyhow::Result<Study> {
+        let config = self.configured(None)?;
+        let folder = self.out.clone().unwrap_or_else(|| Path::new("runs").join(&config.name));
+        Ok(Study::create(&folder, config)?)
+    }
+
+    /// The configuration of a new study. Before anything is written all that it needs is looked for: a search that cannot
+    /// start leaves nothing behind.
+    fn configured(&self, name: Option<&str>) -> anyhow::Result<StudyConfig> {
         let mut config = match &self.study {
             Some(path) => StudyConfig::load(path)?,
             None => StudyConfig::new(self.name_of_folder()),
         };
-        let folder = self.out.clone().unwrap_or_else(|| Path::new("runs").join(&config.name));
+        if let Some(name) = name {
+            name.clone_into(&mut config.name);
+        }
         self.lay_over(&mut config)?;
         if let (EvaluatorConfig::Train, None) = (&config.evaluator, &config.data) {
             let names = datasets::names().join(", ");
@@ -219,10 +224,11 @@ impl Search {
                 format!("is needed to train: {names}, or a folder (or pass --evaluator constant:A)");
             return Err(Error::input("--data", problem).into());
         }
-        // Before anything is written: a search that cannot start leaves nothing behind.
-        self.trainers(&config)?;
+        if !self.shared.is_asked_for() {
+            self.trainers.commands(&config, config.workers)?;
+        }
         config.check_inputs()?;
-        Ok(Study::create(&folder, config)?)
+        Ok(config)
     }
 
     fn resumed(&self) -> anyhow::Result<Study> {
@@ -281,7 +287,7 @@ impl Search {
             Some(Workers::Count(workers)) => workers,
             // A study that goes on keeps its number, which the machine of its beginning may have decided.
             Some(Workers::Auto) if self.resume => config.workers,
-            Some(Workers::Auto) => self.machine()?.map_or(1, Machine::workers),
+            Some(Workers::Auto) => self.trainers.most()?,
         };
         config.trial_timeout_seconds = self.trial_timeout.or(config.trial_timeout_seconds);
         config.check("the options")?;
@@ -313,40 +319,6 @@ impl Search {
         let folder = self.out.as_ref().and_then(|folder| std::path::absolute(folder).ok());
         let text = folder.as_ref().and_then(|folder| folder.file_name()).map(|name| name.to_string_lossy());
         text.and_then(|text| name::derived(&text)).unwrap_or_else(|| "study".to_owned())
-    }
-
-    /// The trainer of each worker; not looked for where nothing is trained.
-    fn trainers(&self, config: &StudyConfig) -> mfactor::Result<Vec<TrainerCommand>> {
-        if !matches!(config.evaluator, EvaluatorConfig::Train) {
-            return Ok(vec![TrainerCommand::default(); config.workers as usize]);
-        }
-        let program = TRAINER.find()?;
-        let options = [("--device", &self.device), ("--precision", &self.precision)];
-        let given =
-            options.into_iter().filter_map(|(option, value)| Some([option.into(), value.as_ref()?.into()]));
-        let arguments: Vec<OsString> = given.flatten().collect();
-        let command = TrainerCommand { program, arguments, environment: patient_threads(), launcher: vec![] };
-        if let Some(launch) = &self.launch {
-            return launched(&command, launch, config.workers);
-        }
-        let machine = if config.workers == 1 { None } else { self.machine()? };
-        Ok(match machine {
-            Some(machine) => machine.place(&command, config.workers),
-            None => vec![command; config.workers as usize],
-        })
-    }
-
-    /// What the workers share; `None` where a GPU was named, which is theirs together.
-    fn machine(&self) -> mfactor::Result<Option<&Machine>> {
-        if let Some(machine) = self.machine.get() {
-            return Ok(Some(machine));
-        }
-        let machine = match self.device.as_deref() {
-            None | Some("auto") => Machine::ask(&TRAINER.find()?)?,
-            Some("cpu") => Machine::without_gpus(),
-            Some(_) => return Ok(None),
-        };
-        Ok(Some(self.machine.get_or_init(|| machine)))
     }
 }
 

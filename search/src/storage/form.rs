@@ -136,7 +136,7 @@ impl Stored<'_> {
     }
 }
 
-const ENDED_BY_OTHER: &str = "another program (Optuna, or its dashboard) ended it in the journal";
+const ENDED_BY_OTHER: &str = "another program (Optuna, or its dashboard) ended it";
 
 fn agrees(name: &str, holds: bool, architecture: &Architecture) -> Result<(), String> {
     if holds {

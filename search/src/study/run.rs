@@ -320,12 +320,15 @@ impl Study {
 
     /// Notes who trains. Another kind of hardware gives other accuracies for the same trial: a study has one.
     fn note_trainer(&mut self, facts: TrainerFacts, observer: &mut dyn FnMut(&StudyEvent)) -> Result<()> {
-        let config = self.folder.join(CONFIG_FILE);
+        let subject = match self.storage.is_shared() {
+            true => format!("study {:?}", self.config.name),
+            false => self.folder.join(CONFIG_FILE).display().to_string(),
+        };
         let (hardware, is_mixed) = (&mut self.hardware, self.allows_mixed_hardware);
         self.storage.study(&mut |known| {
             let mut kinds = known.as_ref().map_or_else(|| hardware.clone(), began::hardware);
             began::join(&mut kinds, facts.hardware(), is_mixed)
-                .map_err(|problem| Error::file(&config, problem))?;
+                .map_err(|problem| Error::input(&subject, problem))?;
             *hardware = kinds;
             Ok(began::of_trainers(&facts, hardware))
         })?;

@@ -4,6 +4,7 @@
 
 mod cached;
 mod conformance;
+mod copies;
 mod damage;
 mod disk;
 mod interruption;

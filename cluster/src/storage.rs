@@ -1,0 +1,441 @@
+//! The trials of one study in the database, as one worker has them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mfactor::protocol::{CHECK_FILE, WEIGHTS_FILE};
+use mfactor::{Error, Result, SearchSpace, Trial, TrialState};
+use search::StudyConfig;
+use search::storage::form::{self, state};
+use search::storage::{Attributes, Beat, Hold, Storage};
+use search::study::trial_folder;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::claims::{
+    CREATE, ENDED_BY, FINISH, FREE, GIVE_UP, HAND_BACK, Holds, PLACE, REPORT, TAKE_OVER, TAKEN,
+};
+use crate::link::{Link, Session};
+use crate::registry::{self, Registered};
+use crate::renewal::Renewal;
+use crate::rows::Reader;
+use crate::store::{Artifact, Store};
+use crate::trouble::Trouble;
+
+/// Pauses between two looks for what others have done, while nothing is found: doubled from the first to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(640);
+/// A worker looks for trials that nobody holds so many times in a lease, and at least once in the longest pause.
+const LOOKS: u32 = 20;
+const LONGEST_LOOK: Duration = Duration::from_secs(1);
+/// What an idle transaction is given, in ms, where strategies are quick; doubled when one is thrown out of it.
+const FIRST_PROPOSAL_MS: u64 = 10_000;
+const LONGEST_PROPOSAL_MS: u64 = 640_000;
+
+/// The study's trials behind the seam of `search`.
+pub struct DatabaseStorage {
+    link: Link,
+    worker: String,
+    study: Study,
+    holds: Arc<Holds>,
+    _renewal: Renewal,
+    /// Of each track how many trials, from the first on, have ended and are known to have: they never change.
+    ended: Vec<usize>,
+    news: Pace,
+    free: Vec<i32>,
+    free_looked: Option<Instant>,
+    files: Option<Files>,
+}
+
+/// What is fixed of a study.
+struct Study {
+    ids: Vec<i32>,
+    reader: Reader,
+    space: SearchSpace,
+    lease: Duration,
+    most_attempts: i32,
+    proposal_ms: u64,
+}
+
+/// Where what trainings leave goes.
+struct Files {
+    store: Store,
+    folder: PathBuf,
+}
+
+/// When to look again.
+struct Pace {
+    looked: Instant,
+    pause: Duration,
+    /// Ids and states that were found last.
+    last: Vec<(u64, TrialState)>,
+}
+
+impl Pace {
+    fn new() -> Self {
+        Self { looked: Instant::now(), pause: Duration::ZERO, last: vec![] }
+    }
+
+    fn is_due(&self) -> bool {
+        self.looked.elapsed() >= self.pause
+    }
+
+    /// Something was done, so there may be news.
+    fn hurry(&mut self) {
+        self.pause = Duration::ZERO;
+    }
+
+    fn found(&mut self, trials: &[Vec<Trial>]) {
+        let found: Vec<_> = trials.iter().flatten().map(|trial| (trial.id, trial.state)).collect();
+        let longer = (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+        self.pause = if found == self.last { longer } else { FIRST_PAUSE };
+        (self.looked, self.last) = (Instant::now(), found);
+    }
+}
+
+impl DatabaseStorage {
+    /// The study as `worker` has it, who works at it with `config`: the study's, with where data lie here. `store` is where
+    /// files go that trainings leave in `folder`.
+    ///
+    /// # Errors
+    /// If the study keeps files and there is no store.
+    pub fn new(
+        link: Link,
+        study: &Registered,
+        config: &StudyConfig,
+        worker: &str,
+        store: Option<Store>,
+        folder: &Path,
+    ) -> Result<Self> {
+        if study.terms.keeps_files && store.is_none() {
+            let problem =
+                "keeps what trainings leave in a store; name it by --artifacts or MFACTOR_ARTIFACTS";
+            return Err(Error::input(format!("study {:?}", study.name), problem));
+        }
+        let holds = Arc::new(Holds::default());
+        let lease = study.terms.lease;
+        let renewal = Renewal::start(link.beside(), study.name.clone(), lease, Arc::clone(&holds))?;
+        Ok(Self {
+            link,
+            worker: worker.to_owned(),
+            ended: vec![0; study.tracks.len()],
+            study: Study {
+                ids: study.ids(),
+                reader: Reader::new(study, config)?,
+                space: config.space.clone(),
+                lease,
+                most_attempts: study.terms.most_attempts as i32,
+                proposal_ms: FIRST_PROPOSAL_MS,
+            },
+            holds,
+            _renewal: renewal,
+            news: Pace::new(),
+            free: vec![],
+            free_looked: None,
+            files: store.map(|store| Files { store, folder: folder.to_owned() }),
+        })
+    }
+
+    /// Leaves out from now on what has ended and is known; what is held here changes yet in the eyes of the loop.
+    fn advance(&mut self, track: usize, news: &[Trial]) {
+        let is_over = |trial: &&Trial| trial.is_finished() && self.holds.token(row_id(trial.id)).is_none();
+        self.ended[track] += news.iter().take_while(is_over).count();
+    }
+
+    /// Whether a track has trials that nobody holds, as of the last look.
+    fn is_free(&mut self, track: usize) -> Result<bool> {
+        let pause = (self.study.lease / LOOKS).min(LONGEST_LOOK);
+        if self.free_looked.is_none_or(|looked| looked.elapsed() >= pause) {
+            let Study { ids, lease, .. } = &self.study;
+            let rows = self.link.work(|session, _| session.rows(FREE, &[ids, &millis(*lease)]))?;
+            self.free = rows.iter().map(|row| row.get(0)).collect();
+            self.free_looked = Some(Instant::now());
+        }
+        let id = self.study.ids[track];
+        let found = self.free.iter().position(|free| *free == id);
+        // Once a look: others may be after the same ones.
+        found.map(|position| self.free.remove(position));
+        Ok(found.is_some())
+    }
+
+    /// The id of the trial that was taken over by a token.
+    fn take_over(&mut self, track: usize, token: Uuid) -> Result<Option<i32>> {
+        let Study { ids, lease, most_attempts, .. } = &self.study;
+        let (id, lease_ms, worker) = (ids[track], millis(*lease), &self.worker);
+        self.link.work(|session, is_again| {
+            if is_again && let Some(row) = session.row(TAKEN, &[&token])? {
+                return Ok(Some(row.get(0)));
+            }
+            session.execute(GIVE_UP, &[&id, most_attempts, &lease_ms])?;
+            let taken = session.row(TAKE_OVER, &[&id, worker, &lease_ms, &token])?;
+            Ok(taken.map(|row| row.get(0)))
+        })
+    }
+
+    /// Puts what a training left into the store; names of the files by the attribute that Optuna has for them.
+    fn keep_files(&self, trial: &Trial) -> Result<Attributes> {
+        let Some(files) = self.files.as_ref().filter(|_| trial.state == TrialState::Complete) else {
+            return Ok(Attributes::new());
+        };
+        let folder = trial_folder(&files.folder, trial.id);
+        let mut attributes = Attributes::new();
+        for name in [WEIGHTS_FILE, CHECK_FILE] {
+            let path = folder.join(name);
+            if path.exists() {
+                let bytes = mfactor::files::read(&path)?;
+                let sha256 = files.store.put_patiently(&bytes, self.link.patience())?;
+                let (key, value) = Artifact { sha256, name: name.to_owned() }.attribute();
+                attributes.insert(key, value);
+            }
+        }
+        Ok(attributes)
+    }
+}
+
+impl Storage for DatabaseStorage {
+    fn study(&mut self, say: &mut dyn FnMut(Option<Attributes>) -> Result<Attributes>) -> Result<()> {
+        let ids = self.study.ids.clone();
+        self.link.work(|session, _| {
+            session.transaction(|session| {
+                lock(session, ids[0])?;
+                let rows = session.rows(
+                    "SELECT key::text, value_json FROM study_user_attributes WHERE study_id = $1",
+                    &[&ids[0]],
+                )?;
+                let parsed = |text: Option<&str>| serde_json::from_str(text?).ok();
+                let known = rows.iter().filter_map(|row| Some((row.get(0), parsed(row.get(1))?)));
+                let news = say(Some(known.collect()))?;
+                registry::note(session, &ids, &news)?;
+                Ok(Some(()))
+            })
+        })?;
+        Ok(())
+    }
+
+    fn trials(&mut self) -> Result<Vec<Vec<Trial>>> {
+        if !self.news.is_due() {
+            return Ok(vec![]);
+        }
+        let (reader, ended) = (&self.study.reader, &self.ended);
+        let trials = self.link.work(|session, _| reader.from(session, ended))?;
+        for (track, news) in trials.iter().enumerate() {
+            self.advance(track, news);
+        }
+        self.news.found(&trials);
+        Ok(trials)
+    }
+
+    fn enqueue(
+        &mut self,
+        track: usize,
+        retries: Option<u64>,
+        propose: &mut dyn FnMut(Vec<Trial>) -> Option<Trial>,
+    ) -> Result<Option<Trial>> {
+        if let Some(trial) = retries {
+            let problem = "cannot be tried again: trials that were proposed since know that it failed";
+            return Err(Error::input(format!("trial {trial} of a shared study"), problem));
+        }
+        let (token, first) = (Uuid::new_v4(), self.ended[track]);
+        let (study, worker) = (&mut self.study, &self.worker);
+        let made = self.link.work(|session, is_again| {
+            if is_again {
+                study.proposal_ms = (study.proposal_ms * 2).min(LONGEST_PROPOSAL_MS);
+            }
+            session.transaction(|session| begin(session, study, track, first, worker, token, propose))
+        })?;
+        self.news.hurry();
+        if let Some(trial) = &made {
+            self.holds.hold(row_id(trial.id), token);
+        }
+        Ok(made)
+    }
+
+    fn claim(&mut self, track: usize, _: Option<&Trial>) -> Result<Option<Trial>> {
+        if !self.is_free(track)? {
+            return Ok(None);
+        }
+        let token = Uuid::new_v4();
+        self.news.hurry();
+        let Some(id) = self.take_over(track, token)? else { return Ok(None) };
+        let reader = &self.study.reader;
+        let trial = self.link.work(|session, _| {
+            let number = session.row(PLACE, &[&id])?.map_or(0, |row| row.get::<_, i32>(0) as usize);
+            Ok(reader.of(session, track, number)?.into_iter().next())
+        })?;
+        // It may be gone again, with the whole study.
+        let Some(trial) = trial.filter(|trial| trial.id == id as u64) else { return Ok(None) };
+        self.holds.hold(id, token);
+        Ok(Some(Trial { epoch_accuracies: vec![], ..trial }))
+    }
+
+    fn beat(&mut self) -> Result<Beat> {
+        let (lost, stops) = self.holds.heed();
+        if !lost.is_empty() {
+            self.news.hurry();
+        }
+        Ok(Beat { lost: lost.into_iter().map(|trial| trial as u64).collect(), stops })
+    }
+
+    fn report(&mut self, trial: u64, epoch: u32, accuracy: f64) -> Result<Hold> {
+        let id = row_id(trial);
+        let Some(token) = self.holds.token(id) else { return Ok(Hold::Lost) };
+        let (lease_ms, step) = (millis(self.study.lease), epoch as i32);
+        let kept = self
+            .link
+            .work(|session, _| session.execute(REPORT, &[&id, &token, &lease_ms, &step, &accuracy]))?;
+        if kept == 1 {
+            return Ok(Hold::Held);
+        }
+        self.holds.let_go(id);
+        self.news.hurry();
+        Ok(Hold::Lost)
+    }
+
+    fn finish(&mut self, trial: &Trial) -> Result<Hold> {
+        let id = row_id(trial.id);
+        let Some(token) = self.holds.token(id) else { return Ok(Hold::Lost) };
+        // Files first: a crash leaves a file without a name, and never a name without a file.
+        let artifacts = columns(self.keep_files(trial)?);
+        let attributes = columns(form::final_attributes(trial));
+        let state = state_name(trial.state);
+        let has_ended = self.link.work(|session, _| {
+            let values: crate::link::Values = &[
+                &id,
+                &token,
+                &state,
+                &trial.m_factor,
+                &attributes.0,
+                &attributes.1,
+                &artifacts.0,
+                &artifacts.1,
+            ];
+            let ended = session.row(FINISH, values)?.is_some_and(|row| row.get::<_, i64>(0) == 1);
+            Ok(ended || session.row(ENDED_BY, &[&id, &token])?.is_some())
+        })?;
+        self.holds.let_go(id);
+        self.news.hurry();
+        if !has_ended {
+            return Ok(Hold::Lost);
+        }
+        if !artifacts.0.is_empty()
+            && let Some(files) = &self.files
+        {
+            // The store has them.
+            let _ = std::fs::remove_dir_all(trial_folder(&files.folder, trial.id));
+        }
+        Ok(Hold::Held)
+    }
+
+    fn release(&mut self) -> Result<()> {
+        for (trial, token) in self.holds.all() {
+            self.holds.let_go(trial);
+            self.link.work_at_once(|session| session.execute(HAND_BACK, &[&trial, &token]))?;
+        }
+        Ok(())
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+}
+
+/// Begins the next trial of a track within a transaction. Nobody else begins one meanwhile, for all lock the study's row first;
+/// so what an earlier try did that was cut off is decided as well.
+fn begin(
+    session: &mut Session,
+    study: &Study,
+    track: usize,
+    first: usize,
+    worker: &str,
+    token: Uuid,
+    propose: &mut dyn FnMut(Vec<Trial>) -> Option<Trial>,
+) -> Result<Option<Trial>, Trouble> {
+    if study.proposal_ms > FIRST_PROPOSAL_MS {
+        session.batch(&format!(
+            "SET LOCAL idle_in_transaction_session_timeout = {}; SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {}",
+            study.proposal_ms,
+            3 * study.proposal_ms,
+            6 * study.proposal_ms
+        ))?;
+    }
+    lock(session, study.ids[track])?;
+    let news = study.reader.of(session, track, first)?;
+    if let Some(row) = session.row(TAKEN, &[&token])? {
+        let id = row.get::<_, i32>(0) as u64;
+        return Ok(news.into_iter().find(|trial| trial.id == id));
+    }
+    let Some(trial) = propose(news) else { return Ok(None) };
+    create(session, study, track, &trial, worker, token).map(Some)
+}
+
+fn create(
+    session: &mut Session,
+    study: &Study,
+    track: usize,
+    trial: &Trial,
+    worker: &str,
+    token: Uuid,
+) -> Result<Trial, Trouble> {
+    let (mut names, mut options, mut distributions) = (vec![], vec![], vec![]);
+    for (name, option, distribution) in form::parameters(trial, &study.space)? {
+        names.push(name);
+        options.push(option);
+        distributions.push(distribution);
+    }
+    let (keys, values) = columns(form::fixed_attributes(trial));
+    let number = i32::try_from(trial.number)
+        .map_err(|_| Error::input("trials", "there are more than a database counts"))?;
+    let lease_ms = millis(study.lease);
+    let row = session.row(
+        CREATE,
+        &[
+            &number,
+            &study.ids[track],
+            &names,
+            &options,
+            &distributions,
+            &keys,
+            &values,
+            &worker,
+            &lease_ms,
+            &token,
+        ],
+    )?;
+    let id = row.map(|row| row.get::<_, i32>(0));
+    let id = id.ok_or_else(|| Error::Defect("a trial was made and has no id".to_owned()))?;
+    Ok(Trial { id: id as u64, ..trial.clone() })
+}
+
+/// Locks a study for who begins a trial in it.
+fn lock(session: &mut Session, study: i32) -> Result<(), Trouble> {
+    let row = session.row("SELECT study_id FROM studies WHERE study_id = $1 FOR UPDATE", &[&study])?;
+    let gone = || {
+        let problem = "was removed from the database, by `mfactor cluster remove` or by Optuna";
+        Trouble::Other(Error::input("the study", problem))
+    };
+    row.map(drop).ok_or_else(gone)
+}
+
+fn columns(attributes: Attributes) -> (Vec<String>, Vec<String>) {
+    attributes.into_iter().map(|(key, value): (String, Value)| (key, value.to_string())).unzip()
+}
+
+/// Optuna's name for a state.
+fn state_name(state: TrialState) -> &'static str {
+    match form::state_number(state) {
+        state::COMPLETE => "COMPLETE",
+        state::PRUNED => "PRUNED",
+        state::FAIL => "FAIL",
+        _ => "RUNNING",
+    }
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+/// A trial's id in the database; one that is none there is nobody's.
+fn row_id(trial: u64) -> i32 {
+    i32::try_from(trial).unwrap_or(-1)
+}

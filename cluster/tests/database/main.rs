@@ -1,0 +1,10 @@
+//! Studies in a real PostgreSQL server: what is shared, what survives, what is refused.
+#![expect(clippy::unwrap_used, reason = "what a test cannot unwrap, it fails by")]
+
+mod conditions;
+mod faults;
+mod optuna;
+#[path = "../../../search/tests/search/pretend.rs"]
+mod pretend;
+mod shared;
+mod worker;
