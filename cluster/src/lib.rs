@@ -14,7 +14,7 @@
 //! | [`schema`] | the tables: made, and held against what is expected |
 //! | [`registry`] | studies: registered, found, stopped, extended, removed |
 //! | [`storage`] | the trials of one study, behind [`search::storage::Storage`] |
-//! | `claims`, `renewal`, `rows` | taking trials over, leases that are kept alive, rows read as trials |
+//! | `begin`, `claims`, `renewal`, `rows` | how a trial begins, whose it is, leases that are kept alive, rows read as trials |
 //! | [`store`] | files by the SHA-256 of their contents, in a folder that machines share |
 //! | [`pull`] | a study of the database as a folder |
 //! | [`launch`] | scripts and manifests that start workers |
@@ -31,6 +31,7 @@ pub mod status;
 pub mod storage;
 pub mod store;
 
+mod begin;
 mod claims;
 mod password;
 mod renewal;

@@ -5,23 +5,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mfactor::protocol::{CHECK_FILE, WEIGHTS_FILE};
-use mfactor::{Error, Result, SearchSpace, Trial, TrialState};
+use mfactor::{Error, Result, Trial, TrialState};
 use search::StudyConfig;
 use search::storage::form::{self, state};
 use search::storage::{Attributes, Beat, Hold, Storage};
 use search::study::trial_folder;
-use serde_json::Value;
 use uuid::Uuid;
 
-use crate::claims::{
-    CREATE, ENDED_BY, FINISH, FREE, GIVE_UP, HAND_BACK, Holds, PLACE, REPORT, TAKE_OVER, TAKEN,
-};
-use crate::link::{Link, Session};
+use crate::begin::{FIRST_PROPOSAL_MS, LONGEST_PROPOSAL_MS, Study, begin, columns, lock, millis};
+use crate::claims::{ENDED_BY, FINISH, FREE, GIVE_UP, HAND_BACK, Holds, PLACE, REPORT, TAKE_OVER, TAKEN};
+use crate::link::Link;
 use crate::registry::{self, Registered};
 use crate::renewal::Renewal;
 use crate::rows::Reader;
 use crate::store::{Artifact, Store};
-use crate::trouble::Trouble;
 
 /// Pauses between two looks for what others have done, while nothing is found: doubled from the first to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -29,10 +26,6 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(640);
 /// A worker looks for trials that nobody holds so many times in a lease, and at least once in the longest pause.
 const LOOKS: u32 = 20;
 const LONGEST_LOOK: Duration = Duration::from_secs(1);
-/// What an idle transaction is given, in ms, where strategies are quick; doubled when one is thrown out of it.
-const FIRST_PROPOSAL_MS: u64 = 10_000;
-const LONGEST_PROPOSAL_MS: u64 = 640_000;
-
 /// The study's trials behind the seam of `search`.
 pub struct DatabaseStorage {
     link: Link,
@@ -46,16 +39,6 @@ pub struct DatabaseStorage {
     free: Vec<i32>,
     free_looked: Option<Instant>,
     files: Option<Files>,
-}
-
-/// What is fixed of a study.
-struct Study {
-    ids: Vec<i32>,
-    reader: Reader,
-    space: SearchSpace,
-    lease: Duration,
-    most_attempts: i32,
-    proposal_ms: u64,
 }
 
 /// Where what trainings leave goes.
@@ -340,87 +323,6 @@ impl Storage for DatabaseStorage {
     }
 }
 
-/// Begins the next trial of a track within a transaction. Nobody else begins one meanwhile, for all lock the study's row first;
-/// so what an earlier try did that was cut off is decided as well.
-fn begin(
-    session: &mut Session,
-    study: &Study,
-    track: usize,
-    first: usize,
-    worker: &str,
-    token: Uuid,
-    propose: &mut dyn FnMut(Vec<Trial>) -> Option<Trial>,
-) -> Result<Option<Trial>, Trouble> {
-    if study.proposal_ms > FIRST_PROPOSAL_MS {
-        session.batch(&format!(
-            "SET LOCAL idle_in_transaction_session_timeout = {}; SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {}",
-            study.proposal_ms,
-            3 * study.proposal_ms,
-            6 * study.proposal_ms
-        ))?;
-    }
-    lock(session, study.ids[track])?;
-    let news = study.reader.of(session, track, first)?;
-    if let Some(row) = session.row(TAKEN, &[&token])? {
-        let id = row.get::<_, i32>(0) as u64;
-        return Ok(news.into_iter().find(|trial| trial.id == id));
-    }
-    let Some(trial) = propose(news) else { return Ok(None) };
-    create(session, study, track, &trial, worker, token).map(Some)
-}
-
-fn create(
-    session: &mut Session,
-    study: &Study,
-    track: usize,
-    trial: &Trial,
-    worker: &str,
-    token: Uuid,
-) -> Result<Trial, Trouble> {
-    let (mut names, mut options, mut distributions) = (vec![], vec![], vec![]);
-    for (name, option, distribution) in form::parameters(trial, &study.space)? {
-        names.push(name);
-        options.push(option);
-        distributions.push(distribution);
-    }
-    let (keys, values) = columns(form::fixed_attributes(trial));
-    let number = i32::try_from(trial.number)
-        .map_err(|_| Error::input("trials", "there are more than a database counts"))?;
-    let lease_ms = millis(study.lease);
-    let row = session.row(
-        CREATE,
-        &[
-            &number,
-            &study.ids[track],
-            &names,
-            &options,
-            &distributions,
-            &keys,
-            &values,
-            &worker,
-            &lease_ms,
-            &token,
-        ],
-    )?;
-    let id = row.map(|row| row.get::<_, i32>(0));
-    let id = id.ok_or_else(|| Error::Defect("a trial was made and has no id".to_owned()))?;
-    Ok(Trial { id: id as u64, ..trial.clone() })
-}
-
-/// Locks a study for who begins a trial in it.
-fn lock(session: &mut Session, study: i32) -> Result<(), Trouble> {
-    let row = session.row("SELECT study_id FROM studies WHERE study_id = $1 FOR UPDATE", &[&study])?;
-    let gone = || {
-        let problem = "was removed from the database, by `mfactor cluster remove` or by Optuna";
-        Trouble::Other(Error::input("the study", problem))
-    };
-    row.map(drop).ok_or_else(gone)
-}
-
-fn columns(attributes: Attributes) -> (Vec<String>, Vec<String>) {
-    attributes.into_iter().map(|(key, value): (String, Value)| (key, value.to_string())).unzip()
-}
-
 /// Optuna's name for a state.
 fn state_name(state: TrialState) -> &'static str {
     match form::state_number(state) {
@@ -429,10 +331,6 @@ fn state_name(state: TrialState) -> &'static str {
         state::FAIL => "FAIL",
         _ => "RUNNING",
     }
-}
-
-fn millis(time: Duration) -> f64 {
-    time.as_secs_f64() * 1000.0
 }
 
 /// A trial's id in the database; one that is none there is nobody's.
