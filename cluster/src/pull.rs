@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use mfactor::protocol::{CHECK_FILE, WEIGHTS_FILE};
 use mfactor::{Error, Result, Trial, files};
+use search::evaluators::TRAINED_FILES;
 use search::storage::Attributes;
 use search::{Study, StudyConfig};
 
@@ -68,7 +68,7 @@ fn fetch(link: &mut Link, store: Option<&Store>, trial: &Trial, output: &Path) -
         )
     })?;
     let artifacts = rows.iter().filter_map(|row| Artifact::parse(row.get::<_, Option<&str>>(0)?));
-    for artifact in artifacts.filter(|artifact| [WEIGHTS_FILE, CHECK_FILE].contains(&&*artifact.name)) {
+    for artifact in artifacts.filter(|artifact| TRAINED_FILES.contains(&&*artifact.name)) {
         let Some(store) = store else {
             let problem = "has files in a store; name it by --artifacts or MFACTOR_ARTIFACTS";
             return Err(Error::input(format!("trial {} of {}", trial.number, trial.proposer), problem));

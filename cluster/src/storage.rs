@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mfactor::protocol::{CHECK_FILE, WEIGHTS_FILE};
 use mfactor::{Error, Result, Trial, TrialState};
 use search::StudyConfig;
+use search::evaluators::TRAINED_FILES;
 use search::storage::form::{self, state};
 use search::storage::{Attributes, Beat, Hold, Storage};
 use search::study::trial_folder;
@@ -163,7 +163,7 @@ impl DatabaseStorage {
         };
         let folder = trial_folder(&files.folder, trial.id);
         let mut attributes = Attributes::new();
-        for name in [WEIGHTS_FILE, CHECK_FILE] {
+        for name in TRAINED_FILES {
             let path = folder.join(name);
             if path.exists() {
                 let bytes = mfactor::files::read(&path)?;

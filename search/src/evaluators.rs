@@ -15,6 +15,7 @@ use mfactor::protocol::{Epoch, Evaluation, Job, TrainerFacts};
 pub use cached::Cached;
 pub use constant::Constant;
 pub use table::Table;
+pub use trained::TRAINED_FILES;
 pub use trainer_process::{TrainerCommand, TrainerProcess};
 
 /// Turns an architecture into an evaluation. A study with several workers has one evaluator for each and calls

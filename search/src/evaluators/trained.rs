@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// Files that a training leaves, the last of them not every one.
-pub(super) const TRAINED_FILES: [&str; 3] = [WEIGHTS_FILE, CHECK_FILE, CONFUSION_FILE];
+pub const TRAINED_FILES: [&str; 3] = [WEIGHTS_FILE, CHECK_FILE, CONFUSION_FILE];
 
 /// How far an accuracy may be from that of the counts: what its digits lose as text, and in one other order of adding.
 const ROUNDING: f64 = 1e-6;
