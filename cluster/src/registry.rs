@@ -65,6 +65,18 @@ impl Registered {
         Err(Error::missing(what, "scripts/setup in a checkout of that version"))
     }
 
+    /// Refuses to go on without a store where the study keeps what trainings leave.
+    ///
+    /// # Errors
+    /// [`Error::Input`], with the option that names a store.
+    pub fn check_store(&self, is_named: bool) -> Result<()> {
+        if is_named || !self.terms.keeps_files {
+            return Ok(());
+        }
+        let problem = "keeps what trainings leave in a store; name it by --artifacts or MFACTOR_ARTIFACTS";
+        Err(Error::input(format!("study {:?}", self.name), problem))
+    }
+
     /// Ids of its tracks in Optuna's `studies`.
     pub(crate) fn ids(&self) -> Vec<i32> {
         self.tracks.iter().map(|(id, _)| *id).collect()

@@ -91,11 +91,7 @@ impl DatabaseStorage {
         store: Option<Store>,
         folder: &Path,
     ) -> Result<Self> {
-        if study.terms.keeps_files && store.is_none() {
-            let problem =
-                "keeps what trainings leave in a store; name it by --artifacts or MFACTOR_ARTIFACTS";
-            return Err(Error::input(format!("study {:?}", study.name), problem));
-        }
+        study.check_store(store.is_some())?;
         let holds = Arc::new(Holds::default());
         let lease = study.terms.lease;
         let renewal = Renewal::start(link.beside(), study.name.clone(), lease, Arc::clone(&holds))?;

@@ -141,7 +141,7 @@ fn what_is_wrong_is_said_in_a_sentence_and_nothing_is_half_made() {
     fs::create_dir(site.place.path("other")).unwrap();
     let other = format!("file://{}", site.place.path("other").display());
     site.refused(&format!("worker t --data tiny --artifacts {other}"), bad, &["not the store"]);
-    site.refused("worker t", bad, &["tiny"]);
+    site.refused("worker t", bad, &["--artifacts"]);
     fs::write(
         site.place.path("tiny/train.bin"),
         fs::read(site.place.path("tiny/train.bin")).unwrap().split_off(3),

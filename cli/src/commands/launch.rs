@@ -154,11 +154,7 @@ impl What {
     fn plan(&self, output: &Output) -> Result<Plan> {
         let mut link = self.database.open(Patience::none(), output)?;
         let study = registry::find(&mut link, &self.study)?;
-        if study.terms.keeps_files && self.database.way.artifacts.is_none() {
-            let problem =
-                "keeps what trainings leave in a store; name it by --artifacts or MFACTOR_ARTIFACTS";
-            return Err(Error::input(format!("study {:?}", study.name), problem));
-        }
+        study.check_store(self.database.way.artifacts.is_some())?;
         let own = || std::env::current_exe().map_err(Error::io("find", std::path::Path::new("mfactor")));
         let mut arguments = vec!["--trainers".to_owned(), self.trainers.clone()];
         if let Some(data) = &self.data {

@@ -97,6 +97,7 @@ impl Worker {
         let config = self.places.lay_over(&study)?;
         config.check_inputs()?;
         let store = self.database.store(&mut link)?;
+        study.check_store(store.is_some())?;
         let trainers = match self.trainers {
             Workers::Count(trainers) => trainers,
             Workers::Auto => self.options.most()?,
