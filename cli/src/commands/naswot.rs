@@ -30,7 +30,7 @@ Examples:
   mfactor search --space edge32 --data cifar10 --strategy guided --naswot edge32.naswot.csv --out runs/edge
 
 The rating (NASWOT: neural architecture search without training) says how well a network with random weights tells 64 training \
-images apart. On the networks of NAS-Bench-Macro it ranks about as well as ten to twenty trainings do, and is of no use beside fifty.")]
+images apart. On the networks of NAS-Bench-Macro it ranks about as well as twenty trainings do, and tells nothing new beside them.")]
 pub struct Naswot {
     /// Search space: a TOML file, or the name of one that ships; the paper's if not given
     #[arg(long, value_name = "FILE|NAME")]

@@ -126,7 +126,7 @@ mod tests {
         assert!(100.0 * regret <= 0.15, "{regret}");
     }
 
-    /// With ratings of 512 untrained networks ten trainings rank about as well as twenty do without.
+    /// With ratings of 486 untrained networks ten trainings rank the others better, if not as well as twenty do.
     #[test]
     fn ratings_of_untrained_networks_make_up_for_trainings() {
         let Some(table) = published() else { return };
@@ -135,7 +135,7 @@ mod tests {
         let ratings = Ratings::load(std::path::Path::new(file), &space).unwrap();
         let [ten, twenty] = [10, 20].map(|count| held_against(&table, count, None).tau);
         let rated = held_against(&table, 10, Some(Arc::new(ratings))).tau;
-        assert!(rated >= 0.70 && rated > ten + 0.03, "{ten} without, {rated} with, {twenty} of twenty");
+        assert!(rated >= 0.68 && rated > ten + 0.05, "{ten} without, {rated} with, {twenty} of twenty");
     }
 
     /// How a regression did, in the mean of 20 draws of trainings.
