@@ -178,7 +178,10 @@ impl<'a> SearchProgress<'a> {
 
     /// M so far, or the accuracy where a front is sought, beside the best of the strategy, and the speed.
     fn of_epoch(&self, place: &Place, epoch: &Epoch) -> String {
-        let best = place.best.map_or(String::new(), |best| format!("  {}", self.best_words(best)));
+        let best = place.best.map_or(String::new(), |best| match self.front.is_empty() {
+            true => format!("  best {best:.4}"),
+            false => format!("  {}", self.best_words(best)),
+        });
         let size_score = self.objective.exact_size_score(&self.space.cost(&place.architecture));
         let reached = match self.front.is_empty() {
             true => format!("M {:.4}", self.objective.m_factor(epoch.accuracy, size_score)),
