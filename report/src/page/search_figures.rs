@@ -116,7 +116,7 @@ fn failures(view: &View<'_>, strategy: &str, chart: &mut Chart, y: Scale) {
 
 fn over_trials(view: &View<'_>, strategy: &str, y: Axis) -> Chart {
     let summary = view.comparison.strategies.iter().find(|summary| summary.strategy == strategy);
-    let trials = summary.map_or(1, |summary| summary.trials.max(2)) as f64;
+    let trials = summary.map_or(1, |summary| (summary.trials + summary.skipped).max(2)) as f64;
     let x = Axis::new(Scale::exactly(0.0, trials + 0.5), "trial", plain);
     Chart::new(PANEL[0], PANEL[1], x, y)
 }

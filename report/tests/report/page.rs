@@ -201,6 +201,13 @@ fn a_dragged_budget_picks_as_the_library_does() {
         }
     }
     assert!(picked.len() > 2 * fronts.len(), "budgets make a difference");
+    let is_in_order = "[...document.querySelectorAll('.choice')].filter(one => !one.hidden).every(shown => {
+        const [caption, drawing, slider, text] = ['figcaption', 'svg', 'input', '.picked']
+            .map(part => shown.querySelector(part).getBoundingClientRect());
+        const end = document.getElementById('truth').getBoundingClientRect();
+        return caption.bottom <= drawing.top && drawing.bottom <= slider.top && slider.bottom <= text.top
+            && text.bottom <= end.top; })";
+    assert_eq!(browser.evaluate(is_in_order), true, "nothing lies upon another");
     let dragged =
         "(() => { const [shown] = [...document.querySelectorAll('.choice')].filter(one => !one.hidden);
         const drawing = shown.querySelector('svg');
