@@ -26,6 +26,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(640);
 /// A worker looks for trials that nobody holds so many times in a lease, and at least once in the longest pause.
 const LOOKS: u32 = 20;
 const LONGEST_LOOK: Duration = Duration::from_secs(1);
+
 /// The study's trials behind the seam of `search`.
 pub struct DatabaseStorage {
     link: Link,

@@ -3,6 +3,7 @@
 
 use std::cmp::Ordering;
 
+use mfactor::front::staircase;
 use mfactor::statistics::wilson;
 use mfactor::{Architecture, Quantity, Trial};
 use serde::{Deserialize, Serialize};
@@ -83,25 +84,32 @@ impl CostFront {
     }
 }
 
-/// Every cost that is exact, and what each bench has measured of every other.
+/// Accuracy against every cost that is exact; none without a complete trial.
+pub fn exact_fronts(trials: &[Trial], validation_images: Option<u64>) -> Vec<CostFront> {
+    let exact = Quantity::costs().filter(|quantity| quantity.is_exact());
+    exact
+        .filter_map(|quantity| known(quantity, None, &trained(trials, quantity, validation_images)))
+        .collect()
+}
+
+/// Accuracy against every cost that is exact, and what each bench has measured of every other.
 pub(crate) fn cost_fronts(
     trials: &[Trial],
     benches: &[BenchComparison],
     validation_images: Option<u64>,
 ) -> Vec<CostFront> {
-    let front = |quantity, on, candidates: Vec<Candidate>| {
-        (!candidates.is_empty()).then(|| CostFront::new(quantity, on, &candidates))
+    let on_bench = |bench: &BenchComparison, quantity: Quantity| {
+        known(quantity, Some(&bench.short), &measured(&bench.models, quantity, validation_images))
     };
-    let exact = Quantity::costs().filter(|quantity| quantity.is_exact());
-    let exact =
-        exact.filter_map(|quantity| front(quantity, None, trained(trials, quantity, validation_images)));
-    let measured = benches.iter().flat_map(|bench| {
-        Quantity::costs().filter_map(move |quantity| {
-            let on = Some(bench.short.clone());
-            front(quantity, on, measured(&bench.models, quantity, validation_images))
-        })
-    });
-    exact.chain(measured).collect()
+    let measured = benches
+        .iter()
+        .flat_map(|bench| Quantity::costs().filter_map(move |quantity| on_bench(bench, quantity)));
+    exact_fronts(trials, validation_images).into_iter().chain(measured).collect()
+}
+
+/// A front, if there is something to choose from.
+fn known(quantity: Quantity, on: Option<&String>, candidates: &[Candidate]) -> Option<CostFront> {
+    (!candidates.is_empty()).then(|| CostFront::new(quantity, on.cloned(), candidates))
 }
 
 fn interval(accuracy: f64, validation_images: Option<u64>) -> Option<[f64; 2]> {
@@ -149,29 +157,14 @@ fn cheaper(a: &Candidate, b: &Candidate) -> Ordering {
 /// By the most that they cost, each to be preferred to all before it.
 fn within(candidates: &[Candidate]) -> Vec<Candidate> {
     let preferred = |a: &Candidate, b: &Candidate| b.accuracy.total_cmp(&a.accuracy).then(cheaper(a, b));
-    staircase(candidates, |a, b| a.at_most.total_cmp(&b.at_most), preferred)
+    staircase(candidates.to_vec(), |a, b| a.at_most.total_cmp(&b.at_most), preferred)
 }
 
-/// By rising cost, each more accurate than all before it.
+/// By rising cost, each more accurate than all before it; of equal ones the first trial.
 fn front(candidates: &[Candidate]) -> Vec<Candidate> {
-    staircase(candidates, cheaper, |a, b| b.accuracy.total_cmp(&a.accuracy))
-}
-
-/// In one order, those that come before all earlier ones in the other.
-fn staircase(
-    candidates: &[Candidate],
-    order: impl Fn(&Candidate, &Candidate) -> Ordering,
-    better: impl Fn(&Candidate, &Candidate) -> Ordering,
-) -> Vec<Candidate> {
-    let mut sorted: Vec<&Candidate> = candidates.iter().collect();
-    sorted.sort_by(|a, b| order(a, b).then_with(|| better(a, b)));
-    let mut stairs: Vec<Candidate> = vec![];
-    for candidate in sorted {
-        if stairs.last().is_none_or(|best| better(candidate, best).is_lt()) {
-            stairs.push(candidate.clone());
-        }
-    }
-    stairs
+    let mut candidates = candidates.to_vec();
+    candidates.sort_by_key(|candidate| candidate.trial);
+    staircase(candidates, |a, b| a.cost.total_cmp(&b.cost), |a, b| b.accuracy.total_cmp(&a.accuracy))
 }
 
 fn step_down(model: &Candidate, front: &[Candidate]) -> Option<StepDown> {
@@ -246,6 +239,15 @@ mod tests {
             let all: Vec<Candidate> = (0..).zip(all).map(|(trial, (accuracy, cost, noise))| {
                 candidate(trial, f64::from(accuracy) / 4.0, f64::from(cost), f64::from(noise) / 2.0)
             }).collect();
+            let front = of(&all).front;
+            let beaten = |one: &Candidate, by: &Candidate| {
+                let equal = (by.cost, by.accuracy) == (one.cost, one.accuracy);
+                by.cost <= one.cost && by.accuracy >= one.accuracy && (!equal || by.trial < one.trial)
+            };
+            let mut standing: Vec<Candidate> =
+                all.iter().filter(|one| !all.iter().any(|by| beaten(one, by))).cloned().collect();
+            standing.sort_by(cheaper);
+            prop_assert_eq!(front, standing);
             let budget = f64::from(budget);
             let within = all.iter().filter(|candidate| candidate.at_most <= budget);
             let best = within.max_by(|a, b| a.accuracy.total_cmp(&b.accuracy).then(cheaper(b, a)));

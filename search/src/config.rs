@@ -3,12 +3,12 @@
 
 mod differences;
 mod objective;
+mod sources;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mfactor::dataset::DataSet;
 use mfactor::objective::check_alpha;
 use mfactor::{Architecture, Error, Recipe, Result, SearchSpace, files, name};
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,7 @@ use crate::ratings::Ratings;
 use crate::strategies::StrategyKind;
 
 pub use objective::ObjectiveConfig;
+pub use sources::{DataSource, FileSource};
 
 /// Version of the file's form.
 pub const SCHEMA: u32 = 1;
@@ -75,7 +76,7 @@ pub struct StudyConfig {
     pub data: Option<DataSource>,
     /// Ratings of untrained networks, from which `guided` learns too; none if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub naswot: Option<RatingsSource>,
+    pub naswot: Option<FileSource>,
     /// How architectures are trained.
     #[serde(default)]
     pub recipe: Recipe,
@@ -136,76 +137,11 @@ impl EvaluatorConfig {
                 Err(_) => refuse("the accuracy is not a number"),
             },
             Some(("table", file)) => {
-                let RatingsSource { file, sha256 } = RatingsSource::open(Path::new(file))?;
+                let FileSource { file, sha256 } = FileSource::open(Path::new(file))?;
                 Ok(Self::Table { file, sha256 })
             }
             _ => refuse("is not known; there are train, constant:ACCURACY and table:FILE"),
         }
-    }
-}
-
-/// A file of ratings, and what identifies it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RatingsSource {
-    /// The file, see [`Ratings::load`].
-    pub file: PathBuf,
-    /// SHA-256 of the file, in lower-case hexadecimal.
-    pub sha256: String,
-}
-
-impl RatingsSource {
-    /// A file as it is now.
-    ///
-    /// # Errors
-    /// [`Error::Io`] where it cannot be read.
-    pub fn open(file: &Path) -> Result<Self> {
-        let sha256 = files::sha256(&files::read(file)?);
-        Ok(Self { file: std::fs::canonicalize(file).map_err(Error::io("find", file))?, sha256 })
-    }
-
-    fn load(&self, space: &SearchSpace) -> Result<Ratings> {
-        check_unchanged(&self.file, &self.sha256)?;
-        Ratings::load(&self.file, space)
-    }
-}
-
-/// Refuses a file that is another than the study began with.
-fn check_unchanged(file: &Path, sha256: &str) -> Result<()> {
-    if files::sha256(&files::read(file)?) == *sha256 {
-        return Ok(());
-    }
-    Err(Error::file(file, "has changed since the study began; restore it, or start a new study"))
-}
-
-/// A data set, and what identifies it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DataSource {
-    /// Name from the data set's manifest.
-    pub name: String,
-    /// Its folder.
-    pub folder: PathBuf,
-    /// [`DataSet::fingerprint`]: two folders with one fingerprint hold one data set.
-    pub fingerprint: String,
-}
-
-impl DataSource {
-    /// Opens a data-set folder, checks that it fits the space, and reads all of it for its fingerprint.
-    pub fn open(folder: &Path, space: &SearchSpace) -> Result<Self> {
-        let data = DataSet::open(folder)?;
-        data.check_fits(space)?;
-        let folder = std::fs::canonicalize(data.folder()).map_err(Error::io("find", data.folder()))?;
-        Ok(Self { name: data.manifest().name.clone(), folder, fingerprint: data.fingerprint()? })
-    }
-
-    /// Refuses a folder whose records are not those that the study began with.
-    fn check(&self, space: &SearchSpace) -> Result<()> {
-        if Self::open(&self.folder, space)?.fingerprint == self.fingerprint {
-            return Ok(());
-        }
-        let problem = "the data set has changed since the study began; restore it, or start a new study";
-        Err(Error::file(&self.folder, problem))
     }
 }
 
@@ -308,7 +244,7 @@ impl StudyConfig {
     /// Looks at what evaluators read, before anything is made or written: a table or data set that is not as the
     /// configuration says is refused.
     pub fn check_inputs(&self) -> Result<()> {
-        self.naswot.as_ref().map_or(Ok(()), |ratings| ratings.load(&self.space).map(drop))?;
+        self.ratings()?;
         match (&self.evaluator, &self.data) {
             (EvaluatorConfig::Table { file, sha256 }, _) => self.table(file, sha256).map(drop),
             (EvaluatorConfig::Train, Some(data)) => data.check(&self.space),
@@ -316,8 +252,16 @@ impl StudyConfig {
         }
     }
 
+    fn ratings(&self) -> Result<Option<Ratings>> {
+        let load = |source: &FileSource| {
+            sources::check_unchanged(&source.file, &source.sha256)?;
+            Ratings::load(&source.file, &self.space)
+        };
+        self.naswot.as_ref().map(load).transpose()
+    }
+
     fn table(&self, file: &Path, sha256: &str) -> Result<Table> {
-        check_unchanged(file, sha256)?;
+        sources::check_unchanged(file, sha256)?;
         Table::load(file, &self.space)
     }
 

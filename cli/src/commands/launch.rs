@@ -32,12 +32,8 @@ The password is that of ~/.pgpass on the nodes.")]
     Slurm {
         #[command(flatten)]
         what: What,
-        /// Workers
-        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-        tasks: u32,
-        /// Cores of each
-        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-        cpus: u32,
+        #[command(flatten)]
+        tasks: Tasks,
         /// Partition
         #[arg(long, value_parser = word)]
         partition: Option<String>,
@@ -93,12 +89,8 @@ Examples:
     Hq {
         #[command(flatten)]
         what: What,
-        /// Workers
-        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-        tasks: u32,
-        /// Cores of each
-        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-        cpus: u32,
+        #[command(flatten)]
+        tasks: Tasks,
         /// GPUs of each
         #[arg(long, default_value_t = 0)]
         gpus: u32,
@@ -116,6 +108,17 @@ To end one: ssh ws1 systemctl --user stop mfactor-cifar10")]
         #[arg(required = true, value_parser = word)]
         hosts: Vec<String>,
     },
+}
+
+/// How many workers a scheduler starts, and how large.
+#[derive(Args)]
+struct Tasks {
+    /// Workers
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    tasks: u32,
+    /// Cores of each
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    cpus: u32,
 }
 
 #[derive(Args)]
@@ -188,7 +191,7 @@ impl Launch {
 impl By {
     fn submissions(self, output: &Output) -> Result<(What, Vec<Submission>)> {
         Ok(match self {
-            Self::Slurm { what, tasks, cpus, partition, account, gres, time, prolog } => {
+            Self::Slurm { what, tasks: Tasks { tasks, cpus }, partition, account, gres, time, prolog } => {
                 let slurm = Slurm { tasks, cpus, partition, account, gres, time, prolog };
                 let submission = what.plan(output)?.slurm(&slurm);
                 (what, vec![submission])
@@ -198,7 +201,7 @@ impl By {
                 let submission = what.plan(output)?.kubernetes(&kubernetes);
                 (what, vec![submission])
             }
-            Self::Hq { what, tasks, cpus, gpus } => {
+            Self::Hq { what, tasks: Tasks { tasks, cpus }, gpus } => {
                 let submission = what.plan(output)?.hyperqueue(tasks, cpus, gpus);
                 (what, vec![submission])
             }

@@ -8,7 +8,7 @@ use mfactor::numbers::{percent, points_apart};
 use mfactor::text::name;
 use mfactor::{Error, Limits, Quantity, Result};
 use report::Input;
-use report::pick::{Candidate, CostFront, Pick as Picked};
+use report::pick::{Candidate, CostFront, Pick as Picked, exact_fronts};
 use search::StudyRecord;
 use serde::Serialize;
 
@@ -41,7 +41,10 @@ impl Pick {
         let budgets =
             amounts.split(',').map(|amount| quantity.amount(amount)).collect::<Result<Vec<f64>>>()?;
         let record = studies::read(&self.dir, output)?;
-        let fronts = self.fronts(&record, output)?;
+        let fronts = match quantity.is_exact() {
+            true => exact_fronts(&record.trials, record.config.validation_images()),
+            false => self.measured(&record, output)?,
+        };
         let front = self.front(quantity, fronts)?;
         if let Some(on) = &front.on {
             output.say(format!("Measured on {on}"));
@@ -51,7 +54,8 @@ impl Pick {
         output.result(&picks, || text(&picks, accuracy))
     }
 
-    fn fronts(&self, record: &StudyRecord, output: &Output) -> Result<Vec<CostFront>> {
+    /// Fronts over what was measured, among others.
+    fn measured(&self, record: &StudyRecord, output: &Output) -> Result<Vec<CostFront>> {
         let space = &record.config.space;
         let (measurements, unreadable) = measurements::read(&self.dir, space, Limits::default())?;
         unreadable.iter().for_each(|problem| output.say(format!("left out: {problem}")));

@@ -6,7 +6,7 @@ use clap::Args;
 use mfactor::costs::{CostTerm, parse_pair};
 use mfactor::{AccuracyKind, Error, Quantity, name};
 use report::confirm::Confirmation;
-use search::config::{DataSource, EvaluatorConfig, RatingsSource};
+use search::config::{DataSource, EvaluatorConfig, FileSource};
 use search::{Outcome, Pruning, StrategyKind, Study, StudyConfig, StudyRecord};
 use serde::Serialize;
 
@@ -275,7 +275,7 @@ impl Search {
         }
         config.objective.skip |= self.skip;
         if let Some(file) = &self.naswot {
-            config.naswot = Some(RatingsSource::open(file)?);
+            config.naswot = Some(FileSource::open(file)?);
         }
         config.recipe.epochs = self.epochs.unwrap_or(config.recipe.epochs);
         if self.prune && config.prune.is_none() {

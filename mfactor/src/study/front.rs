@@ -1,5 +1,7 @@
 //! Fronts: what cannot be more accurate without costing more, and how much of what there is it covers.
 
+use std::cmp::Ordering;
+
 use crate::cost::Cost;
 use crate::error::{Error, Result};
 use crate::quantity::{Quantity, Values};
@@ -147,6 +149,23 @@ pub fn front(points: &[Losses]) -> Vec<usize> {
     (0..points.len()).filter(stands).collect()
 }
 
+/// Those that are better than all before them in an order; of those that are equal in both the first. By rising cost, with what
+/// is more accurate the better, that is a front.
+pub fn staircase<T>(
+    mut items: Vec<T>,
+    order: impl Fn(&T, &T) -> Ordering,
+    better: impl Fn(&T, &T) -> Ordering,
+) -> Vec<T> {
+    items.sort_by(|a, b| order(a, b).then_with(|| better(a, b)));
+    let mut stairs: Vec<T> = vec![];
+    for item in items {
+        if stairs.last().is_none_or(|best| better(&item, best).is_lt()) {
+            stairs.push(item);
+        }
+    }
+    stairs
+}
+
 fn volume(point: &Losses, reference: &Losses) -> f64 {
     point.iter().zip(reference).map(|(value, end)| (end - value).max(0.0)).product()
 }
@@ -199,6 +218,17 @@ mod tests {
                 points.iter().any(|point| point.iter().zip(cell).all(|(value, cell)| u16::from(*value) <= cell))
             });
             prop_assert!((of(&scaled) - cells.count() as f64 / 343.0).abs() < 1e-12);
+        }
+
+        #[test]
+        fn a_staircase_by_rising_cost_is_a_front(points in prop::collection::vec((0u8..4, 0u8..4), 0..9)) {
+            let points: Vec<Losses> = points.into_iter().map(|(a, b)| [f64::from(a), f64::from(b), 0.0]).collect();
+            let (by_cost, by_accuracy) =
+                (|a: &usize, b: &usize| points[*a][1].total_cmp(&points[*b][1]), |a: &usize, b: &usize| points[*a][0].total_cmp(&points[*b][0]));
+            let mut stairs = staircase((0..points.len()).collect(), by_cost, by_accuracy);
+            prop_assert!(stairs.is_sorted_by(|a, b| by_cost(a, b).is_lt()));
+            stairs.sort_unstable();
+            prop_assert_eq!(stairs, front(&points));
         }
 
         #[test]

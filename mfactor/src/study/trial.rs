@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::architecture::Architecture;
 use crate::cost::Cost;
+use crate::front::staircase;
 use crate::objective::Objective;
 use crate::proposer::Proposer;
 use crate::quantity::{Quantity, Values};
@@ -119,16 +120,11 @@ pub fn ranked<'a>(trials: impl IntoIterator<Item = &'a Trial>) -> Vec<&'a Trial>
 pub fn pareto_front<'a>(trials: impl IntoIterator<Item = &'a Trial>) -> Vec<&'a Trial> {
     let mut complete: Vec<(&Trial, f64)> =
         trials.into_iter().filter_map(|trial| trial.accuracy.map(|a| (trial, a))).collect();
-    complete.sort_by(|(a, x), (b, y)| {
-        a.cost.parameters.cmp(&b.cost.parameters).then(y.total_cmp(x)).then(a.id.cmp(&b.id))
-    });
-    let mut best = f64::NEG_INFINITY;
-    complete.retain(|(_, accuracy)| {
-        let improves = *accuracy > best;
-        best = best.max(*accuracy);
-        improves
-    });
-    complete.into_iter().map(|(trial, _)| trial).collect()
+    complete.sort_by_key(|(trial, _)| trial.id);
+    let by_parameters =
+        |(a, _): &(&Trial, f64), (b, _): &(&Trial, f64)| a.cost.parameters.cmp(&b.cost.parameters);
+    let by_accuracy = |(_, a): &(&Trial, f64), (_, b): &(&Trial, f64)| b.total_cmp(a);
+    staircase(complete, by_parameters, by_accuracy).into_iter().map(|(trial, _)| trial).collect()
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What the parts of the page draw from: the input, the comparison, and trials at the comparison's α.
 
+use mfactor::front::staircase;
 use mfactor::numbers::{millions, percent, thousands};
 use mfactor::{Measurement, Objective, Proposer, Result, Trial};
 
@@ -133,18 +134,9 @@ pub(crate) fn as_millions(value: f64, _: usize) -> String {
 
 /// Positions of the points that no other beats in both cost (lower) and gain (higher), by rising cost.
 pub(crate) fn front(points: &[[f64; 2]]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..points.len()).collect();
-    order.sort_by(|a, b| {
-        let ([cost_a, gain_a], [cost_b, gain_b]) = (points[*a], points[*b]);
-        cost_a.total_cmp(&cost_b).then(gain_b.total_cmp(&gain_a))
-    });
-    let mut best = f64::NEG_INFINITY;
-    order.retain(|index| {
-        let improves = points[*index][1] > best;
-        best = best.max(points[*index][1]);
-        improves
-    });
-    order
+    let by_cost = |a: &usize, b: &usize| points[*a][0].total_cmp(&points[*b][0]);
+    let by_gain = |a: &usize, b: &usize| points[*b][1].total_cmp(&points[*a][1]);
+    staircase((0..points.len()).collect(), by_cost, by_gain)
 }
 
 #[cfg(test)]

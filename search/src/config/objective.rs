@@ -91,8 +91,7 @@ impl StudyConfig {
     /// # Errors
     /// As [`StudyConfig::sought`]; and where the ratings are not there as the study began with them.
     pub(crate) fn sought_with_ratings(&self) -> Result<Sought> {
-        let ratings = self.naswot.as_ref().map(|source| source.load(&self.space)).transpose()?;
-        Ok(Sought { ratings: ratings.map(Arc::new), ..self.sought()? })
+        Ok(Sought { ratings: self.ratings()?.map(Arc::new), ..self.sought()? })
     }
 
     /// Puts α where it belongs once a file was read.
