@@ -5,6 +5,7 @@
 
 mod commands;
 mod confirm;
+mod cost_tables;
 mod flash_progress;
 mod measurements;
 mod output;

@@ -11,6 +11,7 @@
 //! | [`check`] | the model's answers against the trainer's |
 //! | [`int8`], [`calibration`], [`quantization`], [`int8_graph`] | the same in eight bits |
 //! | [`card`] | the model card beside the file |
+//! | [`untrained`] | models with random weights, to be measured before a training is spent |
 
 pub mod calibration;
 pub mod card;
@@ -21,6 +22,7 @@ pub mod graph_writer;
 pub mod int8;
 pub mod int8_graph;
 pub mod quantization;
+pub mod untrained;
 pub mod weights;
 
 use std::path::PathBuf;

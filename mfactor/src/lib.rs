@@ -6,10 +6,10 @@
 //!
 //! | folder | holds |
 //! |---|---|
-//! | [`space`] | the search space as data; [`point`]s, their [`architecture`]s, [`plan`]s and [`block`]s; [`layers`], the one table of [`operation`]s, [`cost`] and its [`extremes`] |
+//! | [`space`] | the search space as data; [`point`]s, their [`architecture`]s, [`plan`]s, [`parts`] and [`block`]s; [`layers`], the one table of [`operation`]s, [`cost`] and its [`extremes`] |
 //! | `study/` | [`trial`], its [`proposer`] and its [`confusion`] of classes, [`objective`] and the metrics it is compared with, [`front`]s, what chance can do ([`statistics`]), [`recipe`], the trainer's [`protocol`], [`paper`] |
 //! | `model/` | the part of the ONNX format ([`onnx`]) and its [`onnx_operators`], what a model file says of itself ([`metadata`]), [`golden`] inputs |
-//! | `board/` | what a board reported ([`measurement`], [`latency`]), and what a model must keep to ([`limits`]) |
+//! | `board/` | what a board reported ([`measurement`], [`latency`]), what it will say of other networks ([`cost_table`], [`cost_model`]), and what a model must keep to ([`limits`]) |
 //! | `data/` | image records in CIFAR-10's binary layout, and their split ([`dataset`]); images made smaller ([`resize`]) |
 //! | `io/` | [`files`] read within limits and written whole, by way of [`drafts`], [`lines`] of pipes, pipes that may fall silent ([`patience`]), other programs asked with a deadline ([`process`]), [`text`] made fit to be shown, [`markdown`], [`name`]s, files told by their first bytes ([`magic`]), what the programs hand over ([`console`]), [`error`]s and [`exit`] codes |
 //!
@@ -22,13 +22,13 @@ mod model;
 pub mod space;
 mod study;
 
-pub use board::{latency, limits, measurement};
+pub use board::{cost_model, cost_table, latency, limits, measurement};
 pub use data::{dataset, resize};
 pub use io::{
     console, drafts, error, exit, files, lines, magic, markdown, name, numbers, patience, process, text,
 };
 pub use model::{golden, metadata, onnx, onnx_operators};
-pub use space::{architecture, block, cost, extremes, layers, operation, plan, point};
+pub use space::{architecture, block, cost, extremes, layers, operation, parts, plan, point};
 pub use study::{
     confusion, costs, front, objective, paper, proposer, protocol, quantity, recipe, statistics, trial,
 };

@@ -14,6 +14,7 @@
 //! | [`by_class`] | how a network does class by class |
 //! | [`side_by_side`] | boards, engines and precisions beside each other |
 //! | [`pick`] | a model for each budget |
+//! | [`prediction`] | how what was told of networks beforehand agrees with what was measured |
 //! | [`trust`] | how far a regression over the trials can be trusted |
 //! | [`front`] | how much of a front each strategy covered |
 //! | [`confirm`] | which networks chance cannot tell apart, after several trainings |
@@ -33,6 +34,7 @@ pub mod models;
 mod notes;
 mod page;
 pub mod pick;
+pub mod prediction;
 pub mod quantity;
 pub mod rank;
 pub mod recommendation;

@@ -67,7 +67,7 @@ fn narrow(bench: &BenchComparison, comparison: &Comparison) -> Option<String> {
 }
 
 fn quick(bench: &BenchComparison) -> Option<String> {
-    let quick = bench.models.iter().filter(|row| row.figures.preset == Preset::Quick).count();
+    let quick = bench.models.iter().filter(|row| row.figures.preset != Preset::Full).count();
     (quick > 0).then(|| {
         format!(
             "On {}, {} of {} were measured with the quick preset: a first look, not a result.",

@@ -206,7 +206,10 @@ pub fn text(measurements: &[Measurement]) -> String {
             first.board.name,
             engine.threads,
             if engine.threads == 1 { "" } else { "s" },
-            if first.preset == Preset::Quick { "quick: a first look only" } else { "full" },
+            match first.preset {
+                Preset::Full => "full".to_owned(),
+                preset => format!("{}: a first look only", preset.name()),
+            },
         ));
     }
     let advice = advice::advise(measurements);

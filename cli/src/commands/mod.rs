@@ -20,6 +20,7 @@ mod score;
 mod search;
 mod shared;
 mod space;
+mod table;
 mod targets;
 mod trials;
 mod worker;
@@ -47,6 +48,7 @@ pub enum Command {
     Pick(pick::Pick),
     Predict(predict::Predict),
     Naswot(naswot::Naswot),
+    Table(table::Table),
     Bench(bench::Bench),
     Targets(targets::Targets),
     Flash(flash::Flash),
@@ -75,6 +77,7 @@ impl Command {
             Self::Pick(command) => command.run(output),
             Self::Predict(command) => command.run(output),
             Self::Naswot(command) => command.run(output),
+            Self::Table(command) => command.run(output),
             Self::Bench(command) => command.run(output),
             Self::Targets(command) => command.run(output),
             Self::Flash(command) => command.run(output),

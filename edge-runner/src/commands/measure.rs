@@ -169,9 +169,10 @@ fn warn(output: &Output, name: &str, measurement: &Measurement) {
             "{name}: had only {share:.0} % of its core, so upper percentiles are too high; stop what else runs here"
         ));
     }
-    if measurement.preset == Preset::Quick {
+    if measurement.preset != Preset::Full {
         output.say(format!(
-            "{name}: measured with the quick preset; take --preset full for figures to publish"
+            "{name}: measured with the {} preset; take --preset full for figures to publish",
+            measurement.preset.name()
         ));
     }
 }

@@ -246,6 +246,8 @@ pub enum Preset {
     Full,
     /// For a first look and for tests.
     Quick,
+    /// For the many parts of a cost table, of which each counts for little.
+    Brief,
 }
 
 impl Preset {
@@ -254,6 +256,7 @@ impl Preset {
         match self {
             Self::Full => "full",
             Self::Quick => "quick",
+            Self::Brief => "brief",
         }
     }
 }

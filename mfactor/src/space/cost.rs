@@ -91,14 +91,6 @@ impl Count {
         }
     }
 
-    /// The count of two runs of layers, one after the other, given those of each.
-    pub(super) fn join(self, one: u64, other: u64) -> u64 {
-        match self {
-            Self::Parameters | Self::Macs | Self::ModelBytes => one + other,
-            Self::PeakActivations => one.max(other),
-        }
-    }
-
     /// What it is called in tables, with its unit.
     pub fn title(self) -> &'static str {
         match self {

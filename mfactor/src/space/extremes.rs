@@ -11,8 +11,32 @@ use crate::layers::Layer;
 use crate::space::block::Block;
 use crate::space::cost::Count;
 use crate::space::network::Network;
+use crate::space::parts::Part;
 use crate::space::point::Point;
 use crate::space::{Choose, ImageShape, SearchSpace, Stage};
+
+/// What parts of networks cost, where the cost of a network is made of theirs.
+pub trait Additive {
+    /// The cost of a part of a network, whose layers these are. Those of the last one hold the pool and the linear layer too,
+    /// and there may be nothing else: then there is no part.
+    fn of_part(&self, part: Option<&Part>, layers: &[Layer]) -> i64;
+
+    /// The cost of two runs of parts, one after the other, given those of each.
+    fn join(&self, one: i64, other: i64) -> i64;
+}
+
+impl Additive for Count {
+    fn of_part(&self, _: Option<&Part>, layers: &[Layer]) -> i64 {
+        self.of(layers) as i64
+    }
+
+    fn join(&self, one: i64, other: i64) -> i64 {
+        match self {
+            Self::Parameters | Self::Macs | Self::ModelBytes => one + other,
+            Self::PeakActivations => one.max(other),
+        }
+    }
+}
 
 /// An architecture at one end of a space, and its cost.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,16 +57,16 @@ enum End {
 /// The best way to a shape: its cost so far, and the options taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Way {
-    value: u64,
+    value: i64,
     options: Vec<u8>,
 }
 
-/// What is counted, from which end, and what single blocks were found to cost.
+/// What it costs, from which end, and what single blocks were found to cost.
 struct Programme<'a> {
     space: &'a SearchSpace,
-    count: Count,
+    costs: &'a dyn Additive,
     end: End,
-    blocks: HashMap<(ImageShape, usize, usize, Block), (u64, ImageShape)>,
+    blocks: HashMap<Part, (i64, ImageShape)>,
 }
 
 impl SearchSpace {
@@ -72,8 +96,23 @@ impl SearchSpace {
     }
 
     fn extreme(&self, count: Count, end: End) -> Extreme {
-        let Way { value, options } = Programme { space: self, count, end, blocks: HashMap::new() }.run();
-        Extreme { architecture: self.architecture(&Point::new(options)), value }
+        let (architecture, value) = self.end(&count, end);
+        Extreme { architecture, value: value as u64 }
+    }
+
+    /// The architecture that costs the least, and what it costs.
+    pub fn cheapest(&self, costs: &dyn Additive) -> (Architecture, i64) {
+        self.end(costs, End::Smallest)
+    }
+
+    /// The architecture that costs the most, and what it costs.
+    pub fn dearest(&self, costs: &dyn Additive) -> (Architecture, i64) {
+        self.end(costs, End::Largest)
+    }
+
+    fn end(&self, costs: &dyn Additive, end: End) -> (Architecture, i64) {
+        let Way { value, options } = Programme { space: self, costs, end, blocks: HashMap::new() }.run();
+        (self.architecture(&Point::new(options)), value)
     }
 }
 
@@ -88,7 +127,9 @@ impl Programme<'_> {
                 let options = self
                     .chosen(side, self.space.sides.len())
                     .chain(self.chosen(width, self.space.stem.widths.len()));
-                let way = Way { value: self.count.of(&network.layers), options: options.collect() };
+                let part = Part::Stem { image, width: *channels };
+                let value = self.costs.of_part(Some(&part), &network.layers);
+                let way = Way { value, options: options.collect() };
                 self.offer(&mut ways, shape(&network.layers), way);
             }
         }
@@ -116,7 +157,7 @@ impl Programme<'_> {
                     options.extend(self.chosen(width, stage.widths.len()));
                     options.extend(self.chosen(depth, stage.depths.len()));
                     options.extend(chosen);
-                    self.offer(&mut after, output, Way { value: self.count.join(way.value, value), options });
+                    self.offer(&mut after, output, Way { value: self.costs.join(way.value, value), options });
                 }
             }
         }
@@ -130,15 +171,15 @@ impl Programme<'_> {
         input: ImageShape,
         width: usize,
         depth: usize,
-    ) -> (u64, ImageShape, Vec<u8>) {
-        let costs = |programme: &mut Self, input: ImageShape, stride: usize| -> Vec<(u64, ImageShape)> {
+    ) -> (i64, ImageShape, Vec<u8>) {
+        let costs = |programme: &mut Self, input: ImageShape, stride: usize| -> Vec<(i64, ImageShape)> {
             stage.options.iter().map(|option| programme.block(input, width, stride, option)).collect()
         };
         let first = costs(self, input, stage.stride);
         let output = first[0].1;
         let later = costs(self, output, 1);
-        let together = |this: &Self, first: u64, later: u64| {
-            (1..depth).fold(first, |sum, _| this.count.join(sum, later))
+        let together = |this: &Self, first: i64, later: i64| {
+            (1..depth).fold(first, |sum, _| this.costs.join(sum, later))
         };
         let (value, mut chosen) = match stage.choose {
             Choose::Block => {
@@ -150,7 +191,7 @@ impl Programme<'_> {
                 (together(self, first[first_option].0, later[option].0), chosen)
             }
             Choose::Stage => {
-                let sums: Vec<u64> =
+                let sums: Vec<i64> =
                     first.iter().zip(&later).map(|(first, later)| together(self, first.0, later.0)).collect();
                 let option = self.best(sums.iter().copied());
                 (sums[option], vec![option])
@@ -163,26 +204,27 @@ impl Programme<'_> {
     }
 
     /// Position of the best value; the first of equal ones.
-    fn best(&self, values: impl Iterator<Item = u64>) -> usize {
+    fn best(&self, values: impl Iterator<Item = i64>) -> usize {
         let ranked = values.enumerate().min_by_key(|(_, value)| self.rank(*value));
         ranked.expect("a stage has blocks to choose from").0
     }
 
     /// The less, the better.
-    fn rank(&self, value: u64) -> u64 {
+    fn rank(&self, value: i64) -> i64 {
         match self.end {
             End::Smallest => value,
-            End::Largest => u64::MAX - value,
+            End::Largest => -value,
         }
     }
 
     /// Cost and output of one block.
-    fn block(&mut self, input: ImageShape, width: usize, stride: usize, block: &Block) -> (u64, ImageShape) {
-        let count = self.count;
-        *self.blocks.entry((input, width, stride, *block)).or_insert_with(|| {
+    fn block(&mut self, input: ImageShape, width: usize, stride: usize, block: &Block) -> (i64, ImageShape) {
+        let costs = self.costs;
+        let part = Part::Block { input, width, stride, block: *block };
+        *self.blocks.entry(part).or_insert_with(|| {
             let mut network = Network::new(input);
             network.block("block", 0, width, block, stride);
-            (count.of(&network.layers), shape(&network.layers))
+            (costs.of_part(Some(&part), &network.layers), shape(&network.layers))
         })
     }
 
@@ -194,7 +236,8 @@ impl Programme<'_> {
                 self.space.lower_head(&mut network, 0, *channels);
                 let mut options = way.options.clone();
                 options.extend(self.chosen(width, self.space.head.len()));
-                let value = self.count.join(way.value, self.count.of(&network.layers));
+                let part = (*channels > 0).then_some(Part::Head { input, width: *channels });
+                let value = self.costs.join(way.value, self.costs.of_part(part.as_ref(), &network.layers));
                 self.offer(&mut ends, shape(&network.layers), Way { value, options });
             }
         }

@@ -12,6 +12,7 @@ mod file;
 pub mod layers;
 mod network;
 pub mod operation;
+pub mod parts;
 pub mod plan;
 pub mod point;
 pub mod shipped;

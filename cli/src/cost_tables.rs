@@ -1,0 +1,237 @@
+//! From a space to the models that a cost table is made of, and from their records to the table.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use edge_runner::record;
+use engines::EngineKind;
+use export::untrained;
+use mfactor::cost_model::sum_of_parts;
+use mfactor::cost_table::{CostTable, Entry, Line, SCHEMA, WholeNetwork};
+use mfactor::measurement::{EngineFacts, Measurement, Verdict};
+use mfactor::{Architecture, Error, Quantity, Result, SearchSpace};
+use search::strategies::drawn;
+
+/// Whole networks through which the lines go.
+pub const FITTED: usize = 20;
+/// Whole networks on which they are tried.
+pub const HELD_OUT: usize = 30;
+/// Draws until there are so many different networks, in a space that has few.
+const DRAWS: usize = 10 * (FITTED + HELD_OUT);
+
+/// About what a model's records and metadata take, in bytes.
+const RECORD_BYTES: u64 = 100_000;
+
+/// What a model is there for.
+#[derive(Debug, Clone, PartialEq)]
+enum Purpose {
+    Part(String),
+    Whole { held_out: bool },
+}
+
+/// One model of a table.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    purpose: Purpose,
+    space: SearchSpace,
+    architecture: Architecture,
+    /// The file.
+    pub model: PathBuf,
+}
+
+impl Wanted {
+    /// Writes the model, unless it is there.
+    ///
+    /// # Errors
+    /// As [`untrained::write`].
+    pub fn write(&self) -> Result<()> {
+        if self.model.exists() {
+            return Ok(());
+        }
+        untrained::write(&self.space, &self.architecture, &self.model)
+    }
+
+    /// About what the model and its records take on the disk.
+    pub fn bytes(&self) -> u64 {
+        self.space.cost(&self.architecture).model_bytes + RECORD_BYTES
+    }
+
+    /// Whether a record is of this model, and counts.
+    fn is_of(&self, record: &Measurement) -> bool {
+        let metadata = &record.model.metadata;
+        metadata.space == self.space
+            && metadata.architecture == self.architecture
+            && record.verdict == Verdict::Valid
+    }
+}
+
+/// The models of a table of a space: its parts, then whole networks, the same ones every time. Their files are in `folder`.
+///
+/// # Errors
+/// [`Error::Input`] where a part cannot be measured alone, or the space has too few networks to try a table on.
+pub fn wanted(space: &SearchSpace, folder: &Path) -> Result<Vec<Wanted>> {
+    let mut models = vec![];
+    let file = |number: usize| folder.join(format!("{number:04}.onnx"));
+    for part in space.parts() {
+        let (alone, architecture) = space.network_of(&part)?;
+        let purpose = Purpose::Part(part.to_string());
+        models.push(Wanted { purpose, space: alone, architecture, model: file(models.len()) });
+    }
+    let mut networks = drawn(space, DRAWS);
+    networks.truncate(FITTED + HELD_OUT);
+    if networks.len() < FITTED + HELD_OUT {
+        let problem = format!(
+            "has too few networks for a table: {} are measured whole to try it on; measure all of them instead",
+            FITTED + HELD_OUT
+        );
+        return Err(Error::input(format!("space {}", space.name()), problem));
+    }
+    for (number, architecture) in networks.into_iter().enumerate() {
+        let purpose = Purpose::Whole { held_out: number >= FITTED };
+        models.push(Wanted { purpose, space: space.clone(), architecture, model: file(models.len()) });
+    }
+    Ok(models)
+}
+
+/// Records of the models of a table, by model and engine.
+#[derive(Debug, Default)]
+pub struct Records {
+    folder: PathBuf,
+    records: BTreeMap<(PathBuf, &'static str), Measurement>,
+}
+
+impl Records {
+    /// Those that a folder holds already. What is no record of today's models on this machine is not looked at, and is
+    /// measured again.
+    pub fn read(folder: &Path, models: &[Wanted], engines: &[EngineKind]) -> Self {
+        let mut records = BTreeMap::new();
+        for (model, engine) in pairs(models, engines) {
+            let name = model.model.file_stem().unwrap_or_default().to_string_lossy();
+            let read = Measurement::read(&folder.join(format!("{name}.{}.json", engine.name())));
+            if let Ok(record) = read
+                && model.is_of(&record)
+                && record.tool_version == mfactor::version()
+            {
+                records.insert((model.model.clone(), engine.name()), record);
+            }
+        }
+        Self { folder: folder.to_owned(), records }
+    }
+
+    /// Models and engines of which there is no record.
+    pub fn missing<'a>(
+        &'a self,
+        models: &'a [Wanted],
+        engines: &'a [EngineKind],
+    ) -> impl Iterator<Item = (&'a Wanted, EngineKind)> + 'a {
+        pairs(models, engines)
+            .filter(|(model, engine)| !self.records.contains_key(&(model.model.clone(), engine.name())))
+    }
+
+    /// Takes a record of a model in, and keeps it in the folder.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it cannot be written.
+    pub fn add(&mut self, model: &Path, engine: EngineKind, record: Measurement) -> Result<()> {
+        mfactor::files::write_json(&self.folder.join(record::file_name(&record)), &record)?;
+        self.records.insert((model.to_owned(), engine.name()), record);
+        Ok(())
+    }
+
+    /// Forgets the records of these models, in the folder, too.
+    pub fn forget<'a>(&mut self, models: impl Iterator<Item = &'a Path>, engine: EngineKind) {
+        for model in models {
+            if let Some(record) = self.records.remove(&(model.to_owned(), engine.name())) {
+                // One that stays is replaced by the next.
+                let _ = std::fs::remove_file(self.folder.join(record::file_name(&record)));
+            }
+        }
+    }
+
+    /// The table of one engine, once every model has a record.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where one has none, or two of them are of different machines or engines.
+    pub fn table(
+        &self,
+        target: &str,
+        space: &SearchSpace,
+        models: &[Wanted],
+        engine: EngineKind,
+    ) -> Result<CostTable> {
+        let mut parts = BTreeMap::new();
+        let mut networks = vec![];
+        let mut first: Option<&Measurement> = None;
+        let mut unix_seconds = 0;
+        for model in models {
+            let Some(record) = self.records.get(&(model.model.clone(), engine.name())) else {
+                return Err(Error::Invalid(format!("{} was not measured", model.architecture)));
+            };
+            let told = first.get_or_insert(record);
+            if (&told.board, alike(&told.engine)) != (&record.board, alike(&record.engine)) {
+                let problem =
+                    "is of two machines or engines; remove it and build the table anew, on one of them";
+                return Err(Error::file(&self.folder, problem));
+            }
+            unix_seconds = unix_seconds.max(record.unix_seconds);
+            let took = Entry::of(record);
+            match &model.purpose {
+                Purpose::Part(name) => drop(parts.insert(name.clone(), took)),
+                Purpose::Whole { held_out } => networks.push(WholeNetwork {
+                    architecture: model.architecture.clone(),
+                    held_out: *held_out,
+                    took,
+                }),
+            }
+        }
+        let first = first.ok_or_else(|| Error::Defect("a space without a part".to_owned()))?;
+        Ok(CostTable {
+            schema: SCHEMA,
+            tool_version: mfactor::version(),
+            unix_seconds,
+            target: target.to_owned(),
+            space: space.name().to_owned(),
+            precision: first.model.metadata.precision.clone(),
+            engine: alike(&first.engine),
+            board: first.board.clone(),
+            lines: lines(space, &parts, &networks),
+            parts,
+            networks,
+        })
+    }
+}
+
+fn pairs<'a>(
+    models: &'a [Wanted],
+    engines: &'a [EngineKind],
+) -> impl Iterator<Item = (&'a Wanted, EngineKind)> + 'a {
+    engines.iter().flat_map(move |engine| models.iter().map(move |model| (model, *engine)))
+}
+
+/// An engine but for what depends on the model.
+fn alike(engine: &EngineFacts) -> EngineFacts {
+    EngineFacts { kernels: None, ..engine.clone() }
+}
+
+/// The line of each quantity that every part and network has.
+fn lines(
+    space: &SearchSpace,
+    parts: &BTreeMap<String, Entry>,
+    networks: &[WholeNetwork],
+) -> BTreeMap<Quantity, Line> {
+    let line = |quantity: Quantity| {
+        let costs = parts.iter().map(|(name, entry)| Some((name.clone(), entry.get(quantity)?)));
+        let costs: BTreeMap<String, f64> = costs.collect::<Option<_>>()?;
+        let pair = |network: &WholeNetwork| {
+            Some((
+                sum_of_parts(&costs, quantity, space, &network.architecture)?,
+                network.took.get(quantity)?,
+            ))
+        };
+        let pairs = |held_out: bool| {
+            networks.iter().filter(|network| network.held_out == held_out).map(pair).collect::<Option<Vec<_>>>()
+        };
+        Some((quantity, report::prediction::line(&pairs(false)?, &pairs(true)?)?))
+    };
+    Quantity::costs().filter(|quantity| !quantity.is_exact()).filter_map(line).collect()
+}
