@@ -148,6 +148,13 @@ impl Records {
         }
     }
 
+    /// Forgets the records whose windows are further from each other than this share; whether there were any.
+    pub fn forget_disturbed(&mut self, most: f64) -> bool {
+        let before = self.records.len();
+        self.records.retain(|_, record| record.latency.window_spread <= most);
+        self.records.len() < before
+    }
+
     /// The table of one engine, once every model has a record.
     ///
     /// # Errors
@@ -223,13 +230,14 @@ fn lines(
         let costs = parts.iter().map(|(name, entry)| Some((name.clone(), entry.get(quantity)?)));
         let costs: BTreeMap<String, f64> = costs.collect::<Option<_>>()?;
         let pair = |network: &WholeNetwork| {
-            Some((
-                sum_of_parts(&costs, quantity, space, &network.architecture)?,
-                network.took.get(quantity)?,
-            ))
+            Some((sum_of_parts(&costs, quantity, space, &network.architecture)?, network.took.get(quantity)?))
         };
         let pairs = |held_out: bool| {
-            networks.iter().filter(|network| network.held_out == held_out).map(pair).collect::<Option<Vec<_>>>()
+            networks
+                .iter()
+                .filter(|network| network.held_out == held_out)
+                .map(pair)
+                .collect::<Option<Vec<_>>>()
         };
         Some((quantity, report::prediction::line(&pairs(false)?, &pairs(true)?)?))
     };

@@ -182,7 +182,8 @@ impl<'a> SearchProgress<'a> {
             true => format!("  best {best:.4}"),
             false => format!("  {}", self.best_words(best)),
         });
-        let size_score = self.objective.exact_size_score(&self.space.cost(&place.architecture));
+        let size_score =
+            self.objective.exact_size_score(&self.objective.cost(&self.space, &place.architecture));
         let reached = match self.front.is_empty() {
             true => format!("M {:.4}", self.objective.m_factor(epoch.accuracy, size_score)),
             false => format!("A {:.4}", epoch.accuracy),

@@ -284,7 +284,7 @@ impl Work<'_> {
     fn describe(&self, built: &Built) -> ModelMetadata {
         let (request, manifest) = (self.request, self.data.manifest());
         let objective = &request.objective;
-        let cost = request.space.cost(&request.architecture);
+        let cost = objective.cost(&request.space, &request.architecture);
         ModelMetadata {
             schema: metadata::SCHEMA,
             tool_version: mfactor::version(),

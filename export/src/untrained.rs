@@ -115,7 +115,10 @@ mod tests {
                 let file = ModelFile::read(&path).unwrap();
                 assert_eq!(file.graph.macs, alone.cost(&network).macs, "{part}");
                 let logits = file.metadata.golden_logits.concat();
-                assert!(logits.iter().all(|logit| logit.is_normal() && logit.abs() < 1e4), "{part}: {logits:?}");
+                assert!(
+                    logits.iter().all(|logit| logit.is_normal() && logit.abs() < 1e4),
+                    "{part}: {logits:?}"
+                );
             }
         }
     }

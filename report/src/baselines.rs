@@ -53,7 +53,7 @@ pub(crate) fn baselines(trials: &[Trial], space: &SearchSpace, objective: &Objec
 
 fn smallest(trials: &[Trial], space: &SearchSpace, objective: &Objective) -> Smallest {
     let architecture = space.smallest();
-    let cost = space.cost(&architecture);
+    let cost = objective.cost(space, &architecture);
     let own: Vec<&Trial> = trials.iter().filter(|trial| trial.architecture == architecture).collect();
     let meant = best(own.iter().copied().filter(|trial| trial.proposer == Proposer::Baseline));
     let trained = meant.or_else(|| best(own)).and_then(|trial| Model::of_trial(trial, objective));

@@ -52,7 +52,8 @@ impl Model {
 
     fn of_measurement(measurement: &Measurement, objective: &Objective) -> Self {
         let (model, metadata) = (&measurement.model, &measurement.model.metadata);
-        let cost = Cost { parameters: model.parameters, ..metadata.space.cost(&metadata.architecture) };
+        let told = objective.cost(&metadata.space, &metadata.architecture);
+        let cost = Cost { parameters: model.parameters, ..told };
         let size_score = objective.exact_size_score(&cost);
         Self {
             architecture: metadata.architecture.clone(),

@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn a_line_is_found_though_a_quarter_was_disturbed() {
         let point = |n: usize| (n as f64, 2.0 + 0.5 * n as f64);
-        let disturbed = |n: usize| if n % 4 == 0 { (n as f64, 40.0) } else { point(n) };
+        let disturbed = |n: usize| if n.is_multiple_of(4) { (n as f64, 40.0) } else { point(n) };
         let seen: Vec<(f64, f64)> = (1..=20).map(disturbed).collect();
         let held_out: Vec<(f64, f64)> = (21..=50).map(point).collect();
         let line = line(&seen, &held_out).unwrap();

@@ -103,7 +103,7 @@ pub(crate) fn yardstick(
     seed: u64,
 ) -> Yardstick {
     let m = |architecture: Architecture| {
-        objective.m_factor(accuracy, objective.exact_size_score(&space.cost(&architecture)))
+        objective.m_factor(accuracy, objective.exact_size_score(&objective.cost(space, &architecture)))
     };
     let mut values: Vec<f64> = if space.size() <= u128::from(YARDSTICK_ARCHITECTURES) {
         space.architectures().map(m).collect()

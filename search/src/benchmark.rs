@@ -226,12 +226,12 @@ impl Benchmark {
     }
 
     fn score(&self, architecture: &Architecture) -> f64 {
-        let size = self.sought.objective.exact_size_score(&self.sought.space.cost(architecture));
+        let size = self.sought.objective.exact_size_score(&self.sought.cost(architecture));
         self.sought.objective.m_factor(self.mean(architecture), size)
     }
 
     fn losses(&self, architecture: &Architecture) -> Losses {
-        self.judge.losses(self.mean(architecture), &self.sought.space.cost(architecture))
+        self.judge.losses(self.mean(architecture), &self.sought.cost(architecture))
     }
 }
 

@@ -181,6 +181,7 @@ impl StudyConfig {
         let header = Header::read(text, subject)?;
         let mut config: Self = toml::from_str(text).map_err(|error| Error::toml(subject, text, &error))?;
         config.settle_alpha(header.alpha).map_err(within(subject, "objective"))?;
+        config.objective.read_tables(&config.space, false).map_err(within(subject, "objective"))?;
         config.check(subject)?;
         Ok(config)
     }

@@ -15,7 +15,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use mfactor::{Cost, Error, Front, Objective, Point, Proposer, Quantity, Result, SearchSpace};
+use mfactor::{Architecture, Cost, Error, Front, Objective, Point, Proposer, Quantity, Result, SearchSpace};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
@@ -56,8 +56,13 @@ impl Sought {
             return Self::best(space, objective);
         }
         let costs = front.iter().copied().filter(|of| *of != Quantity::Accuracy).collect();
-        let front = Front::new(&space, costs)?;
+        let front = Front::new(&space, &objective, costs)?;
         Ok(Self { space, objective, front, is_front: true, ratings: None })
+    }
+
+    /// What an architecture of the space costs, with all that is told of it.
+    pub fn cost(&self, architecture: &Architecture) -> Cost {
+        self.objective.cost(&self.space, architecture)
     }
 
     /// The best score.
@@ -67,7 +72,7 @@ impl Sought {
     pub fn best(space: SearchSpace, objective: Objective) -> Result<Self> {
         // A front has two costs at most; what is beyond them the score alone knows.
         let costs = objective.terms().iter().take(2).map(|term| term.quantity).collect();
-        let front = Front::new(&space, costs)?;
+        let front = Front::new(&space, &objective, costs)?;
         Ok(Self { space, objective, front, is_front: false, ratings: None })
     }
 }

@@ -157,7 +157,7 @@ impl Track {
         let proposal = self.strategy.propose(&terms.sought, &observations, &mut rng);
         self.exhausted = proposal.is_none();
         let architecture = terms.sought.space.architecture(&proposal?);
-        let cost = terms.sought.space.cost(&architecture);
+        let cost = terms.sought.cost(&architecture);
         Some(Trial {
             id: 0,
             number,

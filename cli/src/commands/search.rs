@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use mfactor::costs::{CostTerm, parse_pair};
+use mfactor::costs::{CostTerm, On, Source, parse_pair};
 use mfactor::{AccuracyKind, Error, Quantity, name};
 use report::confirm::Confirmation;
-use search::config::{DataSource, EvaluatorConfig, FileSource};
+use search::config::{DataSource, EvaluatorConfig, FileSource, ObjectiveConfig};
 use search::{Outcome, Pruning, StrategyKind, Study, StudyConfig, StudyRecord};
 use serde::Serialize;
 
@@ -63,6 +63,13 @@ pub struct Search {
     /// Never propose what costs more than this, as in macs=30M
     #[arg(long, value_name = "COST=AMOUNT")]
     limit: Vec<String>,
+    /// A cost table, for budgets, limits and fronts of what a board alone can tell: latency_p50=2ms. `mfactor table build`
+    /// makes one
+    #[arg(long, value_name = "FILE")]
+    cost_table: Option<PathBuf>,
+    /// Take the cost table although it missed what it must reach to be relied on
+    #[arg(long, requires = "cost_table")]
+    force_cost_table: bool,
     /// Which accuracy decides: plain, or balanced, the mean of the classes' recalls [default: plain]
     #[arg(long, value_name = "KIND", value_parser = AccuracyKind::parse)]
     accuracy: Option<AccuracyKind>,
@@ -269,10 +276,11 @@ impl Search {
         config.seed = self.seed.unwrap_or(config.seed);
         config.alpha = self.alpha.unwrap_or(config.alpha);
         self.lay_over_costs(config)?;
-        config.objective.accuracy = self.accuracy.unwrap_or(config.objective.accuracy);
         if !self.front.is_empty() {
             config.objective.front.clone_from(&self.front);
         }
+        self.lay_over_table(config)?;
+        config.objective.accuracy = self.accuracy.unwrap_or(config.objective.accuracy);
         config.objective.skip |= self.skip;
         if let Some(file) = &self.naswot {
             config.naswot = Some(FileSource::open(file)?);
@@ -312,6 +320,29 @@ impl Search {
             cost.limit = Some(quantity.amount(amount)?);
         }
         Ok(())
+    }
+
+    /// A cost table tells whatever cost is not exact; one of the front that is no cost of M yet becomes one.
+    fn lay_over_table(&self, config: &mut StudyConfig) -> mfactor::Result<()> {
+        let Some(file) = &self.cost_table else { return Ok(()) };
+        let ObjectiveConfig { cost: costs, front, .. } = &mut config.objective;
+        for quantity in
+            front.iter().filter(|quantity| **quantity != Quantity::Accuracy && !quantity.is_exact())
+        {
+            if costs.iter().all(|cost| cost.quantity != *quantity) {
+                costs.push(CostTerm { quantity: *quantity, ..CostTerm::paper() });
+            }
+        }
+        let told: Vec<&mut CostTerm> = costs.iter_mut().filter(|cost| !cost.quantity.is_exact()).collect();
+        if told.is_empty() {
+            let problem = "tells nothing that is sought: name a budget or a front of what a board alone can tell, as in \
+                           --budget latency_p50=2ms";
+            return Err(Error::file(file, problem));
+        }
+        for cost in told {
+            cost.source = Source::File { file: file.clone(), on: On::default() };
+        }
+        config.objective.read_tables(&config.space, self.force_cost_table)
     }
 
     /// What the folder's name allows.

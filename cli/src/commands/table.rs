@@ -10,7 +10,7 @@ use edge_runner::rounds::{self, Event, LiveMachine, Order, Subject};
 use engines::{EngineChoice, EngineKind, EngineOptions};
 use mfactor::cost_table::CostTable;
 use mfactor::measurement::{Measurement, Preset};
-use mfactor::{Error, Quantity, Result, SearchSpace, files, numbers};
+use mfactor::{Error, Quantity, Result, files, numbers};
 use release::SensorChoice;
 use serde::Serialize;
 
@@ -26,7 +26,9 @@ const HOST: &str = "host";
 const BATCH: usize = 40;
 /// How far the probe of a batch may be from that of the others, a share of 1.
 const DRIFT: f64 = 0.05;
-/// How often a batch is measured again whose probe was off.
+/// How far a model's windows may be from each other, a share of 1.
+const DISTURBED: f64 = 0.10;
+/// How often what was disturbed is measured again.
 const RETRIES: usize = 2;
 
 /// What the networks of a space cost on a board, told from their parts
@@ -170,24 +172,18 @@ impl Bench<'_> {
     }
 
     /// Measures what is missing in batches, each with the same network beside it as a probe; and again those in whose time
-    /// the machine was not what it was in the others'.
+    /// the machine was not what it was in the others', and models whose own windows do not agree. What is disturbed every
+    /// time counts as it is: the trial on whole networks will tell.
     fn measure(&mut self) -> Result<()> {
         let mut batches: Vec<Measured> = vec![];
-        for _ in 0..=RETRIES {
-            let missing = self.missing();
-            for engine in self.build.engine.kinds() {
-                let of_engine: Vec<&Wanted> =
-                    missing.iter().filter(|(_, of)| of == engine).map(|(model, _)| model).collect();
-                for batch in of_engine.chunks(BATCH) {
-                    batches.push(self.batch(batch, *engine)?);
-                }
-            }
+        for attempt in 0..=RETRIES {
+            batches.extend(self.batches()?);
             let (kept, off) = apart(batches);
             batches = kept;
             for batch in &off {
                 self.records.forget(batch.models.iter().map(PathBuf::as_path), batch.engine);
             }
-            if off.is_empty() {
+            if off.is_empty() && (attempt == RETRIES || !self.records.forget_disturbed(DISTURBED)) {
                 return Ok(());
             }
         }
@@ -197,6 +193,20 @@ impl Bench<'_> {
             100.0 * DRIFT,
             RETRIES + 1
         )))
+    }
+
+    /// Measures what is missing.
+    fn batches(&mut self) -> Result<Vec<Measured>> {
+        let missing = self.missing();
+        let mut batches = vec![];
+        for engine in self.build.engine.kinds() {
+            let of_engine: Vec<&Wanted> =
+                missing.iter().filter(|(_, of)| of == engine).map(|(model, _)| model).collect();
+            for batch in of_engine.chunks(BATCH) {
+                batches.push(self.batch(batch, *engine)?);
+            }
+        }
+        Ok(batches)
     }
 
     fn batch(&mut self, models: &[&Wanted], engine: EngineKind) -> Result<Measured> {
@@ -240,7 +250,8 @@ impl Bench<'_> {
         if is_stopped() {
             return Err(self.stopped());
         }
-        if let Some(error) = unfiled.or_else(|| results.into_iter().find_map(|result: Result<Measurement>| result.err()))
+        if let Some(error) =
+            unfiled.or_else(|| results.into_iter().find_map(|result: Result<Measurement>| result.err()))
         {
             return Err(error);
         }
@@ -324,7 +335,8 @@ fn text(path: &Path, built: &CostTable) -> String {
         ]
     });
     let held_out = built.networks.iter().filter(|network| network.held_out).count();
-    let emulated = if built.board.emulated { "\nThe processor is emulated, so that times mean nothing." } else { "" };
+    let emulated =
+        if built.board.emulated { "\nThe processor is emulated, so that times mean nothing." } else { "" };
     format!(
         "{}\n{} parts of {} on {} ({}), {} {}, {}; tried on {held_out} whole networks\n\n{}{emulated}",
         path.display(),
@@ -337,19 +349,6 @@ fn text(path: &Path, built: &CostTable) -> String {
         built.precision,
         table(&headers, rows),
     )
-}
-
-/// A table, and the model of a quantity that it tells.
-///
-/// # Errors
-/// As [`CostTable::read`] and [`CostTable::model`].
-pub fn model(
-    path: &Path,
-    quantity: Quantity,
-    space: &SearchSpace,
-    is_forced: bool,
-) -> Result<mfactor::cost_model::CostModel> {
-    CostTable::read(path)?.model(quantity, space, is_forced)
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! What networks cost on a board, told from what their parts cost there.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::Architecture;
+use crate::cost::Cost;
 use crate::error::{Error, Result};
 use crate::layers::Layer;
 use crate::quantity::Quantity;
@@ -94,6 +96,48 @@ impl CostModel {
         let value = self.intercept + self.slope * sum as f64 / FINE;
         // Nothing costs nothing: below the line's own beginning there is no measurement.
         value.max(f64::MIN_POSITIVE)
+    }
+}
+
+/// What tells the costs that are not exact, a model a quantity at most.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CostModels(Vec<(Quantity, Arc<CostModel>)>);
+
+impl CostModels {
+    /// What tells a quantity, if something does.
+    pub fn get(&self, quantity: Quantity) -> Option<&CostModel> {
+        self.0.iter().find(|(of, _)| *of == quantity).map(|(_, model)| model.as_ref())
+    }
+
+    /// What an architecture of a space costs, with all that is told of it.
+    ///
+    /// # Panics
+    /// If the architecture is not of the space.
+    pub fn cost(&self, space: &SearchSpace, architecture: &Architecture) -> Cost {
+        let exact = space.cost(architecture);
+        let told = self.0.iter().fold(exact.predicted, |told, (quantity, model)| {
+            told.with(*quantity, model.predict(*quantity, space, architecture))
+        });
+        Cost { predicted: told, ..exact }
+    }
+
+    /// The least and the most that networks of a space cost; `None` of what nothing tells before it is measured.
+    pub fn range(&self, quantity: Quantity, space: &SearchSpace) -> Option<[f64; 2]> {
+        match (quantity.count(), self.get(quantity)) {
+            (Some(count), _) => {
+                Some([space.minimum(count), space.maximum(count)].map(|extreme| extreme.value as f64))
+            }
+            (None, Some(model)) => {
+                Some([model.cheapest(quantity, space).1, model.dearest(quantity, space).1])
+            }
+            (None, None) => None,
+        }
+    }
+}
+
+impl FromIterator<(Quantity, Arc<CostModel>)> for CostModels {
+    fn from_iter<I: IntoIterator<Item = (Quantity, Arc<CostModel>)>>(models: I) -> Self {
+        Self(models.into_iter().collect())
     }
 }
 
@@ -193,7 +237,8 @@ mod tests {
             let predicted = model.predict(Quantity::PeakMemory, &space, &network);
             assert!((predicted - (0.5 + 2.0 * largest)).abs() < 1e-6);
         }
-        let least = space.architectures().map(|network| model.predict(Quantity::PeakMemory, &space, &network));
+        let least =
+            space.architectures().map(|network| model.predict(Quantity::PeakMemory, &space, &network));
         let least = least.reduce(f64::min).unwrap();
         assert!((model.cheapest(Quantity::PeakMemory, &space).1 - least).abs() < 1e-9);
     }

@@ -220,7 +220,8 @@ impl CostTable {
     /// # Errors
     /// [`Error::Input`] where the quantity was not measured, the table is of another space, or cannot be relied on.
     pub fn model(&self, quantity: Quantity, space: &SearchSpace, is_forced: bool) -> Result<CostModel> {
-        let subject = || format!("table of {} with {}", text::name(&self.target), text::name(&self.engine.name));
+        let subject =
+            || format!("table of {} with {}", text::name(&self.target), text::name(&self.engine.name));
         let Some(line) = self.lines.get(&quantity) else {
             let known: Vec<&str> = self.lines.keys().map(|quantity| quantity.name()).collect();
             let problem = format!("does not tell {}; it tells {}", quantity.name(), known.join(", "));
@@ -233,7 +234,7 @@ impl CostTable {
         if !shortcomings.is_empty() && !is_forced {
             let problem = format!(
                 "cannot be relied on for {}: {}; build it again on a machine that does nothing else, or take it all the \
-                 same with --force-table",
+                 same with --force-cost-table",
                 quantity.label(),
                 shortcomings.join("; ")
             );

@@ -1,5 +1,18 @@
 //! Figures as people read them. One place, so that terminal and page show the same digits.
 
+/// A value rounded to so many significant digits.
+pub fn significant(value: f64, digits: i32) -> f64 {
+    if value == 0.0 || !value.is_finite() {
+        return value;
+    }
+    let place = digits - 1 - value.abs().log10().floor() as i32;
+    // A power with a negative exponent is not exact, a division by one with a positive is.
+    match place {
+        0.. => (value * 10f64.powi(place)).round() / 10f64.powi(place),
+        _ => (value / 10f64.powi(-place)).round() * 10f64.powi(-place),
+    }
+}
+
 /// `272474` as `272,474`.
 pub fn thousands(value: impl Into<u128>) -> String {
     let digits = value.into().to_string();

@@ -1,4 +1,5 @@
-//! What an architecture costs: parameters, multiply-accumulates, bytes of weights and of activations. Exact, by counting its layers.
+//! What an architecture costs: parameters, multiply-accumulates, bytes of weights and of activations. Exact, by counting its
+//! layers; and beside them what a table tells that it will cost on a board.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +9,7 @@ use crate::quantity::{Quantity, Values};
 use crate::space::SearchSpace;
 
 /// Cost of one architecture, known before any training.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
     /// P: trainable parameters, before any folding. Running statistics do not count.
     pub parameters: u64,
@@ -21,10 +22,64 @@ pub struct Cost {
     /// norm, activations and sums overwrite what they read. What an engine needs beside, for packing or unfolding, is
     /// not in it.
     pub peak_activations: u64,
+    /// What it will cost on a board.
+    #[serde(default, skip_serializing_if = "Predicted::is_nothing")]
+    pub predicted: Predicted,
+}
+
+/// What a network is told to cost on a board, by a [`crate::cost_model::CostModel`]; `None` where nothing tells.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Predicted {
+    /// Median latency, milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_p50: Option<f64>,
+    /// 90th percentile of latency, milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_p90: Option<f64>,
+    /// Peak resident memory, bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_memory: Option<f64>,
+    /// Energy of one inference, millijoules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy: Option<f64>,
+}
+
+impl Predicted {
+    /// Whether nothing is told.
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The same, with one more quantity; one that is exact, or accuracy, is nothing to be told.
+    #[must_use]
+    pub fn with(mut self, quantity: Quantity, value: f64) -> Self {
+        match quantity {
+            Quantity::LatencyP50 => self.latency_p50 = Some(value),
+            Quantity::LatencyP90 => self.latency_p90 = Some(value),
+            Quantity::PeakMemory => self.peak_memory = Some(value),
+            Quantity::Energy => self.energy = Some(value),
+            Quantity::Accuracy
+            | Quantity::Parameters
+            | Quantity::Macs
+            | Quantity::ModelBytes
+            | Quantity::PeakActivations => {}
+        }
+        self
+    }
+
+    fn values(&self) -> impl Iterator<Item = (Quantity, f64)> + use<> {
+        let values = [
+            (Quantity::LatencyP50, self.latency_p50),
+            (Quantity::LatencyP90, self.latency_p90),
+            (Quantity::PeakMemory, self.peak_memory),
+            (Quantity::Energy, self.energy),
+        ];
+        values.into_iter().filter_map(|(quantity, value)| Some((quantity, value?)))
+    }
 }
 
 impl Cost {
-    /// These counts, quantity by quantity.
+    /// All of it, quantity by quantity.
     pub fn values(&self) -> Values {
         let values = [
             (Quantity::Parameters, self.parameters),
@@ -32,7 +87,8 @@ impl Cost {
             (Quantity::ModelBytes, self.model_bytes),
             (Quantity::PeakActivations, self.peak_activations),
         ];
-        values.map(|(quantity, count)| (quantity, count as f64)).into_iter().collect()
+        let counts = values.into_iter().map(|(quantity, count)| (quantity, count as f64));
+        counts.chain(self.predicted.values()).collect()
     }
 }
 
@@ -54,6 +110,7 @@ pub fn cost(layers: &[Layer]) -> Cost {
         macs: count(Count::Macs),
         model_bytes: count(Count::ModelBytes),
         peak_activations: count(Count::PeakActivations),
+        predicted: Predicted::default(),
     }
 }
 

@@ -177,7 +177,8 @@ impl Programme<'_> {
         };
         let first = costs(self, input, stage.stride);
         let output = first[0].1;
-        let later = costs(self, output, 1);
+        // Where there is no later block, nothing may know what one would cost.
+        let later = if depth > 1 { costs(self, output, 1) } else { first.clone() };
         let together = |this: &Self, first: i64, later: i64| {
             (1..depth).fold(first, |sum, _| this.costs.join(sum, later))
         };

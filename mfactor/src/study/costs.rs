@@ -1,7 +1,12 @@
 //! The costs of an objective as a study file or a command line says them, before the space has said what their minimum is.
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+use crate::cost_model::{CostModel, CostModels};
+use crate::cost_table::CostTable;
 use crate::error::{Error, Result};
 use crate::objective::{Objective, Term, check_alpha};
 use crate::quantity::Quantity;
@@ -32,12 +37,91 @@ pub struct CostTerm {
     pub limit: Option<f64>,
     /// Its part of the objective's α. Either every cost has one or none; then all have the same.
     pub alpha: Option<f64>,
+    /// What tells it of networks before they are trained.
+    pub source: Source,
+}
+
+/// What tells a cost of networks before they are trained.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Source {
+    /// It is counted in their layers.
+    Exact,
+    /// A cost table that is still to be read ([`CostTerm::read_table`]), on the board and with the engine and precision that are
+    /// named.
+    File {
+        /// The file.
+        file: PathBuf,
+        /// Kind of board, engine and precision, where they are named.
+        on: On,
+    },
+    /// What was read of a cost table.
+    Model(Arc<CostModel>),
+}
+
+/// Where a cost arises, as far as it is named.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct On {
+    /// Kind of board: the name of its file, or `host`.
+    pub target: Option<String>,
+    /// `tract` or `ort`.
+    pub engine: Option<String>,
+    /// `f32` or `int8`.
+    pub precision: Option<String>,
+}
+
+impl On {
+    /// Refuses a model that is of something else.
+    fn check(&self, model: &CostModel, file: &Path) -> Result<()> {
+        let named = [
+            ("target", &self.target, &model.target),
+            ("engine", &self.engine, &model.engine),
+            ("precision", &self.precision, &model.precision),
+        ];
+        match named.into_iter().find(|(_, asked, is)| asked.as_ref().is_some_and(|asked| asked != *is)) {
+            Some((key, asked, is)) => {
+                let asked = asked.as_deref().unwrap_or_default();
+                Err(Error::file(file, format!("has the {key} {}, not {}", name(is), name(asked))))
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 impl CostTerm {
     /// The paper's: parameters against those of the smallest architecture.
     pub fn paper() -> Self {
-        Self { quantity: Quantity::Parameters, reference: Reference::Minimum, limit: None, alpha: None }
+        Self {
+            quantity: Quantity::Parameters,
+            reference: Reference::Minimum,
+            limit: None,
+            alpha: None,
+            source: Source::Exact,
+        }
+    }
+
+    fn model(&self) -> Option<(Quantity, Arc<CostModel>)> {
+        match &self.source {
+            Source::Model(model) => Some((self.quantity, Arc::clone(model))),
+            Source::Exact | Source::File { .. } => None,
+        }
+    }
+
+    /// Reads the cost table that is named, if one is; from then on the cost has of it what it needs.
+    ///
+    /// # Errors
+    /// As [`CostTable::read`] and [`CostTable::model`]; and [`Error::Input`] where it is of another board, engine or precision
+    /// than the cost says.
+    pub fn read_table(&mut self, space: &SearchSpace, is_forced: bool) -> Result<()> {
+        let Source::File { file, on } = &self.source else { return Ok(()) };
+        let within = |error: Error| match error {
+            Error::Input { .. } => Error::file(file, error),
+            other => other,
+        };
+        let table = CostTable::read(file)?;
+        let model = table.model(self.quantity, space, is_forced).map_err(within)?;
+        on.check(&model, file)?;
+        self.source = Source::Model(Arc::new(model));
+        Ok(())
     }
 
     /// A budget from its short form, `macs=20M`.
@@ -102,14 +186,22 @@ pub fn objective(alpha: f64, costs: &[CostTerm], space: &SearchSpace) -> Result<
     let paper = [CostTerm::paper()];
     let costs = if costs.is_empty() { &paper } else { costs };
     let alpha = total_alpha(Some(alpha), costs)?;
+    let models: CostModels = costs.iter().filter_map(CostTerm::model).collect();
     let terms = costs.iter().enumerate().map(|(position, cost)| {
         let name = cost.quantity.name();
+        if let Source::Model(model) = &cost.source {
+            model.check(space)?;
+        }
         if costs[..position].iter().any(|other| other.quantity == cost.quantity) {
             return Err(Error::input(name, "is named twice among the costs"));
         }
-        let Some(minimum) = cost.quantity.count().map(|count| space.minimum(count).value as f64) else {
+        let Some([minimum, _]) = models.range(cost.quantity, space) else {
             let exact: Vec<&str> = Quantity::costs().filter(|q| q.is_exact()).map(Quantity::name).collect();
-            let problem = format!("has to be measured on a board; a search seeks by {}", exact.join(", "));
+            let problem = format!(
+                "has to be measured on a board: name a cost table that tells it (--cost-table FILE; `mfactor table build` makes \
+                 one), or seek by {}",
+                exact.join(", ")
+            );
             return Err(Error::input(name, problem));
         };
         let share = cost.alpha.map_or(1.0 / costs.len() as f64, |part| part / alpha);
@@ -121,7 +213,8 @@ pub fn objective(alpha: f64, costs: &[CostTerm], space: &SearchSpace) -> Result<
             cost.limit.map(|limit| at_least("limit", cost.quantity, limit, minimum, space)).transpose()?;
         Ok(Term { quantity: cost.quantity, share, reference, limit })
     });
-    Objective::new(alpha, terms.collect::<Result<_>>()?)
+    let terms = terms.collect::<Result<_>>()?;
+    Ok(Objective::new(alpha, terms)?.with_models(models))
 }
 
 fn at_least(what: &str, quantity: Quantity, value: f64, minimum: f64, space: &SearchSpace) -> Result<f64> {
@@ -148,6 +241,22 @@ struct RawCost {
     limit: Option<Said>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     alpha: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    target: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    engine: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    precision: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    table: Option<SaidTable>,
+}
+
+/// A cost table's file; or what was read of one, which a study keeps, so that it depends on no file.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged, expecting = "is neither the file of a cost table nor what was read of one")]
+enum SaidTable {
+    File(PathBuf),
+    Model(Box<CostModel>),
 }
 
 /// A number, or text with a unit.
@@ -169,7 +278,7 @@ impl Said {
     }
 
     fn of(quantity: Quantity, amount: f64) -> Self {
-        Self::Text(quantity.show(amount).replace(',', ""))
+        Self::Text(quantity.in_full(amount).replace(',', ""))
     }
 }
 
@@ -187,21 +296,48 @@ impl TryFrom<RawCost> for CostTerm {
             Some(said) => Reference::Budget(said.amount(quantity)?),
         };
         let limit = raw.limit.map(|said| said.amount(quantity)).transpose()?;
-        Ok(Self { quantity, reference, limit, alpha: raw.alpha })
+        let on = On { target: raw.target, engine: raw.engine, precision: raw.precision };
+        let source = match raw.table {
+            Some(_) if quantity.is_exact() => {
+                return Err(Error::input(
+                    "table",
+                    format!("tells nothing of {}, which is exact", quantity.name()),
+                ));
+            }
+            Some(SaidTable::File(file)) => Source::File { file, on },
+            Some(SaidTable::Model(model)) => Source::Model(Arc::from(model)),
+            None if on != On::default() => {
+                let problem = "has a target, an engine or a precision and no table that was measured there";
+                return Err(Error::input(quantity.name(), problem));
+            }
+            None => Source::Exact,
+        };
+        Ok(Self { quantity, reference, limit, alpha: raw.alpha, source })
     }
 }
 
 impl From<CostTerm> for RawCost {
-    fn from(CostTerm { quantity, reference, limit, alpha }: CostTerm) -> Self {
+    fn from(CostTerm { quantity, reference, limit, alpha, source }: CostTerm) -> Self {
         let reference = match reference {
             Reference::Minimum => Said::Text("minimum".to_owned()),
             Reference::Budget(budget) => Said::of(quantity, budget),
+        };
+        let (table, on) = match source {
+            Source::Exact => (None, On::default()),
+            Source::File { file, on } => (Some(SaidTable::File(file)), on),
+            Source::Model(model) => {
+                (Some(SaidTable::Model(Box::new(Arc::unwrap_or_clone(model)))), On::default())
+            }
         };
         Self {
             metric: quantity,
             reference: Some(reference),
             limit: limit.map(|limit| Said::of(quantity, limit)),
             alpha,
+            target: on.target,
+            engine: on.engine,
+            precision: on.precision,
+            table,
         }
     }
 }
@@ -222,6 +358,7 @@ mod tests {
             reference: Reference::Budget(20e6),
             limit: Some(30e6),
             alpha: Some(0.5),
+            source: Source::Exact,
         };
         assert_eq!(cost, expected);
         assert_eq!(parsed(&toml::to_string(&cost).unwrap()).unwrap(), cost);

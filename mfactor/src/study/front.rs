@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use crate::cost::Cost;
 use crate::error::{Error, Result};
+use crate::objective::Objective;
 use crate::quantity::{Quantity, Values};
 use crate::space::SearchSpace;
 
@@ -21,39 +22,37 @@ pub struct Front {
 
 impl Front {
     /// The front of a space. The reference point of its hypervolume is what chance reaches, at the largest costs of the
-    /// space.
+    /// space. `objective` tells the costs that are not exact.
     ///
     /// # Errors
-    /// [`Error::Input`] unless there are one or two different costs that can be counted.
-    pub fn new(space: &SearchSpace, costs: Vec<Quantity>) -> Result<Self> {
+    /// [`Error::Input`] unless there are one or two different costs that are known before a network is measured.
+    pub fn new(space: &SearchSpace, objective: &Objective, costs: Vec<Quantity>) -> Result<Self> {
         Self::check(&costs)?;
         let mut reference = [-1.0 / space.classes() as f64, 1.0, 1.0];
         let mut ideal = [-1.0, 0.0, 0.0];
         for (place, cost) in costs.iter().enumerate() {
-            let count = cost.count().expect("checked above");
-            reference[1 + place] = (space.maximum(count).value as f64).ln();
-            ideal[1 + place] = (space.minimum(count).value as f64).ln();
+            let Some([least, most]) = objective.models().range(*cost, space) else {
+                let problem = format!(
+                    "cannot be sought over {}: it is known by measuring alone, unless a table tells it (--table)",
+                    cost.label()
+                );
+                return Err(Error::input("front", problem));
+            };
+            reference[1 + place] = most.ln();
+            ideal[1 + place] = least.ln();
         }
         Ok(Self { costs, reference, ideal })
     }
 
     /// Refuses what is no list of costs for a front.
-    ///
-    /// # Errors
-    /// As [`Front::new`].
-    pub fn check(costs: &[Quantity]) -> Result<()> {
+    fn check(costs: &[Quantity]) -> Result<()> {
         let refuse = |problem: String| Err(Error::input("front", problem));
         match costs {
             [] => refuse("names no cost; an example: macs".to_owned()),
             [_, _, _, ..] => refuse("has more than two costs beside accuracy".to_owned()),
             [one, other] if one == other => refuse(format!("names {} twice", one.name())),
-            costs => match costs.iter().find(|cost| !cost.is_exact()) {
-                Some(Quantity::Accuracy) => refuse("names accuracy twice".to_owned()),
-                Some(cost) => {
-                    refuse(format!("cannot be sought over {}: it is known by measuring alone", cost.label()))
-                }
-                None => Ok(()),
-            },
+            costs if costs.contains(&Quantity::Accuracy) => refuse("names accuracy twice".to_owned()),
+            _ => Ok(()),
         }
     }
 
@@ -77,7 +76,9 @@ impl Front {
     /// The reference point, quantity by quantity.
     pub fn reference(&self) -> Values {
         let costs = self.costs.iter().zip(&self.reference[1..]);
-        let costs = costs.map(|(cost, largest)| (*cost, largest.exp().round()));
+        let costs = costs.map(|(cost, largest)| {
+            (*cost, if cost.is_exact() { largest.exp().round() } else { largest.exp() })
+        });
         costs.chain([(Quantity::Accuracy, self.least_accuracy())]).collect()
     }
 
@@ -94,7 +95,7 @@ impl Front {
         let values = cost.values();
         let mut losses = [-accuracy, 0.0, 0.0];
         for (place, quantity) in losses[1..].iter_mut().zip(&self.costs) {
-            *place = values.get(*quantity).expect("a front has exact costs alone").ln();
+            *place = values.get(*quantity).expect("a front has costs that are known before training").ln();
         }
         losses
     }
@@ -258,9 +259,10 @@ mod tests {
 
     #[test]
     fn the_reference_is_chance_at_the_largest_cost() {
-        let front = Front::new(&SearchSpace::paper(), vec![Quantity::Macs]).unwrap();
+        let (space, objective) = (SearchSpace::paper(), Objective::paper(1.0, 272_474).unwrap());
+        let front = Front::new(&space, &objective, vec![Quantity::Macs]).unwrap();
         assert_eq!(front.reference_words(), "accuracy 10.0 % at 124,699,264 MACs");
-        let cost = Cost { parameters: 1, macs: 124_699_264, model_bytes: 1, peak_activations: 1 };
+        let cost = Cost { macs: 124_699_264, ..space.cost(&space.smallest()) };
         assert_eq!(front.hypervolume(&[front.losses(0.9, &cost)]), 0.0);
         assert!(front.hypervolume(&[front.losses(0.9, &Cost { macs: 50_000_000, ..cost })]) > 0.0);
         let ideal = front.losses(1.0, &Cost { macs: 40_813_184, ..cost });
@@ -270,7 +272,9 @@ mod tests {
 
     #[test]
     fn what_is_no_front_is_refused() {
-        let refused = |costs: &[Quantity]| Front::check(costs).unwrap_err().to_string();
+        let (space, objective) = (SearchSpace::paper(), Objective::paper(1.0, 272_474).unwrap());
+        let refused =
+            |costs: &[Quantity]| Front::new(&space, &objective, costs.to_vec()).unwrap_err().to_string();
         assert!(refused(&[]).contains("no cost"));
         assert!(refused(&[Quantity::Macs, Quantity::Macs]).contains("twice"));
         assert!(refused(&[Quantity::Accuracy]).contains("accuracy twice"));

@@ -2,10 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::architecture::Architecture;
 use crate::confusion::AccuracyKind;
 use crate::cost::Cost;
+use crate::cost_model::CostModels;
 use crate::error::{Error, Result};
 use crate::quantity::{Quantity, Values};
+use crate::space::SearchSpace;
 
 /// What a study maximises: the M-factor at one weight, over costs that each have a reference.
 ///
@@ -17,6 +20,8 @@ pub struct Objective {
     alpha: f64,
     terms: Vec<Term>,
     accuracy: AccuracyKind,
+    /// What tells the costs that are not exact.
+    models: CostModels,
 }
 
 /// One cost of an objective.
@@ -72,7 +77,7 @@ impl Objective {
         let shares: f64 = terms.iter().map(|term| term.share).sum();
         assert!((shares - 1.0).abs() < 1e-9, "the shares of α sum to {shares}");
         assert!(terms.iter().all(|term| term.share > 0.0 && term.reference > 0.0), "{terms:?}");
-        Ok(Self { alpha, terms, accuracy: AccuracyKind::Plain })
+        Ok(Self { alpha, terms, accuracy: AccuracyKind::Plain, models: CostModels::default() })
     }
 
     /// The same costs at another weight.
@@ -80,13 +85,33 @@ impl Objective {
     /// # Errors
     /// As [`Objective::new`].
     pub fn at_alpha(&self, alpha: f64) -> Result<Self> {
-        Ok(Self::new(alpha, self.terms.clone())?.with_accuracy(self.accuracy))
+        check_alpha(alpha)?;
+        Ok(Self { alpha, ..self.clone() })
     }
 
     /// The same costs and weight with another accuracy for A.
     #[must_use]
     pub fn with_accuracy(self, accuracy: AccuracyKind) -> Self {
         Self { accuracy, ..self }
+    }
+
+    /// The same with models of the costs that are not exact, which are known to fit the space.
+    #[must_use]
+    pub fn with_models(self, models: CostModels) -> Self {
+        Self { models, ..self }
+    }
+
+    /// What tells the costs that are not exact.
+    pub fn models(&self) -> &CostModels {
+        &self.models
+    }
+
+    /// What an architecture of a space costs, with all that is told of it, as [`CostModels::cost`].
+    ///
+    /// # Panics
+    /// If the architecture is not of the space.
+    pub fn cost(&self, space: &SearchSpace, architecture: &Architecture) -> Cost {
+        self.models.cost(space, architecture)
     }
 
     /// Which accuracy A is.
@@ -115,12 +140,12 @@ impl Objective {
         inverse.map(|inverse| inverse.recip().min(1.0))
     }
 
-    /// S' over costs that are known of every architecture.
+    /// S' over costs that are known of every architecture, exactly or because they are told ([`Objective::cost`]).
     ///
     /// # Panics
-    /// If a cost has to be measured: what a study seeks is checked when it is read.
+    /// If a cost is neither: what a study seeks is checked when it is read.
     pub fn exact_size_score(&self, cost: &Cost) -> f64 {
-        self.size_score(&cost.values()).expect("a study's objective has exact costs alone")
+        self.size_score(&cost.values()).expect("a study's costs are known before training")
     }
 
     /// M of what reached `accuracy`, a fraction of 1, with this S'.
@@ -138,12 +163,14 @@ impl Objective {
         self.m_factor(1.0, size_score)
     }
 
-    /// In what an architecture costs more than it may, a phrase; `None` if it keeps to every limit.
+    /// In what an architecture costs more than it may, a phrase; `None` if it keeps to every limit. What is told may be wrong:
+    /// it breaks a limit where it is beyond it by more than nine in ten of the model's errors.
     pub fn breach(&self, values: &Values) -> Option<String> {
         self.terms.iter().find_map(|term| {
             let (limit, value) = (term.limit?, values.get(term.quantity)?);
             let show = |value| term.quantity.show(value);
-            (value > limit).then(|| {
+            let doubt = self.models.get(term.quantity).map_or(0.0, |model| model.p90_error);
+            (value > limit * (1.0 + doubt)).then(|| {
                 format!(
                     "has {} {}, more than the limit of {}",
                     show(value),

@@ -172,8 +172,18 @@ impl Quantity {
         }
     }
 
-    /// An amount as [`Quantity::amount`] reads it, in full.
+    /// An amount for people: of times and energies no more than four digits that say something, of bytes whole ones.
     pub fn show(self, value: f64) -> String {
+        let shown = match self.unit() {
+            Unit::Milliseconds | Unit::Millijoules => numbers::significant(value, 4),
+            Unit::Bytes => value.round(),
+            Unit::Fraction | Unit::Count => value,
+        };
+        self.in_full(shown)
+    }
+
+    /// An amount as [`Quantity::amount`] reads it, every digit.
+    pub fn in_full(self, value: f64) -> String {
         match self.unit() {
             Unit::Fraction => value.to_string(),
             Unit::Count if value.fract() == 0.0 => numbers::thousands(value as u64),
@@ -229,8 +239,18 @@ mod tests {
         ] {
             let read = quantity.amount(text).unwrap();
             assert!((read - value).abs() <= 1e-12 * value, "{text}: {read}");
-            assert_eq!(quantity.amount(&quantity.show(read).replace(',', "")).unwrap(), read, "{text}");
+            assert_eq!(quantity.amount(&quantity.in_full(read).replace(',', "")).unwrap(), read, "{text}");
         }
+    }
+
+    #[test]
+    fn people_are_told_four_digits() {
+        assert_eq!(Quantity::LatencyP50.show(0.149_068_556_9), "0.1491 ms");
+        assert_eq!(Quantity::LatencyP50.show(1234.56), "1235 ms");
+        assert_eq!(Quantity::LatencyP90.show(20.0), "20 ms");
+        assert_eq!(Quantity::Energy.show(0.0), "0 mJ");
+        assert_eq!(Quantity::PeakMemory.show(1_048_576.4), "1048576 B");
+        assert_eq!(Quantity::Macs.show(124_699_264.0), "124,699,264");
     }
 
     #[test]

@@ -39,7 +39,7 @@ fn a_budget_on_what_was_measured_is_kept_for_sure() {
 #[test]
 fn a_front_is_shared_out_among_strategies() {
     let sample = Sample::new(30);
-    let sought = Front::new(&sample.space, vec![Quantity::Macs]).unwrap();
+    let sought = Front::new(&sample.space, &sample.objective, vec![Quantity::Macs]).unwrap();
     let input = Input { front: Some(&sought), ..sample.input() };
     let comparison = report::compare(&input).unwrap();
     let front = comparison.sought_front.as_ref().unwrap();

@@ -6,7 +6,7 @@ use mfactor::costs::{self, CostTerm};
 use mfactor::dataset::DataSet;
 use mfactor::front::Front;
 use mfactor::objective::check_alpha;
-use mfactor::{AccuracyKind, Error, Objective, Quantity, Result};
+use mfactor::{AccuracyKind, Error, Objective, Quantity, Result, SearchSpace};
 use serde::{Deserialize, Serialize};
 
 use super::StudyConfig;
@@ -38,6 +38,14 @@ impl ObjectiveConfig {
     /// An objective over these costs.
     pub fn of(cost: Vec<CostTerm>) -> Self {
         Self { cost, ..Self::default() }
+    }
+
+    /// Reads the cost tables that costs name, as [`CostTerm::read_table`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn read_tables(&mut self, space: &SearchSpace, is_forced: bool) -> Result<()> {
+        self.cost.iter_mut().try_for_each(|cost| cost.read_table(space, is_forced))
     }
 
     pub(super) fn is_paper(&self) -> bool {

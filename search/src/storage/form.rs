@@ -69,7 +69,7 @@ impl Stored<'_> {
         if proposer != strategy {
             return Err(format!("is in the study of strategy {strategy} and says that it is of {proposer}"));
         }
-        let cost = space.cost(&architecture);
+        let cost = objective.cost(space, &architecture);
         let size_score = objective.exact_size_score(&cost);
         self.check_parameters(space, &architecture)?;
         let counts =

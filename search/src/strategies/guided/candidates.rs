@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use mfactor::cost_model::CostModels;
 use mfactor::{Architecture, Cost, Point, SearchSpace};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -32,6 +33,7 @@ pub(super) struct Candidate {
 pub(super) struct Candidates {
     space: Option<SearchSpace>,
     ratings: Option<Arc<Ratings>>,
+    models: CostModels,
     features: Features,
     pool: Vec<Candidate>,
     neighbours: Vec<Candidate>,
@@ -40,12 +42,14 @@ pub(super) struct Candidates {
 impl Candidates {
     /// Makes the pool of a space, unless it is there.
     pub fn follow(&mut self, sought: &Sought) {
-        let Sought { space, ratings, .. } = sought;
-        if self.space.as_ref() == Some(space) && self.ratings == *ratings {
+        let Sought { space, ratings, objective, .. } = sought;
+        let models = objective.models();
+        if self.space.as_ref() == Some(space) && self.ratings == *ratings && self.models == *models {
             return;
         }
+        self.models.clone_from(models);
         let points: Vec<(Point, Cost)> =
-            pool(space).into_iter().map(|point| with_cost(space, point)).collect();
+            pool(space).into_iter().map(|point| with_cost(space, &self.models, point)).collect();
         self.features = Features::new(space, &points, ratings.clone());
         self.ratings.clone_from(ratings);
         self.pool =
@@ -61,7 +65,7 @@ impl Candidates {
         let drawn: Vec<Point> = drawn.map(|centre| shape.mutate(centre, rng)).collect();
         let is_whole = self.pool.len() as u128 == space.size();
         let new = drawn.into_iter().filter(|point| !is_whole && seen.insert(point.clone()));
-        let new = new.map(|point| with_cost(space, point));
+        let new = new.map(|point| with_cost(space, &self.models, point));
         self.neighbours = new.map(|(point, cost)| candidate(&self.features, space, point, cost)).collect();
     }
 
@@ -80,8 +84,8 @@ fn candidate(features: &Features, space: &SearchSpace, point: Point, cost: Cost)
     Candidate { point, cost, features }
 }
 
-fn with_cost(space: &SearchSpace, point: Point) -> (Point, Cost) {
-    let cost = space.cost(&space.architecture(&point));
+fn with_cost(space: &SearchSpace, models: &CostModels, point: Point) -> (Point, Cost) {
+    let cost = models.cost(space, &space.architecture(&point));
     (point, cost)
 }
 

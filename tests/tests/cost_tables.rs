@@ -1,0 +1,257 @@
+//! Cost tables, from the command line: built on this machine, and searches for what a board alone can tell.
+
+#![expect(clippy::unwrap_used, reason = "what a test cannot unwrap, it fails by")]
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use mfactor::cost_table::{Agreement, CostTable, Entry, Line, SCHEMA};
+use mfactor::measurement::{Board, EngineFacts};
+use mfactor::parts::Part;
+use mfactor::{Architecture, Quantity, SearchSpace, exit};
+use tests::Workplace;
+
+/// 96 small networks.
+const SPACE: &str = r#"
+schema = 2
+name = "few"
+classes = 4
+image = { channels = 3, height = 16, width = 16 }
+[stem]
+kernel = 3
+width = [4, 8]
+[[stage]]
+depth = [1, 2]
+width = [4, 8]
+stride = 1
+block = [{ kind = "basic", kernel = [3, 5] }]
+[[stage]]
+depth = 1
+width = [8, 12]
+stride = 2
+block = [{ kind = "basic", kernel = [3, 5] }]
+"#;
+
+/// A board on which a million of multiply-accumulates takes a millisecond.
+fn table(space: &SearchSpace) -> CostTable {
+    let entry = |part: &Part| {
+        let (space, network) = space.network_of(part).unwrap();
+        let ms = space.cost(&network).macs as f64 / 1e6;
+        Entry { latency_p50: ms, interval: [ms, ms], latency_p90: ms, peak_memory: None, energy: None }
+    };
+    let test = Agreement {
+        networks: 30,
+        median_error: 0.02,
+        p90_error: 0.05,
+        tau: Some(0.97),
+        tau_interval: Some([0.93, 0.99]),
+    };
+    CostTable {
+        schema: SCHEMA,
+        tool_version: mfactor::version(),
+        unix_seconds: 1,
+        target: "host".to_owned(),
+        space: space.name().to_owned(),
+        precision: "f32".to_owned(),
+        engine: EngineFacts {
+            name: "tract".to_owned(),
+            version: "1".to_owned(),
+            threads: 1,
+            knobs: BTreeMap::new(),
+            kernels: None,
+        },
+        board: Board {
+            name: "a board".to_owned(),
+            architecture: "x86_64".to_owned(),
+            processor: None,
+            kernel: None,
+            cores: 1,
+            memory_bytes: None,
+            emulated: false,
+        },
+        lines: BTreeMap::from([(Quantity::LatencyP50, Line { intercept: 0.0, slope: 1.0, test })]),
+        parts: space.parts().iter().map(|part| (part.to_string(), entry(part))).collect(),
+        networks: vec![],
+    }
+}
+
+/// A place with the space and a table of it.
+fn with_table() -> (Workplace, SearchSpace) {
+    let place = Workplace::new();
+    place.write("few.toml", SPACE);
+    let space = SearchSpace::load(&place.path("few.toml")).unwrap();
+    table(&space).write(&place.path("table.toml")).unwrap();
+    (place, space)
+}
+
+const SEARCH: &str = "search --space few.toml --evaluator constant:0.75 --strategy tpe --trials 12";
+
+#[test]
+fn latency_is_a_cost_like_any_other_where_a_table_tells_it() {
+    let (place, space) = with_table();
+    let seek = format!(
+        "{SEARCH} --budget latency_p50=0.4ms --limit latency_p50=1ms --cost-table table.toml --out study"
+    );
+    let (stdout, _) = place.run(&seek, exit::DONE);
+    assert!(stdout.contains("min(1, 0.4 ms / latency p50)"), "{stdout}");
+    // The study has of the table what it needs.
+    std::fs::remove_file(place.path("table.toml")).unwrap();
+    place.run("search --resume --out study --trials 16", exit::DONE);
+    let trials = place.json("trials study --all");
+    let trials = trials.as_array().unwrap();
+    assert!(trials.len() > 16, "{}", trials.len());
+    for trial in trials {
+        let network: Architecture = trial["architecture"].as_str().unwrap().parse().unwrap();
+        let ms = space.cost(&network).macs as f64 / 1e6;
+        let told = trial["predicted"]["latency_p50"].as_f64().unwrap();
+        assert!((told - ms).abs() < 1e-6, "{network}: {told}, not {ms}");
+        let size_score = trial["size_score"].as_f64().unwrap();
+        assert!((size_score - (0.4 / ms).min(1.0)).abs() < 1e-6, "{network}");
+        // A limit is kept but for nine in ten of the table's errors.
+        assert_eq!(trial["state"] == "skipped", ms > 1.05, "{network}: {ms} ms, {}", trial["state"]);
+    }
+    place.run("compare study", exit::DONE);
+}
+
+#[test]
+fn a_front_over_latency_is_sought() {
+    let (place, _) = with_table();
+    let seek = format!("{SEARCH} --strategy guided --front latency_p50 --cost-table table.toml --out study");
+    let (stdout, stderr) = place.run(&seek.replace("--strategy tpe ", ""), exit::DONE);
+    assert!(stdout.contains("accuracy against latency p50"), "{stdout}");
+    assert!(stderr.contains(" ms latency p50  covered "), "{stderr}");
+    assert!(stdout.lines().chain(stderr.lines()).all(|line| !line.contains("000000")), "{stdout}{stderr}");
+    place.run("compare study", exit::DONE);
+}
+
+#[test]
+fn a_study_file_names_a_table_and_where_it_was_measured() {
+    let (place, _) = with_table();
+    let study = |on: &str| {
+        let cost = format!("metric = \"latency_p50\"\nreference = \"0.4 ms\"\ntable = \"table.toml\"\n{on}");
+        let text = "schema = 1\nname = \"s\"\nstrategies = [\"random\"]\ntrials = 3\n[evaluator]\nkind = \"constant\"\n\
+                    accuracy = 0.5\n";
+        let space = SPACE.replace("\n[stem]", "\n[space.stem]").replace("[[stage]]", "[[space.stage]]");
+        format!("{text}\n[[objective.cost]]\n{cost}\n[space]\n{space}")
+    };
+    place.write("study.toml", study("target = \"host\"\nengine = \"tract\"\nprecision = \"f32\""));
+    place.run("search --study study.toml --out good", exit::DONE);
+    for (on, words) in [
+        ("target = \"rpi4\"", "target host, not rpi4"),
+        ("engine = \"ort\"", "engine tract, not ort"),
+        ("precision = \"int8\"", "precision f32, not int8"),
+    ] {
+        place.write("study.toml", study(on));
+        let (_, stderr) = place.run("search --study study.toml --out bad", exit::INPUT);
+        assert!(stderr.replace('"', "").contains(words), "{stderr}");
+        assert!(!place.path("bad").exists());
+    }
+    place.write("study.toml", study("target = \"host\"").replace("table = \"table.toml\"\n", ""));
+    let (_, stderr) = place.run("search --study study.toml --out bad", exit::INPUT);
+    assert!(stderr.contains("no table"), "{stderr}");
+}
+
+#[test]
+fn a_table_that_does_not_serve_is_refused_and_says_why() {
+    let (place, space) = with_table();
+    let good = table(&space);
+    let seek = format!("{SEARCH} --budget latency_p50=0.4ms --out study");
+    let refused = |name: &str, words: &str| {
+        let (_, stderr) = place.run(&format!("{seek} --cost-table {name}"), exit::INPUT);
+        assert!(stderr.contains(words), "{name}: {stderr}");
+        assert!(!place.path("study").exists(), "{name}");
+    };
+    let written = |name: &str, table: &CostTable| table.write(&place.path(name)).unwrap();
+    let (_, stderr) = place.run(&seek, exit::INPUT);
+    assert!(stderr.contains("--cost-table") && stderr.contains("mfactor table build"), "{stderr}");
+
+    let mut other = good.clone();
+    other.parts.pop_last();
+    written("other.toml", &other);
+    refused("other.toml", "does not know part");
+    let mut unproven = good.clone();
+    unproven.lines.get_mut(&Quantity::LatencyP50).unwrap().test.p90_error = 0.2;
+    written("unproven.toml", &unproven);
+    refused("unproven.toml", "90th percentile of its errors is 20.0 %");
+    place.run(&format!("{seek}2 --cost-table unproven.toml --force-cost-table"), exit::DONE);
+    let mut emulated = good.clone();
+    emulated.board.emulated = true;
+    written("emulated.toml", &emulated);
+    refused("emulated.toml", "emulated");
+    let mut silent = good.clone();
+    silent.lines.clear();
+    written("silent.toml", &silent);
+    refused("silent.toml", "does not tell latency_p50");
+    let mut broken = good.clone();
+    broken.parts.values_mut().for_each(|entry| entry.latency_p50 = f64::NAN);
+    written("broken.toml", &broken);
+    refused("broken.toml", "cannot be");
+    let text = std::fs::read_to_string(place.path("table.toml")).unwrap();
+    for (name, text, words) in [
+        ("later.toml", text.replace("schema = 1", "schema = 7"), "schema is 7"),
+        ("cut.toml", text[..text.len() / 2].to_owned(), "cut.toml"),
+        ("empty.toml", String::new(), "schema"),
+        ("key.toml", format!("colour = 3\n{text}"), "colour"),
+    ] {
+        place.write(name, text);
+        refused(name, words);
+    }
+    refused("nowhere.toml", "nowhere.toml");
+    refused(".", "folder");
+    let macs = format!("{SEARCH} --budget macs=1M --cost-table table.toml --out study");
+    assert!(place.run(&macs, exit::INPUT).1.contains("tells nothing that is sought"));
+    let (_, stderr) = place
+        .run(&seek.replace("0.4ms", "1us").replace("--out", "--cost-table table.toml --out"), exit::INPUT);
+    assert!(stderr.contains("below the least"), "{stderr}");
+}
+
+#[test]
+fn a_table_is_built_here_and_goes_on_after_a_cut() {
+    let place = Workplace::new();
+    place.write("few.toml", SPACE);
+    let build = "table build --space few.toml --out tables";
+    let mut cut = place.mfactor(build.split_whitespace()).spawn().unwrap();
+    let work = place.path("tables/host.few.work");
+    let records = || {
+        let entries = std::fs::read_dir(&work).into_iter().flatten().flatten();
+        entries.filter(|entry| entry.path().extension().is_some_and(|ending| ending == "json")).count()
+    };
+    let begun = Instant::now();
+    while records() == 0 && begun.elapsed() < Duration::from_secs(120) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(Command::new("kill").arg("-INT").arg(cut.id().to_string()).status().unwrap().success());
+    assert_eq!(cut.wait().unwrap().code(), Some(i32::from(exit::INTERRUPTED)));
+    assert!(records() > 0 && !place.path("tables/host.few.tract.f32.toml").exists());
+
+    let again = place.mfactor(build.split_whitespace()).output().unwrap();
+    let stderr = String::from_utf8_lossy(&again.stderr);
+    assert!(stderr.contains("of a build that was cut are kept"), "{stderr}");
+    // On a machine that does other work, too, the table may not be relied on, or not be there: then that is said.
+    let code = again.status.code().unwrap();
+    if code == i32::from(exit::INVALID) && stderr.contains("did not hold still") {
+        assert!(records() > 0);
+        return;
+    }
+    assert!([exit::DONE, exit::INVALID].map(i32::from).contains(&code), "{stderr}");
+    assert!(!work.exists());
+    let shown = place.json("table show tables/host.few.tract.f32.toml");
+    let space = SearchSpace::load(&place.path("few.toml")).unwrap();
+    assert_eq!(shown["parts"].as_object().unwrap().len(), space.parts().len());
+    assert_eq!(shown["network"].as_array().unwrap().len(), 50);
+    assert_eq!(shown["shortcomings"]["latency_p50"].as_array().unwrap().is_empty(), code == 0, "{stderr}");
+    let seek = format!(
+        "{SEARCH} --budget latency_p50=100ms --cost-table tables/host.few.tract.f32.toml --force-cost-table"
+    );
+    place.run(&format!("{seek} --out study"), exit::DONE);
+}
+
+#[test]
+fn a_space_without_enough_networks_has_no_table() {
+    let place = Workplace::new();
+    place.write("few.toml", SPACE.replace("[3, 5]", "3").replace("[8, 12]", "8"));
+    let (_, stderr) = place.run("table build --space few.toml", exit::INPUT);
+    assert!(stderr.contains("too few networks"), "{stderr}");
+    assert!(!place.path("tables").exists());
+}
