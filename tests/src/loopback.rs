@@ -162,10 +162,13 @@ impl Drop for LoopbackBoard {
 
 fn write_configurations(folder: &Path, port: u16) {
     let at = folder.display();
+    // HOME, because the login shell reads its start-up file before it runs anything, and that of whoever runs the tests
+    // is none of the board's.
     let server = format!(
         "Port {port}\nListenAddress 127.0.0.1\nHostKey {at}/host_key\nAuthorizedKeysFile {at}/id.pub\nPidFile none\n\
          StrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
-         PermitRootLogin prohibit-password\nForceCommand {at}/shell\nMaxStartups 100\nLogLevel ERROR\n"
+         PermitRootLogin prohibit-password\nForceCommand {at}/shell\nSetEnv HOME={at}/home\nMaxStartups 100\n\
+         LogLevel ERROR\n"
     );
     let client = format!(
         "Host {HOST} {HOST}-*\nHostName 127.0.0.1\nPort {port}\nUser {}\nIdentityFile {at}/id\nIdentitiesOnly yes\n\

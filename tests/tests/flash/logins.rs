@@ -35,8 +35,8 @@ fn a_login_prints_what_it_likes() {
         r#"printf 'found\t/bin/true\nmachine\tsparc\nrelease\tx\n'; sh -c "$1"; code=$?; echo '{"reply":"done"}'; exit $code"#,
         // 20,000 lines.
         r#"seq 20000; exec bash -c "$1""#,
-        // Something that stays, with the session's pipes open.
-        r#"sleep 20 & exec sh -c "$1""#,
+        // Something that stays, with the session's pipes open: it is waited for, each time.
+        r#"sleep 3 & exec sh -c "$1""#,
     ] {
         place.board.restore();
         place.board.strike(login);
