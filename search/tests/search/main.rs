@@ -7,6 +7,7 @@ mod conformance;
 mod copies;
 mod damage;
 mod disk;
+mod folders;
 mod interruption;
 mod objective;
 mod optuna;
