@@ -110,6 +110,7 @@ mod tests {
             images: None,
             reused: false,
             failure: None,
+            failure_kind: None,
         };
         let failed = Trial {
             id: 1,

@@ -145,6 +145,7 @@ mod tests {
             images: None,
             reused: false,
             failure: None,
+            failure_kind: None,
         }
     }
 

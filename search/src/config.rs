@@ -255,15 +255,14 @@ impl StudyConfig {
 
     fn ratings(&self) -> Result<Option<Ratings>> {
         let load = |source: &FileSource| {
-            sources::check_unchanged(&source.file, &source.sha256)?;
-            Ratings::load(&source.file, &self.space)
+            let text = sources::unchanged_text(&source.file, &source.sha256)?;
+            Ratings::parse(&text, &source.file, &self.space)
         };
         self.naswot.as_ref().map(load).transpose()
     }
 
     fn table(&self, file: &Path, sha256: &str) -> Result<Table> {
-        sources::check_unchanged(file, sha256)?;
-        Table::load(file, &self.space)
+        Table::parse(&sources::unchanged_text(file, sha256)?, file, &self.space)
     }
 
     /// The evaluators that this configuration asks for, one for each of `trainers`. What they read should have passed

@@ -10,7 +10,7 @@ mod trainer_process;
 use std::sync::atomic::AtomicBool;
 
 use mfactor::Result;
-use mfactor::protocol::{Epoch, Evaluation, Job, TrainerFacts};
+use mfactor::protocol::{Epoch, Evaluation, FailureKind, Job, TrainerFacts};
 
 pub use cached::Cached;
 pub use constant::Constant;
@@ -119,6 +119,18 @@ pub enum Ended {
         /// Training images that were seen.
         images: u64,
     },
-    /// Without a result, for the reason given; another trial may succeed.
-    Failed(String),
+    /// Without a result; another trial may succeed.
+    Failed {
+        /// What kind of failure it is.
+        kind: FailureKind,
+        /// Why, in a sentence.
+        reason: String,
+    },
+}
+
+impl Ended {
+    /// A failure for this reason.
+    pub fn failed(kind: FailureKind, reason: impl Into<String>) -> Self {
+        Self::Failed { kind, reason: reason.into() }
+    }
 }

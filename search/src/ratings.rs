@@ -27,7 +27,14 @@ impl Ratings {
     /// [`Error::Input`] naming the file and the line for a row that is none, a network of another space or one that comes
     /// twice; or where fewer than 20 networks are rated.
     pub fn load(path: &Path, space: &SearchSpace) -> Result<Self> {
-        let text = files::read_text(path)?;
+        Self::parse(&files::read_text(path)?, path, space)
+    }
+
+    /// [`Ratings::load`] of a file whose text was read already; errors name `path`.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn parse(text: &str, path: &Path, space: &SearchSpace) -> Result<Self> {
         let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
         let mut ratings = HashMap::new();
         for (line, row) in (2..).zip(reader.deserialize()) {

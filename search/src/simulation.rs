@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use mfactor::objective::m_factor;
-use mfactor::protocol::Evaluation;
+use mfactor::protocol::{Evaluation, FailureKind};
 use mfactor::{Architecture, Error, Result, SearchSpace, Trial};
 use rand::RngExt;
 use rand::seq::SliceRandom;
@@ -65,7 +65,7 @@ fn simulate_on(
         overhead += begin.elapsed();
         let ended = match accuracy(&trial) {
             Ok(accuracy) => Ended::Complete(Evaluation { accuracy, seconds: 0.0, images: 0 }),
-            Err(reason) => Ended::Failed(reason),
+            Err(reason) => Ended::failed(FailureKind::Unknown, reason),
         };
         let begin = Instant::now();
         track.add(trial);

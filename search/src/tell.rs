@@ -1,6 +1,6 @@
 //! The one gate for results: whatever an evaluator answers becomes a complete or a failed trial here.
 
-use mfactor::protocol::Evaluation;
+use mfactor::protocol::{Evaluation, FailureKind};
 use mfactor::{Objective, Trial, TrialState};
 
 use crate::evaluators::Ended;
@@ -10,7 +10,7 @@ use crate::evaluators::Ended;
 pub(crate) fn tell(trial: &mut Trial, ended: Ended, objective: &Objective) {
     match ended {
         Ended::Complete(evaluation) => match disbelief(&evaluation) {
-            Some(reason) => fail(trial, reason),
+            Some((kind, reason)) => fail(trial, kind, reason),
             None => {
                 trial.state = TrialState::Complete;
                 trial.accuracy = Some(evaluation.accuracy);
@@ -24,12 +24,13 @@ pub(crate) fn tell(trial: &mut Trial, ended: Ended, objective: &Objective) {
             trial.seconds = Some(seconds).filter(|seconds| seconds.is_finite());
             trial.images = Some(images);
         }
-        Ended::Failed(reason) => fail(trial, reason),
+        Ended::Failed { kind, reason } => fail(trial, kind, reason),
     }
 }
 
-fn fail(trial: &mut Trial, reason: String) {
+fn fail(trial: &mut Trial, kind: FailureKind, reason: String) {
     trial.state = TrialState::Failed;
+    trial.failure_kind = Some(kind).filter(|kind| *kind != FailureKind::Unknown);
     trial.failure = Some(reason);
 }
 
@@ -39,14 +40,14 @@ pub(crate) fn is_accuracy(value: f64) -> bool {
 }
 
 /// Why a result cannot be.
-fn disbelief(evaluation: &Evaluation) -> Option<String> {
+fn disbelief(evaluation: &Evaluation) -> Option<(FailureKind, String)> {
     let Evaluation { accuracy, seconds, .. } = *evaluation;
     if accuracy.is_nan() {
-        Some("the accuracy is not a number: training diverged".to_owned())
+        Some((FailureKind::Diverged, "the accuracy is not a number: training diverged".to_owned()))
     } else if !is_accuracy(accuracy) {
-        Some(format!("the accuracy is {accuracy}; it must be from 0 to 1"))
+        Some((FailureKind::Trainer, format!("the accuracy is {accuracy}; it must be from 0 to 1")))
     } else if !(seconds.is_finite() && seconds >= 0.0) {
-        Some(format!("the evaluation took {seconds} seconds; that cannot be"))
+        Some((FailureKind::Trainer, format!("the evaluation took {seconds} seconds; that cannot be")))
     } else {
         None
     }

@@ -174,6 +174,7 @@ impl Track {
             images: None,
             reused: false,
             failure: None,
+            failure_kind: None,
         })
     }
 
@@ -216,6 +217,7 @@ impl Track {
         Trial {
             state: TrialState::Running,
             failure: None,
+            failure_kind: None,
             epoch_accuracies: vec![],
             ..self.trials[number].clone()
         }

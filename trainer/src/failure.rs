@@ -1,5 +1,6 @@
-//! Why a job failed, as the sentence that the `failed` event carries.
+//! Why a job failed: the kind and the sentence that the `failed` event carries.
 
+use mfactor::protocol::FailureKind;
 use tch::TchError;
 
 /// Why one job failed. The trainer goes on with the next.
@@ -35,6 +36,19 @@ pub enum Failure {
     /// Code panicked; the text is the panic's.
     #[error("training panicked: {0}")]
     Panic(String),
+}
+
+impl Failure {
+    /// What kind of failure it is, for whoever gave the job.
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Self::Job(_) => FailureKind::Job,
+            Self::Torch(_) => FailureKind::Library,
+            Self::Diverged { .. } | Self::NotFinite { .. } => FailureKind::Diverged,
+            Self::Conversation(_) => FailureKind::Unknown,
+            Self::Panic(_) => FailureKind::Panic,
+        }
+    }
 }
 
 /// libtorch appends a C++ stack trace to its messages; only the first line is for people.

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
 use mfactor::lines::{self, Line};
-use mfactor::protocol::{Decision, Epoch, Event, Job};
+use mfactor::protocol::{Decision, Epoch, Event, FailureKind, Job};
 use mfactor::{Error, Result};
 
 use crate::device::Backend;
@@ -99,7 +99,7 @@ fn refuse(line: &str, number: usize, error: &serde_json::Error) -> Result<Event>
     let reason = format!("line {number} is not a job: {error}");
     let value: Option<serde_json::Value> = serde_json::from_str(line).ok();
     match value.and_then(|value| value.get("trial")?.as_u64()) {
-        Some(trial) => Ok(Event::Failed { trial, reason }),
+        Some(trial) => Ok(Event::Failed { trial, kind: FailureKind::Job, reason }),
         None => Err(Error::input("standard input", reason)),
     }
 }
@@ -124,7 +124,7 @@ impl Worker {
             Ok(Ended::Done(evaluation)) => Ok(Event::Done { trial, evaluation }),
             Ok(Ended::Pruned { seconds, images }) => Ok(Event::Pruned { trial, seconds, images }),
             Err(Failure::Conversation(error)) => Err(error),
-            Err(failure) => Ok(Event::Failed { trial, reason: failure.to_string() }),
+            Err(failure) => Ok(Event::Failed { trial, kind: failure.kind(), reason: failure.to_string() }),
         }
     }
 

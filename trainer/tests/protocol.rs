@@ -12,7 +12,7 @@ use std::process::{Command, Output, Stdio};
 use mfactor::dataset::DataSet;
 use mfactor::protocol::{
     CHECK_FILE, CHECK_LOGITS_TENSOR, CHECK_RECORDS, CHECK_RECORDS_TENSOR, CONFUSION_FILE, CORES_VARIABLE,
-    DEVIATION_TENSOR, Decision, Event, Job, MEAN_TENSOR, WEIGHTS_FILE,
+    DEVIATION_TENSOR, Decision, Event, FailureKind, Job, MEAN_TENSOR, WEIGHTS_FILE,
 };
 use mfactor::{AccuracyKind, Confusion, Layer, Recipe};
 use safetensors::{Dtype, SafeTensors};
@@ -83,17 +83,23 @@ fn good_and_bad_jobs_in_one_conversation() {
     let Event::Ready(facts) = &events[0] else { panic!("{events:?}") };
     assert_eq!((facts.device.as_str(), facts.threads), ("cpu", 1));
     assert!(facts.libtorch.starts_with("2.13"), "{facts:?}");
-    let reason = |wanted: u64| {
+    let failed = |wanted: u64| {
         let of = |event: &Event| match event {
-            Event::Failed { trial, reason } if *trial == wanted => Some(reason.clone()),
+            Event::Failed { trial, kind, reason } if *trial == wanted => Some((*kind, reason.clone())),
             _ => None,
         };
         events.iter().find_map(of).unwrap_or_else(|| panic!("trial {wanted} did not fail: {events:?}"))
     };
-    assert!(reason(8).contains("none"), "{}", reason(8));
-    assert!(reason(9).contains("diverged"), "{}", reason(9));
-    assert!(reason(10).contains("line 3") && reason(10).contains("sead"), "{}", reason(10));
-    assert!(reason(11).contains("train.bin"), "{}", reason(11));
+    for (trial, expected, words) in [
+        (8, FailureKind::Job, "none"),
+        (9, FailureKind::Diverged, "diverged"),
+        (10, FailureKind::Job, "line 3"),
+        (10, FailureKind::Job, "sead"),
+        (11, FailureKind::Job, "train.bin"),
+    ] {
+        let (kind, reason) = failed(trial);
+        assert!(kind == expected && reason.contains(words), "{trial}: {kind:?}, {reason}");
+    }
     let Some(Event::Done { trial: 7, evaluation }) = events.last() else { panic!("{events:?}") };
     assert!((0.25..=1.0).contains(&evaluation.accuracy) && evaluation.images == 2 * 9 * 32, "{evaluation:?}");
     check_files(&good, &folder);

@@ -135,9 +135,34 @@ pub enum Event {
     Failed {
         /// The trial.
         trial: u64,
-        /// Why, in a sentence.
+        /// What kind of failure it is; programs need not say.
+        #[serde(default)]
+        kind: FailureKind,
+        /// Why, in a sentence for people: nothing is read from it.
         reason: String,
     },
+}
+
+/// What kind of failure ended a trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The job itself is wrong: its data, architecture, recipe or output folder.
+    Job,
+    /// Training left the numbers.
+    Diverged,
+    /// libtorch refused an operation; out of memory is the usual reason.
+    Library,
+    /// The trainer's code panicked.
+    Panic,
+    /// The trainer ended, broke the protocol, or left files that are not whole. A search says so of a trainer.
+    Trainer,
+    /// The trial's time was over. Likewise.
+    Timeout,
+    /// Not said, or a kind that this version does not know.
+    #[default]
+    #[serde(other)]
+    Unknown,
 }
 
 /// What a trainer is and where it trains. What the first trainers did not say arrives empty.
@@ -285,6 +310,19 @@ mod tests {
         let Event::Ready(facts) = serde_json::from_str(line).unwrap() else { panic!("it is ready") };
         assert_eq!((facts.protocol, facts.build.as_str()), (1, ""));
         assert_eq!(facts.hardware().to_string(), "cuda in bfloat16 with libtorch 2.13.0");
+    }
+
+    #[test]
+    fn a_failure_has_a_kind_and_one_that_nobody_knows_is_understood() {
+        let failed = |kind: &str| {
+            let line = format!(r#"{{"event":"failed","trial":1,{kind}"reason":"no"}}"#);
+            match serde_json::from_str::<Event>(&line).unwrap() {
+                Event::Failed { kind, reason, .. } if reason == "no" => kind,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(failed(r#""kind":"diverged","#), FailureKind::Diverged);
+        assert_eq!([failed(""), failed(r#""kind":"meteorite","#)], [FailureKind::Unknown; 2]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::cost::Cost;
 use crate::front::staircase;
 use crate::objective::Objective;
 use crate::proposer::Proposer;
+use crate::protocol::FailureKind;
 use crate::quantity::{Quantity, Values};
 
 /// State of a trial; the names are Optuna's.
@@ -76,6 +77,9 @@ pub struct Trial {
     pub reused: bool,
     /// Why it failed, or was skipped.
     pub failure: Option<String>,
+    /// What kind of failure it was, of a failed trial. Studies of earlier versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure_kind: Option<FailureKind>,
 }
 
 impl Trial {
@@ -154,6 +158,7 @@ mod tests {
             images: None,
             reused: false,
             failure: None,
+            failure_kind: None,
         }
     }
 

@@ -142,6 +142,7 @@ impl<'a> Study<'a> {
             images: accuracy.map(|_| 135_000),
             reused: false,
             failure: failed.then(|| "generated: the accuracy was not a number".to_owned()),
+            failure_kind: None,
         };
         trial.score(&self.objective);
         self.trials.push(trial);

@@ -27,10 +27,12 @@ impl FileSource {
     }
 }
 
-/// Refuses a file that is another than the study began with.
-pub(super) fn check_unchanged(file: &Path, sha256: &str) -> Result<()> {
-    if files::sha256(&files::read(file)?) == *sha256 {
-        return Ok(());
+/// The text of a file, which is refused if it is another than the study began with. It is read once: what was looked at is
+/// what is used.
+pub(super) fn unchanged_text(file: &Path, sha256: &str) -> Result<String> {
+    let text = files::read_text(file)?;
+    if files::sha256(text.as_bytes()) == *sha256 {
+        return Ok(text);
     }
     Err(Error::file(file, "has changed since the study began; restore it, or start a new study"))
 }

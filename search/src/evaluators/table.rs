@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use mfactor::protocol::{Evaluation, Job};
+use mfactor::protocol::{Evaluation, FailureKind, Job};
 use mfactor::{Architecture, Error, Result, SearchSpace, files};
 use serde::Deserialize;
 
@@ -36,12 +36,16 @@ impl Table {
     /// that of the training. Other columns and keys are passed over, and so are rows without an accuracy. An architecture
     /// belongs to `space` and has one accuracy for each seed; errors name the file and the line.
     pub fn load(path: &Path, space: &SearchSpace) -> Result<Self> {
-        let text = files::read_text(path)?;
+        Self::parse(&files::read_text(path)?, path, space)
+    }
+
+    /// [`Table::load`] of a file whose text was read already; errors name `path`.
+    pub fn parse(text: &str, path: &Path, space: &SearchSpace) -> Result<Self> {
         let mut table = Self { path: path.to_owned(), accuracies: HashMap::new() };
         if text.trim_start().starts_with('{') {
-            table.add_json_lines(&text, space)?;
+            table.add_json_lines(text, space)?;
         } else {
-            table.add_csv(&text, space)?;
+            table.add_csv(text, space)?;
         }
         if table.accuracies.is_empty() {
             return Err(Error::file(path, "the table has no row with an accuracy"));
@@ -131,7 +135,10 @@ impl Evaluator for Arc<Table> {
     ) -> Result<Ended> {
         Ok(match self.accuracy(&job.architecture, job.seed) {
             Some(accuracy) => Ended::Complete(Evaluation { accuracy, seconds: 0.0, images: 0 }),
-            None => Ended::Failed(format!("{} has no row in {}", job.architecture, self.path.display())),
+            None => {
+                let reason = format!("{} has no row in {}", job.architecture, self.path.display());
+                Ended::failed(FailureKind::Job, reason)
+            }
         })
     }
 }

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use mfactor::protocol::{Decision, Job, TrainerFacts};
+use mfactor::protocol::{Decision, FailureKind, Job, TrainerFacts};
 use mfactor::{Error, Result, files};
 
 use self::child::{Output, Trainer};
@@ -61,7 +61,7 @@ struct Ready {
 /// Why an attempt at a job came to no end.
 enum Unfinished {
     /// The job failed.
-    Failed(String),
+    Failed(FailureKind, String),
     /// The trainer is lost, for a reason that need not be the job.
     Lost(String),
     /// No job can succeed.
@@ -78,8 +78,13 @@ impl From<Ending> for Unfinished {
     fn from(ending: Ending) -> Self {
         let is_innocent = ending.came_from_outside();
         let reason = ending.to_string();
-        if is_innocent { Self::Lost(reason) } else { Self::Failed(reason) }
+        if is_innocent { Self::Lost(reason) } else { Self::Failed(FailureKind::Trainer, reason) }
     }
+}
+
+/// The end of a job by what its trainer did.
+fn broken(reason: String) -> Unfinished {
+    Unfinished::Failed(FailureKind::Trainer, reason)
 }
 
 impl TrainerProcess {
@@ -150,7 +155,7 @@ impl TrainerProcess {
         let mut talk = Talk::new(job, ready.ended);
         loop {
             let line = self.listen(&mut ready, began, on_report, stop)?;
-            match talk.hear(&line).map_err(Unfinished::Failed)? {
+            match talk.hear(&line).map_err(broken)? {
                 Answer::Epoch(epoch) => {
                     ready.silence.end();
                     let is_awaited = job.decisions.contains(&epoch.epoch);
@@ -193,12 +198,12 @@ impl TrainerProcess {
             match ready.silence.lasts(looked.elapsed()) {
                 silence::Verdict::Wait => {}
                 silence::Verdict::Say(text) => drop(on_report(Report::Warning(text))?),
-                silence::Verdict::End(reason) => return Err(Unfinished::Failed(reason)),
+                silence::Verdict::End(reason) => return Err(broken(reason)),
             }
             match output {
                 Output::Line(line) => return Ok(line),
                 Output::Endless => {
-                    return Err(Unfinished::Failed("the trainer prints without end".to_owned()));
+                    return Err(broken("the trainer prints without end".to_owned()));
                 }
                 Output::End => return Err(ready.trainer.end().into()),
                 Output::Silence if ready.trainer.is_deaf() => return Err(ready.trainer.end().into()),
@@ -212,7 +217,8 @@ impl TrainerProcess {
         match self.timeout {
             Some(timeout) if began.elapsed() >= timeout => {
                 let seconds = timeout.as_secs_f64();
-                Err(Unfinished::Failed(format!("ran past the trial timeout of {seconds} seconds")))
+                let reason = format!("ran past the trial timeout of {seconds} seconds");
+                Err(Unfinished::Failed(FailureKind::Timeout, reason))
             }
             _ => Ok(()),
         }
@@ -248,7 +254,8 @@ impl Evaluator for TrainerProcess {
 /// What an attempt came to where there is no other.
 fn settled(attempt: Result<Ended, Unfinished>) -> Result<Ended> {
     attempt.or_else(|unfinished| match unfinished {
-        Unfinished::Failed(reason) | Unfinished::Lost(reason) => Ok(Ended::Failed(reason)),
+        Unfinished::Failed(kind, reason) => Ok(Ended::failed(kind, reason)),
+        Unfinished::Lost(reason) => Ok(Ended::failed(FailureKind::Trainer, reason)),
         Unfinished::Hopeless(error) => Err(error),
     })
 }
@@ -259,9 +266,10 @@ fn whole(ended: Ended, job: &Job) -> Ended {
         Ended::Complete(evaluation) if !evaluation.accuracy.is_nan() => match trained::check(job, evaluation)
         {
             Ok(()) => ended,
-            Err(problem) => Ended::Failed(format!(
-                "the trainer said that it was done, and its files are not whole: {problem}"
-            )),
+            Err(problem) => Ended::failed(
+                FailureKind::Trainer,
+                format!("the trainer said that it was done, and its files are not whole: {problem}"),
+            ),
         },
         _ => ended,
     }

@@ -13,6 +13,8 @@ use crate::tell::is_accuracy;
 
 /// Attribute of a trial that was not evaluated: why. Optuna knows no such state; for it the trial is pruned.
 const SKIPPED: &str = "skipped";
+/// Attribute of a failed trial: the word of its [`FailureKind`](mfactor::protocol::FailureKind), where it is known.
+const FAILURE_KIND: &str = "failure_kind";
 /// How far the value of a trial may be from the M-factor of its accuracy: a few roundings.
 const ROUNDING: f64 = 1e-9;
 /// System attribute from which Optuna and its dashboard take the objective's name.
@@ -109,6 +111,9 @@ impl Stored<'_> {
             failure: failure
                 .filter(|_| matches!(state, TrialState::Failed | TrialState::Skipped))
                 .map(str::to_owned),
+            failure_kind: attribute(FAILURE_KIND)
+                .filter(|_| state == TrialState::Failed)
+                .and_then(|kind| serde_json::from_value(kind.clone()).ok()),
         })
     }
 
@@ -201,6 +206,7 @@ pub fn final_attributes(trial: &Trial) -> Attributes {
         ("images", trial.images.map(|images| json!(images))),
         ("reused", trial.reused.then_some(Value::Bool(true))),
         (reason, trial.failure.as_ref().map(|failure| json!(failure))),
+        (FAILURE_KIND, trial.failure_kind.map(|kind| json!(kind))),
     ];
     let known = attributes.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
     known.collect()

@@ -25,6 +25,7 @@ fn tracks(trials: &[Trial], known: u64) -> Vec<Vec<Trial>> {
                 accuracy: None,
                 m_factor: None,
                 failure: None,
+                failure_kind: None,
                 epoch_accuracies,
                 ..elsewhere
             }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use mfactor::protocol::{Epoch, Evaluation, Job};
+use mfactor::protocol::{Epoch, Evaluation, FailureKind, Job};
 use mfactor::{Error, Result};
 use search::{Ended, Evaluator, Report, Verdict};
 
@@ -37,7 +37,7 @@ impl Evaluator for Pretend {
                 return Err(Error::Interrupted("stopped".to_owned()));
             }
             if every(self.failing) && epoch == 2 {
-                return Ok(Ended::Failed(format!("seed {} is a bad one", job.seed)));
+                return Ok(Ended::failed(FailureKind::Unknown, format!("seed {} is a bad one", job.seed)));
             }
             let verdict = on_report(Report::Epoch(Epoch {
                 trial: job.trial,

@@ -102,7 +102,7 @@ impl Fake {
     /// Why a trial failed.
     fn failed(&mut self, trial: u64) -> String {
         match self.evaluate(trial, &AtomicBool::new(false)) {
-            Ok(Ended::Failed(reason)) => reason,
+            Ok(Ended::Failed { reason, .. }) => reason,
             other => panic!("{other:?}"),
         }
     }

@@ -73,8 +73,8 @@ impl<'a> Talk<'a> {
                 self.pruned(seconds, images)?;
                 Answer::Ended(Ended::Pruned { seconds, images })
             }
-            Event::Failed { reason, .. } => {
-                Answer::Ended(Ended::Failed(text::quoted(&reason, LONGEST_REASON)))
+            Event::Failed { kind, reason, .. } => {
+                Answer::Ended(Ended::failed(kind, text::quoted(&reason, LONGEST_REASON)))
             }
         })
     }
@@ -178,6 +178,7 @@ fn quote(line: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use mfactor::protocol::FailureKind;
     use mfactor::{Recipe, SearchSpace};
 
     use super::*;
@@ -265,9 +266,10 @@ mod tests {
     #[test]
     fn neither_names_nor_reasons_reach_a_terminal_as_they_come() {
         let reason = r#"{"event":"failed","trial":7,"reason":"\u001b]0;title\u0007 one\ntwo"}"#;
-        let Answer::Ended(Ended::Failed(reason)) = heard(&[reason], false).unwrap() else {
+        let Answer::Ended(Ended::Failed { kind, reason }) = heard(&[reason], false).unwrap() else {
             panic!("it failed")
         };
+        assert_eq!(kind, FailureKind::Unknown, "programs that say a sentence alone are understood");
         assert_eq!(reason, "\\u{1b}]0;title\\u{7} one\\ntwo");
         let ready = r#"{"event":"ready","version":"\u001b","libtorch":"2","device":"cpu","precision":"f","threads":1}"#;
         assert_eq!(introduction(ready).unwrap().unwrap().version, "\\u{1b}");
