@@ -1,6 +1,6 @@
 //! The seam between the runner and an inference engine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use mfactor::measurement::EngineFacts;
@@ -88,6 +88,9 @@ pub enum EngineKind {
 }
 
 impl EngineKind {
+    /// All of them. The first is the reference: test accuracies and golden logits are its answers.
+    pub const ALL: [Self; 2] = [Self::Ort, Self::Tract];
+
     /// The name in records and on the command line.
     pub fn name(self) -> &'static str {
         match self {
@@ -151,6 +154,15 @@ pub fn open(options: &EngineOptions) -> Result<Box<dyn Engine>> {
         EngineKind::Tract => Box::new(Tract::new(options.threads)?),
         EngineKind::Ort => Box::new(OnnxRuntime::new(options.library.as_deref(), options.threads)?),
     })
+}
+
+/// Starts every engine, in the order of [`EngineKind::ALL`], each with [`DEFAULT_THREADS`]; `library` is ONNX Runtime's.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_all(library: Option<&Path>) -> Result<Vec<Box<dyn Engine>>> {
+    let options = |kind| EngineOptions { library: library.map(Path::to_owned), ..EngineOptions::new(kind) };
+    EngineKind::ALL.into_iter().map(|kind| open(&options(kind))).collect()
 }
 
 /// Refuses an image that does not have the signature's size.

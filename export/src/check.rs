@@ -1,4 +1,4 @@
-//! A model's answers against the trainer's, with both engines.
+//! A model's answers against the trainer's, with every engine.
 
 use std::path::Path;
 
@@ -32,7 +32,7 @@ pub struct Subject<'a> {
     name: String,
 }
 
-/// A model that both engines answer as the trainer did.
+/// A model that every engine answers as the trainer did.
 pub struct Checked {
     /// The first engine's session.
     pub session: Box<dyn Session>,
@@ -46,7 +46,7 @@ impl<'a> Subject<'a> {
         Self { model, signature, name: path.display().to_string() }
     }
 
-    /// Runs every check record through both engines. `train` are the training records.
+    /// Runs every check record through every engine. `train` are the training records.
     ///
     /// # Errors
     /// [`Error::Input`] naming the record on which an engine differs by more than [`LARGEST_DIFFERENCE`] or
@@ -55,7 +55,7 @@ impl<'a> Subject<'a> {
         &self,
         expected: &CheckRecords,
         train: &Records,
-        engines: [&dyn Engine; 2],
+        engines: &[Box<dyn Engine>],
     ) -> Result<Checked> {
         let mut sessions = vec![];
         let mut checks = vec![];
@@ -117,7 +117,7 @@ pub fn golden_logits(session: &mut dyn Session, image: ImageShape) -> Result<Vec
 ///
 /// # Errors
 /// [`Error::Defect`] if it does not: the parts of this program disagree.
-pub fn finished(file: &ModelFile, metadata: &ModelMetadata, engines: [&dyn Engine; 2]) -> Result<()> {
+pub fn finished(file: &ModelFile, metadata: &ModelMetadata, engines: &[Box<dyn Engine>]) -> Result<()> {
     let counted = (file.graph.parameters, file.graph.macs);
     if counted != (metadata.parameters, metadata.macs) || file.metadata != *metadata {
         let (parameters, macs) = counted;

@@ -12,7 +12,7 @@ use crate::{Built, Progress, Work};
 
 /// Most validation accuracy, of the kind that the objective says, that quantization may cost, of 1; one image at least.
 pub const LARGEST_DROP: f64 = 0.005;
-/// Least share of the validation records on which both engines must answer the same class.
+/// Least share of the validation records on which every engine must answer the same class as the reference.
 pub const LEAST_AGREEMENT: f64 = 0.99;
 /// What a difference of two shares loses to rounding.
 const ROUNDING: f64 = 1e-9;
@@ -28,11 +28,11 @@ pub struct Int8Facts {
     pub calibration: Method,
     /// Validation accuracy by either method, in the order of [`Method::ALL`].
     pub validation_accuracies: [f64; 2],
-    /// Validation accuracy of the f32 model by the same engine, ONNX Runtime.
+    /// Validation accuracy of the f32 model by the same engine, the reference.
     pub f32_validation_accuracy: f64,
     /// Test accuracy of the f32 model.
     pub f32_test_accuracy: f64,
-    /// Share of the validation records on which both engines answer the same class.
+    /// Share of the validation records on which every engine answers the same class as the reference.
     pub agreement: f64,
     /// Size of the f32 model without metadata, bytes.
     pub f32_bytes: u64,
@@ -60,10 +60,11 @@ pub(crate) fn build(
     on_progress: &mut dyn FnMut(Progress),
 ) -> Result<Built> {
     let subject = work.request.output.display().to_string();
-    let [ort, tract] = work.engines();
+    let (reference, others) = (work.reference(), &work.engines[1..]);
     let [exact, cut] = candidates(work, &float, engine, &subject, on_progress)?;
     let mut ask = |engine, model: &Model| Answers::of(work, engine, model, &subject, on_progress);
-    let (unquantized, by_exact, by_cut) = (ask(ort, &float.model)?, ask(ort, &exact)?, ask(ort, &cut)?);
+    let (unquantized, by_exact, by_cut) =
+        (ask(reference, &float.model)?, ask(reference, &exact)?, ask(reference, &cut)?);
     let validation_accuracies = [by_exact.accuracy(), by_cut.accuracy()];
     // Among equals the one that cuts nothing.
     let (method, model, answers) = if by_cut.accuracy() > by_exact.accuracy() {
@@ -71,9 +72,12 @@ pub(crate) fn build(
     } else {
         (Method::MinMax, exact, by_exact)
     };
-    let agreement = answers.agreement(&ask(tract, &model)?);
+    let mut agreement = 1.0f64;
+    for other in others {
+        agreement = agreement.min(answers.agreement(&ask(other.as_ref(), &model)?));
+    }
     check(&unquantized, &answers, agreement, &subject)?;
-    let tested = work.test(work.load(ort, &model, &subject)?.as_mut(), on_progress)?;
+    let tested = work.test(work.load(reference, &model, &subject)?.as_mut(), on_progress)?;
     Ok(Built {
         validation_accuracy: answers.accuracy(),
         int8: Some(Int8Facts {
@@ -101,7 +105,8 @@ fn candidates(
 ) -> Result<[Model; 2]> {
     on_progress(Progress::Calibrating);
     let names = int8_graph::observed(&work.layers);
-    let activations = Activations::observe(&float.model, names, &work.data, &work.train, &work.ort, subject)?;
+    let activations =
+        Activations::observe(&float.model, names, &work.data, &work.train, work.reference(), subject)?;
     let build = |method| {
         let name = work.request.architecture.to_string();
         int8_graph::build(&work.layers, &work.folded, &activations, method, form(engine), name)
@@ -197,7 +202,7 @@ fn check(float: &Answers, int8: &Answers, agreement: f64, subject: &str) -> Resu
     }
     if agreement < LEAST_AGREEMENT {
         let problem = format!(
-            "ONNX Runtime and tract answer the same on {:.1} % of {images} validation images; at least {:.0} % are \
+            "the engines answer the same on {:.1} % of {images} validation images; at least {:.0} % are \
              wanted, so no model is written; use the f32 model",
             100.0 * agreement,
             100.0 * LEAST_AGREEMENT

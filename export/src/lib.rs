@@ -1,6 +1,6 @@
 //! Trained weights and an architecture become an ONNX model, which is checked before it is handed out.
 //!
-//! The model is run with both engines of `edge-runner`, by the very code that runs on the board, against the
+//! The model is run with every engine of `edge-runner`, by the very code that runs on the board, against the
 //! logits that the trainer gave for the same images. Only a model that agrees is written, whole or not at all.
 //!
 //! | module | holds |
@@ -27,8 +27,7 @@ pub mod weights;
 
 use std::path::PathBuf;
 
-use engines::onnx_runtime::OnnxRuntime;
-use engines::{Engine, EngineKind, ModelFile, Session, Signature, accuracy, engine, tract_engine};
+use engines::{Engine, EngineKind, ModelFile, Session, Signature, accuracy, engine};
 use mfactor::dataset::{DataSet, Records};
 use mfactor::measurement::MeasuredAccuracy;
 use mfactor::metadata::{self, ModelMetadata};
@@ -155,8 +154,8 @@ pub(crate) struct Work<'a> {
     pub folded: FoldedWeights,
     pub data: DataSet,
     pub train: Records,
-    pub ort: OnnxRuntime,
-    pub tract: tract_engine::Tract,
+    /// All that there are, the reference first.
+    pub engines: Vec<Box<dyn Engine>>,
 }
 
 /// A model that is to be finished with metadata and handed out.
@@ -167,7 +166,7 @@ pub(crate) struct Built {
     pub int8: Option<Int8Facts>,
 }
 
-/// What ONNX Runtime answers on the test records, by which nothing is decided, and on the golden inputs.
+/// What the reference engine answers on the test records, by which nothing is decided, and on the golden inputs.
 pub(crate) struct Tested {
     pub accuracy: f64,
     pub images: u64,
@@ -177,8 +176,8 @@ pub(crate) struct Tested {
 /// Exports one trained architecture; `None` if its file would be larger than the request allows, and then nothing is
 /// written.
 ///
-/// The test accuracy, and the golden logits that boards compare with, are measured here with ONNX Runtime on one
-/// thread at batch 1. A model card is written beside the file.
+/// The test accuracy, and the golden logits that boards compare with, are measured here with the reference
+/// engine, ONNX Runtime, on one thread at batch 1. A model card is written beside the file.
 ///
 /// # Errors
 /// [`mfactor::Error::Input`] if there are no weights, a tensor does not fit, the data set is another one, an engine's
@@ -189,8 +188,7 @@ pub fn export(request: &Request, on_progress: &mut dyn FnMut(Progress)) -> Resul
     let bytes = request.space.cost(&request.architecture).model_bytes;
     mfactor::files::check_target(&request.output, bytes)?;
     mfactor::files::check_target(&card::path(&request.output), 0)?;
-    let ort = OnnxRuntime::new(request.library.as_deref(), engine::DEFAULT_THREADS)?;
-    let tract = tract_engine::Tract::new(engine::DEFAULT_THREADS)?;
+    let engines = engine::open_all(request.library.as_deref())?;
     let layers = request.space.lower(&request.architecture);
     let weights = Weights::load(&request.trial_folder, &layers, request.space.image().channels)?;
     let records = CheckRecords::load(&request.trial_folder, request.space.classes())?;
@@ -199,7 +197,7 @@ pub fn export(request: &Request, on_progress: &mut dyn FnMut(Progress)) -> Resul
     let image = request.space.image_of(&request.architecture)?;
     let signature = Signature { image, classes: request.space.classes() };
     let (folded, train) = (folding::fold(&layers, &weights)?, data.train()?.resized(image)?);
-    let work = Work { request, signature, layers, folded, data, train, ort, tract };
+    let work = Work { request, signature, layers, folded, data, train, engines };
 
     on_progress(Progress::Checking);
     let (built, checks) = work.f32(&records, on_progress)?;
@@ -212,9 +210,9 @@ pub fn export(request: &Request, on_progress: &mut dyn FnMut(Progress)) -> Resul
 }
 
 impl Work<'_> {
-    /// Both engines, ONNX Runtime first.
-    pub fn engines(&self) -> [&dyn Engine; 2] {
-        [&self.ort, &self.tract]
+    /// The engine whose answers count.
+    pub fn reference(&self) -> &dyn Engine {
+        self.engines[0].as_ref()
     }
 
     /// The f32 model, checked against the trainer's logits and classified with.
@@ -228,7 +226,7 @@ impl Work<'_> {
         let mut checked = check::Subject::new(&model.encode_to_vec(), self.signature, output).against(
             records,
             &self.train,
-            self.engines(),
+            &self.engines,
         )?;
         let tested = self.test(checked.session.as_mut(), on_progress)?;
         let built = Built { model, validation_accuracy: self.request.accuracy, tested, int8: None };
@@ -253,7 +251,7 @@ impl Work<'_> {
         let metadata = self.describe(&built);
         graph_writer::set_metadata(&mut built.model, &metadata);
         let file = ModelFile::inspect(&request.output, built.model.encode_to_vec())?;
-        check::finished(&file, &metadata, self.engines())?;
+        check::finished(&file, &metadata, &self.engines)?;
         if let Some(int8) = &mut built.int8 {
             int8.share_of_f32_bytes = file.bytes.len() as f64 / int8.f32_bytes as f64;
         }
