@@ -7,6 +7,7 @@ mod commands;
 mod confirm;
 mod cost_tables;
 mod flash_progress;
+mod goal;
 mod measurements;
 mod output;
 mod programs;

@@ -5,13 +5,14 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use mfactor::numbers::percent;
+use mfactor::numbers::duration;
 use mfactor::protocol::{Epoch, TrainerFacts};
 use mfactor::text::visible;
-use mfactor::{Objective, Quantity, SearchSpace, Trial};
+use mfactor::{Objective, SearchSpace, Trial};
 use search::{Place, StudyConfig, StudyEvent};
 
-use crate::output::{Output, duration};
+use crate::goal::{self, Goal, number};
+use crate::output::Output;
 
 /// How often a spinner turns.
 const TICK: Duration = Duration::from_millis(200);
@@ -59,8 +60,7 @@ pub struct SearchProgress<'a> {
     output: &'a Output,
     space: SearchSpace,
     objective: Objective,
-    /// What is sought a front over; nothing where the largest M is.
-    front: Vec<Quantity>,
+    goal: Box<dyn Goal>,
     lines: MultiProgress,
     study: ProgressBar,
     /// Of all strategies, what [`Place::best`] is of one.
@@ -81,7 +81,7 @@ impl<'a> SearchProgress<'a> {
             output,
             space: config.space.clone(),
             objective: config.objective()?,
-            front: config.front()?.map_or_else(Vec::new, |front| front.costs().to_vec()),
+            goal: goal::of(config)?,
             lines,
             study,
             best: None,
@@ -166,48 +166,26 @@ impl<'a> SearchProgress<'a> {
         self.study.set_length(place.planned);
         self.study.set_position(place.finished);
         let best =
-            self.best.or(place.best).map_or(String::new(), |best| format!(", {}", self.best_words(best)));
+            self.best.or(place.best).map_or(String::new(), |best| format!(", {}", self.goal.best(best)));
         let left = place.seconds_left.map_or(String::new(), |left| format!(", {} left", duration(left)));
         self.study.set_message(format!("{best}{left}"));
     }
 
-    /// The best M, or what is covered of the front.
-    fn best_words(&self, best: f64) -> String {
-        if self.front.is_empty() { format!("best M {best:.4}") } else { format!("{} covered", percent(best)) }
-    }
-
-    /// M so far, or the accuracy where a front is sought, beside the best of the strategy, and the speed.
+    /// What is reached so far, beside the best of the strategy, and the speed.
     fn of_epoch(&self, place: &Place, epoch: &Epoch) -> String {
-        let best = place.best.map_or(String::new(), |best| match self.front.is_empty() {
-            true => format!("  best {best:.4}"),
-            false => format!("  {}", self.best_words(best)),
-        });
         let size_score =
             self.objective.exact_size_score(&self.objective.cost(&self.space, &place.architecture));
-        let reached = match self.front.is_empty() {
-            true => format!("M {:.4}", self.objective.m_factor(epoch.accuracy, size_score)),
-            false => format!("A {:.4}", epoch.accuracy),
-        };
+        let reached = self.goal.so_far(epoch.accuracy, size_score, place.best);
         let (epochs, speed) = (epoch.epochs, epoch.images_per_second);
-        format!("  epoch {}/{epochs}  {reached}{best}  {speed:.0} images/s", epoch.epoch)
+        format!("  epoch {}/{epochs}  {reached}  {speed:.0} images/s", epoch.epoch)
     }
 
     fn finished(&self, place: &Place, trial: &Trial) -> String {
-        let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
         let reused = if trial.reused { "  reused" } else { "" };
         // Where nothing moves, in a log say, this is the only place to say it.
         let left = place.seconds_left.filter(|_| self.study.is_hidden());
         let left = left.map_or(String::new(), |seconds| format!("  {} left", duration(seconds)));
-        let reached = match self.front.is_empty() {
-            true => format!("M {}  best {}", number(trial.m_factor), number(place.best)),
-            false => {
-                let values = trial.values();
-                let cost =
-                    |cost: &Quantity| Some(format!("{} {}  ", cost.show(values.get(*cost)?), cost.label()));
-                let costs: String = self.front.iter().filter_map(cost).collect();
-                format!("{costs}covered {}", place.best.map_or("-".to_owned(), percent))
-            }
-        };
+        let reached = self.goal.reached(trial, place.best);
         format!("{}  A {}  {reached}{reused}{left}", now(place), number(trial.accuracy))
     }
 

@@ -5,6 +5,8 @@ use std::path::Path;
 use mfactor::protocol::CONFUSION_FILE;
 use mfactor::{Architecture, Confusion};
 use report::by_class::ByClass;
+use report::trust::Trust;
+use search::strategies::Outlook;
 use search::study::trial_folder;
 use search::{Study, StudyRecord};
 
@@ -33,4 +35,11 @@ pub fn by_class(folder: &Path, architecture: Architecture, trial: u64, output: &
             None
         }
     }
+}
+
+/// How far what an outlook expects can be trusted.
+pub fn trust(outlook: &Outlook) -> Option<Trust> {
+    let (reached, predicted): (Vec<f64>, Vec<f64>) =
+        outlook.known.iter().map(|prediction| (prediction.score, prediction.predicted)).unzip();
+    Trust::new(&reached, &predicted)
 }

@@ -10,8 +10,8 @@ use search::study::{BASELINE, GIVEN};
 use search::{Baselines, StudyRecord};
 use serde::Serialize;
 
-use crate::commands::trust;
 use crate::output::{table, thousands, wrapped};
+use crate::studies::trust;
 
 /// The outcome of a study.
 #[derive(Serialize)]
@@ -113,7 +113,7 @@ fn best_text(summary: &Summary, record: &StudyRecord) -> String {
             count,
             trial.map_or("-".to_owned(), |trial| trial.architecture.to_string()),
             number(trial.and_then(|trial| trial.m_factor)),
-            number(trial.and_then(|trial| trial.accuracy)),
+            trial.and_then(|trial| trial.accuracy).map_or("-".to_owned(), percent),
             trial.map_or("-".to_owned(), |trial| thousands(trial.cost.parameters)),
         ]
     };
@@ -131,7 +131,7 @@ fn best_text(summary: &Summary, record: &StudyRecord) -> String {
             random.trials.to_string(),
             "-".to_owned(),
             format!("{:.4}", random.mean_m_factor),
-            format!("{:.4}", random.mean_accuracy),
+            percent(random.mean_accuracy),
             "-".to_owned(),
         ]);
     }

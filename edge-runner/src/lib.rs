@@ -4,7 +4,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`rounds`], [`record`], [`advice`] | models measured in turn, the record of each, and which to ship |
+//! | [`rounds`], [`record`], [`figures`], [`advice`] | models measured in turn, the record of each, all as a table, and which to ship |
 //! | [`child`], [`measure`] | a part of a measurement, in a process of its own |
 //! | [`timing`], [`verdict`] | its windows, and whether it may be believed |
 //! | [`stop`] | signals that end it, with what is measured by then |
@@ -23,6 +23,7 @@ pub mod board;
 pub mod child;
 pub mod classify;
 pub mod energy;
+pub mod figures;
 pub mod health;
 pub mod heap;
 pub mod measure;

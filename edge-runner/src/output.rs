@@ -1,7 +1,7 @@
 //! Talking to the user: results go to stdout, everything else to stderr.
 
 use clap::Args;
-use mfactor::text::{visible, visible_json, visible_lines};
+use mfactor::text::{visible_json, visible_lines};
 use mfactor::{Error, Result, console};
 use serde::Serialize;
 
@@ -66,9 +66,4 @@ pub fn talk_of_panic(text: &str) {
 pub fn parsing_stopped(stopped: &clap::Error) -> u8 {
     let rendered = stopped.render();
     console::parsing_stopped(&rendered.to_string(), rendered.ansi().to_string(), stopped.use_stderr())
-}
-
-/// Names and values, a line each.
-pub fn lines<'a>(rows: impl IntoIterator<Item = (&'a str, String)>) -> String {
-    rows.into_iter().map(|(name, value)| format!("{name:<14}{}\n", visible(&value))).collect()
 }

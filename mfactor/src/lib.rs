@@ -11,7 +11,7 @@
 //! | `model/` | the part of the ONNX format ([`onnx`]) and its [`onnx_operators`], what a model file says of itself ([`metadata`]), [`golden`] inputs |
 //! | `board/` | what a board reported ([`measurement`], [`latency`]), what it will say of other networks ([`cost_table`], [`cost_model`]), and what a model must keep to ([`limits`]) |
 //! | `data/` | image records in CIFAR-10's binary layout, and their split ([`dataset`]); images made smaller ([`resize`]) |
-//! | `io/` | [`files`] read within limits and written whole, by way of [`drafts`], [`lines`] of pipes, pipes that may fall silent ([`patience`]), other programs asked with a deadline ([`process`]), [`text`] made fit to be shown, [`markdown`], [`name`]s, files told by their first bytes ([`magic`]), what the programs hand over ([`console`]), [`error`]s and [`exit`] codes |
+//! | `io/` | [`files`] read within limits and written whole, by way of [`drafts`], [`lines`] of pipes, pipes that may fall silent ([`patience`]), other programs asked with a deadline ([`process`]), [`text`] made fit to be shown, [`markdown`], [`name`]s, files told by their first bytes ([`magic`]), what people read in 80 [`columns`] with its [`numbers`], what the programs hand over ([`console`]), [`error`]s and [`exit`] codes |
 //!
 //! Folders sort the files; every module is known by its own name.
 
@@ -25,7 +25,8 @@ mod study;
 pub use board::{cost_model, cost_table, latency, limits, measurement};
 pub use data::{dataset, resize};
 pub use io::{
-    console, drafts, error, exit, files, lines, magic, markdown, name, numbers, patience, process, text,
+    columns, console, drafts, error, exit, files, lines, magic, markdown, name, numbers, patience, process,
+    text,
 };
 pub use model::{golden, metadata, onnx, onnx_operators};
 pub use space::{architecture, block, cost, extremes, layers, operation, parts, plan, point};

@@ -23,6 +23,21 @@ pub fn program(name: &str) -> PathBuf {
     path
 }
 
+/// A Python that has Optuna: `$MFACTOR_PYTHON`, or that of the project's own environment.
+///
+/// # Panics
+/// If it is not there.
+pub fn python() -> PathBuf {
+    let own = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/python");
+    let python = std::env::var_os("MFACTOR_PYTHON").map_or_else(own, PathBuf::from);
+    assert!(
+        python.exists(),
+        "{} is not there; to make it, run: scripts/venv; or set MFACTOR_PYTHON to a Python with Optuna",
+        python.display()
+    );
+    python
+}
+
 /// A folder in which commands run, and the commands.
 pub struct Workplace {
     folder: TempDir,

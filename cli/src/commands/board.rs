@@ -1,12 +1,14 @@
 //! `mfactor board`: what a board is and holds; going back; making room.
 
 use clap::{Args, Subcommand};
+use mfactor::columns::facts;
+use mfactor::numbers::bytes;
 use release::{BoardStatus, Collected};
 use serde::Serialize;
 use targets::{Board as Place, Host, Probe, SshOptions, flash};
 
 use super::flash::{Reach, short};
-use crate::output::{Output, table, thousands};
+use crate::output::{Output, table};
 
 /// Ask a board what it is and holds, go back to the release before, make room
 #[derive(Args)]
@@ -91,19 +93,14 @@ impl Board {
 
 fn info_text(probe: &Probe) -> String {
     let unknown = || "unknown".to_owned();
-    let megabytes = |bytes: Option<u64>| {
-        bytes.map_or_else(unknown, |bytes| format!("{} MB", thousands(bytes / 1_000_000)))
-    };
+    let size = |size: Option<u64>| size.map_or_else(unknown, bytes);
     let rows = [
         ("board", probe.model.clone().unwrap_or_else(unknown)),
         ("machine", format!("{}, programs for {}", probe.machine, probe.architecture)),
         ("cores", probe.cores.map_or_else(unknown, |cores| cores.to_string())),
         ("glibc", probe.glibc.map_or_else(unknown, |glibc| glibc.to_string())),
-        (
-            "memory",
-            format!("{}, {} to be had", megabytes(probe.memory_bytes), megabytes(probe.available_bytes)),
-        ),
-        ("space", format!("{} free", megabytes(probe.free_bytes))),
+        ("memory", format!("{}, {} to be had", size(probe.memory_bytes), size(probe.available_bytes))),
+        ("space", format!("{} free", size(probe.free_bytes))),
         ("temperature", probe.temperature_celsius.map_or_else(unknown, |celsius| format!("{celsius:.0} °C"))),
         ("governor", probe.governor.clone().unwrap_or_else(unknown)),
         ("lacks", probe.missing_tools.join(", ")),
@@ -117,8 +114,7 @@ fn info_text(probe: &Probe) -> String {
         ("releases", probe.releases.len().to_string()),
         ("current", probe.current.as_deref().map_or_else(|| "none".to_owned(), short)),
     ];
-    let told = rows.iter().filter(|(_, value)| !value.is_empty());
-    told.map(|(name, value)| format!("{name:<13}{value}\n")).collect()
+    facts(rows.into_iter().filter(|(_, value)| !value.is_empty()))
 }
 
 fn status_text(status: &BoardStatus) -> String {
@@ -135,20 +131,20 @@ fn status_text(status: &BoardStatus) -> String {
             release.study.clone().unwrap_or_default(),
             if release.sequence == 0 { String::new() } else { release.sequence.to_string() },
             release.models.len().to_string(),
-            thousands(release.bytes),
+            bytes(release.bytes),
             release.damage.clone().unwrap_or_else(|| "whole".to_owned()),
         ]
     });
     let mut text = match status.releases.is_empty() {
         true => "The board holds no release.\n".to_owned(),
-        false => table(&["release", "", "study", ">sequence", ">models", ">bytes", "state"], rows),
+        false => table(&["release", "", "study", ">sequence", ">models", ">size", "state"], rows),
     };
     let uploads = match status.unfinished {
         0 => String::new(),
         1 => ", one upload that is not whole".to_owned(),
         count => format!(", {count} uploads that are not whole"),
     };
-    text.push_str(&format!("\n{} bytes free{uploads}\n", thousands(status.free_bytes)));
+    text.push_str(&format!("\n{} free{uploads}\n", bytes(status.free_bytes)));
     for problem in &status.problems {
         text.push_str(&format!("{problem}\n"));
     }
@@ -164,8 +160,8 @@ fn status_text(status: &BoardStatus) -> String {
 
 fn collected_text(collected: &Collected) -> String {
     let (removed, kept) = (collected.removed.len(), collected.kept.len());
-    let bytes = thousands(collected.freed_bytes);
+    let freed = bytes(collected.freed_bytes);
     let releases = |count| if count == 1 { "release" } else { "releases" };
     let problems: String = collected.problems.iter().map(|problem| format!("{problem}\n")).collect();
-    format!("{removed} {} removed, {kept} kept, {bytes} bytes freed\n{problems}", releases(removed))
+    format!("{removed} {} removed, {kept} kept, {freed} freed\n{problems}", releases(removed))
 }

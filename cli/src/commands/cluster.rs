@@ -9,10 +9,11 @@ use cluster::registry;
 use cluster::status::Status;
 use cluster::{Patience, Store, pull, schema};
 use mfactor::Error;
+use mfactor::numbers::duration;
 use serde_json::json;
 
 use super::shared::{DatabaseOptions, PlaceOptions, default_folder};
-use crate::output::{Output, duration, table, thousands};
+use crate::output::{Output, table, thousands};
 
 /// Studies in a database, at which any number of machines work
 #[derive(Args)]

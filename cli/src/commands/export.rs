@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use engines::EngineKind;
 use export::{ExportedModel, Precision, Progress, Request};
+use mfactor::numbers::{bytes, percent, points};
 use mfactor::trial::ranked;
 use mfactor::{Architecture, Error, Trial};
 use search::StudyRecord;
@@ -176,7 +177,7 @@ fn text_of(trial: &Trial, progress: Progress) -> String {
 }
 
 fn text(models: &[ExportedModel]) -> String {
-    let headers = ["model", ">M", ">M bytes", ">val. A", ">test A", ">params", ">bytes", ">differs"];
+    let headers = ["model", ">M", ">M bytes", ">val. A", ">test A", ">params", ">file", ">differs"];
     let rows = models.iter().map(|model| {
         let metadata = &model.metadata;
         let difference = model.checks.iter().map(|check| check.largest_difference).fold(0.0, f64::max);
@@ -184,10 +185,10 @@ fn text(models: &[ExportedModel]) -> String {
             metadata.architecture.to_string(),
             format!("{:.4}", metadata.m_factor),
             format!("{:.4}", model.m_factor_by_bytes),
-            format!("{:.4}", metadata.validation_accuracy),
-            format!("{:.4}", metadata.test_accuracy),
+            percent(metadata.validation_accuracy),
+            percent(metadata.test_accuracy),
             thousands(metadata.parameters),
-            thousands(model.model_bytes),
+            bytes(model.model_bytes),
             format!("{difference:.1e}"),
         ]
     });
@@ -200,13 +201,13 @@ fn text(models: &[ExportedModel]) -> String {
     for model in models {
         if let Some(int8) = &model.int8 {
             text.push_str(&format!(
-                "{}: int8, {} ranges; validation accuracy {:+.2} points from f32, test accuracy {:+.2}; both \
-                 engines agree on {:.2} % of the validation images; the file has {:.2} of the f32 one's size\n",
+                "{}: int8, {} ranges; validation accuracy {} from f32, test accuracy {}; the \
+                 engines agree on {} of the validation images; the file has {:.2} of the f32 one's size\n",
                 model.metadata.architecture,
                 int8.calibration.name(),
-                100.0 * (model.metadata.validation_accuracy - int8.f32_validation_accuracy),
-                100.0 * (model.metadata.test_accuracy - int8.f32_test_accuracy),
-                100.0 * int8.agreement,
+                points(model.metadata.validation_accuracy - int8.f32_validation_accuracy),
+                points(model.metadata.test_accuracy - int8.f32_test_accuracy),
+                percent(int8.agreement),
                 int8.share_of_f32_bytes,
             ));
         }

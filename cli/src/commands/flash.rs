@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use edge_runner::figures;
 use edge_runner::record::file_name;
 use mfactor::dataset::DataSet;
 use mfactor::measurement::Measurement;
+use mfactor::numbers::bytes;
 use mfactor::{Error, files};
 use search::StudyRecord;
 use serde::Serialize;
@@ -20,7 +22,7 @@ use targets::{
 use super::measure::{self, Thoroughness, measurements_folder, models};
 use super::targets::show_build;
 use crate::flash_progress::FlashProgress;
-use crate::output::{Output, table, thousands};
+use crate::output::{Output, table};
 use crate::{signals, studies};
 
 /// Bring a study's models to a board, check and activate them there, measure, and fetch the numbers
@@ -317,7 +319,7 @@ fn text(lines: &[Line], assignments: &[Assignment<'_>]) -> String {
                 (false, Some(previous)) => format!("active, before it {}", short(previous)),
             };
             let seconds = if flashed.dry_run { "-".to_owned() } else { format!("{:.1}", flashed.seconds) };
-            let [sent, held] = [flashed.sent_bytes, flashed.held_bytes].map(thousands);
+            let [sent, held] = [flashed.sent_bytes, flashed.held_bytes].map(bytes);
             [line.board.to_string(), short(&flashed.release), sent, held, seconds, outcome]
         }
         Outcome::Failed { error, .. } => {
@@ -336,7 +338,7 @@ fn text(lines: &[Line], assignments: &[Assignment<'_>]) -> String {
     for (line, assignment) in lines.iter().zip(assignments) {
         let Outcome::Flashed(flashed) = &line.outcome else { continue };
         if !flashed.measurements.is_empty() {
-            text.push_str(&format!("\n{}\n{}", line.board, measure::text(&flashed.measurements)));
+            text.push_str(&format!("\n{}\n{}", line.board, figures::text(&flashed.measurements)));
         }
         for measurement in &flashed.measurements {
             for violation in assignment.target.limits.violations(measurement) {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use clap::{Args, ValueEnum};
-use edge_runner::advice;
+use edge_runner::figures;
 use edge_runner::measure::Progress;
 use edge_runner::record::{check_places, file_name, partial_name};
 use edge_runner::rounds::{self, Event, LiveMachine, Order, Subject};
@@ -14,7 +14,7 @@ use mfactor::{Error, Measurement, files};
 use release::SensorChoice;
 
 use super::export::models_folder;
-use crate::output::{Output, table};
+use crate::output::Output;
 use crate::programs::RUNNER;
 use crate::progress::Line;
 use crate::{signals, studies};
@@ -86,7 +86,7 @@ impl Measure {
         line.finish();
         let (measurements, failures): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
         let measurements: Vec<Measurement> = measurements.into_iter().flatten().collect();
-        output.result(&measurements, || text(&measurements))?;
+        output.result(&measurements, || figures::text(&measurements))?;
         if is_stopped() {
             let text = "stopped: the figures are those of the rounds that were measured by then";
             return Err(Error::Interrupted(text.to_owned()).into());
@@ -176,45 +176,4 @@ fn text_of(subject: &Subject, event: &Event<'_>) -> Option<String> {
         }
         Event::Partial(_) | Event::Complete(_) | Event::Failed(_) => return None,
     })
-}
-
-/// A table of measurements from one machine.
-pub fn text(measurements: &[Measurement]) -> String {
-    let headers = ["model", "engine", ">accuracy", ">p50 ms", ">p90 ms", ">peak MB", ">file kB", "verdict"];
-    let rows = measurements.iter().map(|measurement| {
-        let ms = |value: f64| format!("{value:.3}");
-        let missing = || "-".to_owned();
-        [
-            measurement.model.file.trim_end_matches(".onnx").to_owned(),
-            measurement.engine.name.clone(),
-            measurement.accuracy.map_or_else(missing, |accuracy| format!("{:.4}", accuracy.accuracy)),
-            ms(measurement.latency.p50_ms),
-            ms(measurement.latency.p90_ms),
-            measurement
-                .memory
-                .peak_rss_bytes
-                .map_or_else(missing, |bytes| format!("{:.1}", bytes as f64 / 1e6)),
-            format!("{:.0}", measurement.model.model_bytes as f64 / 1e3),
-            if measurement.counts() { "valid".to_owned() } else { "does not count".to_owned() },
-        ]
-    });
-    let mut text = table(&headers, rows);
-    if let Some(first) = measurements.first() {
-        let engine = &first.engine;
-        text.push_str(&format!(
-            "\n{}, {} thread{}, batch 1, preset {}\n",
-            first.board.name,
-            engine.threads,
-            if engine.threads == 1 { "" } else { "s" },
-            match first.preset {
-                Preset::Full => "full".to_owned(),
-                preset => format!("{}: a first look only", preset.name()),
-            },
-        ));
-    }
-    let advice = advice::advise(measurements);
-    if !advice.is_empty() {
-        text.push_str(&format!("\n{}", advice::text(&advice)));
-    }
-    text
 }

@@ -31,7 +31,6 @@ use crate::output::Output;
 
 pub use export::models_folder;
 pub use measure::measurements_folder;
-pub use predict::trust;
 
 /// What to do.
 #[derive(Subcommand)]

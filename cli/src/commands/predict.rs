@@ -6,11 +6,11 @@ use clap::Args;
 use mfactor::numbers::percent;
 use mfactor::{Architecture, Cost, Error, Objective};
 use report::trust::{FEWEST, Trust};
-use search::strategies::{Expected, Outlook};
+use search::strategies::Expected;
 use serde::Serialize;
 
 use crate::output::{Output, table, thousands, wrapped};
-use crate::studies;
+use crate::studies::{self, trust};
 
 /// Name the networks that a regression over the trials expects the most of, and say how far to trust it
 #[derive(Args)]
@@ -72,13 +72,6 @@ impl Predict {
         let prediction = Prediction { trust, expected };
         output.result(&prediction, || text(&prediction))
     }
-}
-
-/// How far what an outlook expects can be trusted.
-pub fn trust(outlook: &Outlook) -> Option<Trust> {
-    let (reached, predicted): (Vec<f64>, Vec<f64>) =
-        outlook.known.iter().map(|prediction| (prediction.score, prediction.predicted)).unzip();
-    Trust::new(&reached, &predicted)
 }
 
 fn text(prediction: &Prediction) -> String {

@@ -10,12 +10,13 @@ use edge_runner::rounds::{self, Event, LiveMachine, Order, Subject};
 use engines::{EngineChoice, EngineKind, EngineOptions};
 use mfactor::cost_table::CostTable;
 use mfactor::measurement::{Measurement, Preset};
+use mfactor::numbers::duration;
 use mfactor::{Error, Quantity, Result, files, numbers};
 use release::SensorChoice;
 use serde::Serialize;
 
 use crate::cost_tables::{self, Records, Wanted};
-use crate::output::{Output, duration, table, thousands};
+use crate::output::{Output, table, thousands};
 use crate::programs::RUNNER;
 use crate::progress::Line;
 use crate::signals;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use mfactor::numbers::percent;
 use mfactor::trial::{pareto_front, ranked};
 use mfactor::{AccuracyKind, Error, Trial, TrialState};
 
@@ -123,7 +124,7 @@ fn rows(shown: &[&Trial]) -> Vec<[String; 8]> {
             trial.proposer.to_string(),
             trial.architecture.to_string(),
             optional(trial.m_factor, 4),
-            trial.accuracy.map_or_else(|| trial.state.name().to_owned(), |a| format!("{a:.4}")),
+            trial.accuracy.map_or_else(|| trial.state.name().to_owned(), percent),
             thousands(trial.cost.parameters),
             format!("{:.1}", trial.cost.macs as f64 / 1e6),
             optional(trial.seconds, 1),

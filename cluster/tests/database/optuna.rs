@@ -1,6 +1,6 @@
 //! Optuna 5 itself opens the database and finds what we find.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use mfactor::{Trial, TrialState};
@@ -9,18 +9,16 @@ use tests::postgres::Postgres;
 
 use crate::worker::{Mode, config, link, pulled, register, terms, work};
 
-/// A Python that may have Optuna: `$MFACTOR_PYTHON`, or that of the project's own environment.
-fn python() -> PathBuf {
-    let own = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/python");
-    std::env::var_os("MFACTOR_PYTHON").map_or_else(own, PathBuf::from)
-}
-
 fn optuna(url: &str, arguments: &[&str]) -> Value {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/database/optuna_view.py");
     let url = url.replace("postgresql://", "postgresql+psycopg://");
     // A reader in another time zone sees the same.
-    let output =
-        Command::new(python()).arg(script).arg(url).args(arguments).env("TZ", "America/New_York").output();
+    let output = Command::new(tests::python())
+        .arg(script)
+        .arg(url)
+        .args(arguments)
+        .env("TZ", "America/New_York")
+        .output();
     let output = output.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()

@@ -4,12 +4,14 @@ use clap::Args;
 use edge_runner::board;
 use edge_runner::sensors::Sensors;
 use edge_runner::system::SystemTree;
+use mfactor::columns::facts;
 use mfactor::measurement::{Board, Conditions};
+use mfactor::numbers::bytes;
 use mfactor::{Result, exit};
 use release::SensorChoice;
 use serde::Serialize;
 
-use crate::output::{self, Output};
+use crate::output::Output;
 
 /// Show what this machine is and the state it is in
 #[derive(Args)]
@@ -45,11 +47,11 @@ fn text(Report { board, conditions }: &Report) -> String {
         value.map_or_else(|| "unknown".to_owned(), |value| format!("{value:.0} {unit}"))
     };
     let megahertz = |khz: Option<u64>| number(khz.map(|khz| khz as f64 / 1000.0), "MHz");
-    output::lines([
+    facts([
         ("board", board.name.clone()),
         ("processor", format!("{}, {}, {} cores", board.architecture, told(&board.processor), board.cores)),
         ("kernel", told(&board.kernel)),
-        ("memory", number(board.memory_bytes.map(|bytes| bytes as f64 / f64::from(1 << 20)), "MiB")),
+        ("memory", board.memory_bytes.map_or_else(|| "unknown".to_owned(), bytes)),
         ("governor", told(&conditions.governor)),
         (
             "frequency",

@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use clap::Args;
 use engines::ModelFile;
 use engines::graph::GraphFacts;
+use mfactor::columns::facts;
+use mfactor::numbers::{bytes, percent, thousands};
 use mfactor::{ModelMetadata, Result, exit};
 use serde::Serialize;
 
-use crate::output::{self, Output};
+use crate::output::Output;
 
 /// Show what a model file says about itself, and what is counted in it
 #[derive(Args)]
@@ -45,13 +47,13 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<u8> {
 fn text(Report { file, sha256, model_bytes, counted, metadata }: &Report) -> String {
     let image = counted.signature.image;
     let compared = |counted: u64, told: u64| match counted == told {
-        true => counted.to_string(),
+        true => thousands(counted),
         false => format!("{counted} counted, {told} in the metadata: they should be the same"),
     };
     let operators: Vec<String> =
         counted.operators.iter().map(|(operator, count)| format!("{count} {operator}")).collect();
-    output::lines([
-        ("file", format!("{file}, {model_bytes} bytes")),
+    facts([
+        ("file", format!("{file}, {}", bytes(*model_bytes as u64))),
         ("sha256", sha256.clone()),
         ("architecture", format!("{} of space {}", metadata.architecture, metadata.space.name())),
         ("parameters", compared(counted.parameters, metadata.parameters)),
@@ -60,7 +62,11 @@ fn text(Report { file, sha256, model_bytes, counted, metadata }: &Report) -> Str
         ("classes", metadata.classes.join(", ")),
         (
             "accuracy",
-            format!("{:.4} validation, {:.4} test", metadata.validation_accuracy, metadata.test_accuracy),
+            format!(
+                "{} validation, {} test",
+                percent(metadata.validation_accuracy),
+                percent(metadata.test_accuracy)
+            ),
         ),
         ("M-factor", format!("{:.4} (α = {})", metadata.m_factor, metadata.alpha)),
         (

@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use edge_runner::measure::Progress;
 use edge_runner::rounds::{self, Event, LiveMachine, Order, Subject};
-use edge_runner::{advice, record, stop};
+use edge_runner::{figures, record, stop};
 use engines::{EngineChoice, EngineOptions};
 use mfactor::measurement::{Measurement, Preset, Verdict};
-use mfactor::text::visible;
 use mfactor::{Error, Result, exit, files};
 use release::SensorChoice;
 
@@ -80,7 +79,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<u8> {
     let code = if stop::is_asked() { Some(exit::INTERRUPTED) } else { failed };
     let measurements: Vec<Measurement> = results.into_iter().flatten().collect();
     let is_invalid = measurements.iter().any(|measured| measured.verdict != Verdict::Valid);
-    output.result(&measurements, || table(&measurements))?;
+    output.result(&measurements, || figures::text(&measurements))?;
     if stop::is_asked() {
         output.say("stopped: the figures are those of the rounds that were measured by then");
     }
@@ -175,38 +174,4 @@ fn warn(output: &Output, name: &str, measurement: &Measurement) {
             measurement.preset.name()
         ));
     }
-}
-
-fn table(measurements: &[Measurement]) -> String {
-    let mut text = format!(
-        "{:<24}{:>6}{:>10}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}  verdict\n",
-        "model", "engine", "accuracy", "p50 ms", "p90 ms", "p99 ms", "load ms", "RSS MiB", "mJ"
-    );
-    for measured in measurements {
-        let missing = || "-".to_owned();
-        let accuracy = measured.accuracy.map_or_else(missing, |a| format!("{:.4}", a.accuracy));
-        let peak = measured.memory.peak_rss_bytes;
-        let memory = peak.map_or_else(missing, |bytes| format!("{:.1}", bytes as f64 / f64::from(1 << 20)));
-        let energy = measured.inference_mj().map_or_else(missing, |energy| format!("{energy:.2}"));
-        let latency = &measured.latency;
-        let verdict = match (&measured.verdict, measured.board.emulated) {
-            (Verdict::Invalid { .. }, _) => "invalid",
-            (Verdict::Valid, true) => "emulated",
-            (Verdict::Valid, false) => "valid",
-        };
-        text.push_str(&format!(
-            "{:<24}{:>6}{accuracy:>10}{:>9.3}{:>9.3}{:>9.3}{:>9.2}{memory:>9}{energy:>9}  {verdict}\n",
-            visible(&measured.model.file),
-            visible(&measured.engine.name),
-            latency.p50_ms,
-            latency.p90_ms,
-            latency.p99_ms,
-            measured.load_ms,
-        ));
-    }
-    let advice = advice::advise(measurements);
-    if !advice.is_empty() {
-        text.push_str(&format!("\n{}", advice::text(&advice)));
-    }
-    text
 }

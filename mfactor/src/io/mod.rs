@@ -1,5 +1,6 @@
 //! Files, pipes, other programs, errors and exit codes: everything between this program and the system.
 
+pub mod columns;
 pub mod console;
 pub mod drafts;
 pub mod error;

@@ -1,6 +1,6 @@
 //! Optuna itself opens our journals and finds what we find.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,12 +14,6 @@ use crate::pretend::Pretend;
 use crate::spaces;
 use crate::study::{config, finish};
 
-/// A Python that may have Optuna: `$MFACTOR_PYTHON`, or that of the project's own environment.
-fn python() -> PathBuf {
-    let own = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/python");
-    std::env::var_os("MFACTOR_PYTHON").map_or_else(own, PathBuf::from)
-}
-
 /// All studies as Optuna sees them, by name.
 fn optuna(folder: &Path) -> Value {
     let seen = String::from_utf8(script("optuna_view.py", folder, &[])).unwrap();
@@ -28,15 +22,9 @@ fn optuna(folder: &Path) -> Value {
 
 /// What a script beside this file says of the journal in a folder.
 fn script(name: &str, folder: &Path, arguments: &[&str]) -> Vec<u8> {
-    let python = python();
-    assert!(
-        python.exists(),
-        "{} is not there; to make it, run: scripts/venv; or set MFACTOR_PYTHON to a Python with Optuna",
-        python.display()
-    );
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/search").join(name);
     let journal = folder.join(JOURNAL_FILE);
-    let output = Command::new(python).arg(script).arg(journal).args(arguments).output().unwrap();
+    let output = Command::new(tests::python()).arg(script).arg(journal).args(arguments).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     output.stdout
 }
