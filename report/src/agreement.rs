@@ -8,8 +8,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
 
+use crate::measured::{Measured, Ranking, ranked_goodness};
 use crate::models::{Figures, MeasuredModel};
-use crate::quantity::{Quantity, Ranking, ranked_goodness};
 use crate::rank::{Statistic, tied_pairs};
 use crate::resample::{Coefficient, FEWEST, assess};
 
@@ -22,7 +22,7 @@ pub struct Agreement {
     /// What the models were ranked by.
     pub ranking: Ranking,
     /// What was measured.
-    pub quantity: Quantity,
+    pub quantity: Measured,
     /// Models with that measurement.
     pub n: usize,
     /// Pairs of models that are equal in the ranking, and in what was measured.
@@ -68,7 +68,7 @@ impl Verdict {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TopOverlap {
     /// What was measured.
-    pub quantity: Quantity,
+    pub quantity: Measured,
     /// k.
     pub k: usize,
     /// Models with that measurement.
@@ -84,7 +84,7 @@ pub struct TopOverlap {
 pub(crate) fn all(models: &[MeasuredModel], objective: &Objective, seed: u64) -> Vec<Agreement> {
     let mut agreements = Vec::new();
     for ranking in Ranking::ALL {
-        for quantity in Quantity::ALL {
+        for quantity in Measured::ALL {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             rng.set_stream(agreements.len() as u64);
             let (x, y) = scores(models, objective, ranking, quantity);
@@ -100,7 +100,7 @@ pub(crate) fn all(models: &[MeasuredModel], objective: &Objective, seed: u64) ->
 pub(crate) fn sweep(
     models: &[MeasuredModel],
     objectives: &[Objective],
-    quantity: Quantity,
+    quantity: Measured,
 ) -> Vec<Option<f64>> {
     let tau = |objective| {
         let (x, y) = scores(models, objective, Ranking::MFactor, quantity);
@@ -112,7 +112,7 @@ pub(crate) fn sweep(
 /// Overlap of the best 1, 3 and 5 by M with the best by each quantity.
 pub(crate) fn top(models: &[MeasuredModel], objective: &Objective) -> Vec<TopOverlap> {
     let mut overlaps = Vec::new();
-    for quantity in Quantity::ALL {
+    for quantity in Measured::ALL {
         let (x, y) = scores(models, objective, Ranking::MFactor, quantity);
         for k in [1, 3, 5].into_iter().filter(|k| *k < y.len()) {
             let shares = top_shares(&x, k).into_iter().zip(top_shares(&y, k));
@@ -129,7 +129,7 @@ fn scores(
     models: &[MeasuredModel],
     objective: &Objective,
     ranking: Ranking,
-    quantity: Quantity,
+    quantity: Measured,
 ) -> (Vec<f64>, Vec<f64>) {
     let figures: Vec<&Figures> = models.iter().map(|row| &row.figures).collect();
     let goodness = ranked_goodness(quantity, &figures);
@@ -139,7 +139,7 @@ fn scores(
     models.iter().zip(goodness).filter_map(pair).unzip()
 }
 
-fn agreement(ranking: Ranking, quantity: Quantity, x: &[f64], y: &[f64], rng: &mut ChaCha8Rng) -> Agreement {
+fn agreement(ranking: Ranking, quantity: Measured, x: &[f64], y: &[f64], rng: &mut ChaCha8Rng) -> Agreement {
     let kendall = assess(Statistic::KendallTauB, x, y, rng);
     let spearman = assess(Statistic::SpearmanRho, x, y, rng);
     let verdict = match kendall {
@@ -173,7 +173,7 @@ mod tests {
 
     fn verdict(x: &[f64], y: &[f64]) -> Verdict {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
-        agreement(Ranking::MFactor, Quantity::LatencyP50, x, y, &mut rng).verdict
+        agreement(Ranking::MFactor, Measured::LatencyP50, x, y, &mut rng).verdict
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The comparison: everything that is said about a study, as one value.
+//! The comparison: everything that is known about a study, as one value of numbers. What it says in sentences are
+//! functions of it: [`words`](crate::words).
 
 use mfactor::front::Front;
 use mfactor::objective::Term;
@@ -10,13 +11,12 @@ use crate::agreement::{self, Agreement, TopOverlap};
 use crate::baselines::{Baselines, baselines};
 use crate::bench::{Filed, Setup, short_names};
 use crate::by_class::ByClass;
+use crate::doubts::{self, Doubt};
 use crate::front::{FrontSummary, front_summary};
-use crate::headline::headline;
 use crate::inversions::{self, PairCount};
+use crate::measured::Measured;
 use crate::models::{self, Bench, LeftOut, MeasuredModel, Model};
-use crate::notes;
 use crate::pick::{self, CostFront};
-use crate::quantity::Quantity;
 use crate::recommendation::{self, Recommendation};
 use crate::seeds::{self, Repeat, Seeds};
 use crate::side_by_side::{SideBySide, side_by_side};
@@ -54,7 +54,7 @@ pub struct Input<'a> {
     pub seed: u64,
 }
 
-/// Everything that is said about a study.
+/// Everything that is known about a study.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
     /// Version of this form.
@@ -80,8 +80,6 @@ pub struct Comparison {
     pub trials: usize,
     /// Number of complete trials.
     pub complete: usize,
-    /// What to ship, and whether M told the truth, in two or three sentences.
-    pub headline: Vec<String>,
     /// Which model to ship: one a bench, or one alone where nothing was measured.
     pub recommendations: Vec<Recommendation>,
     /// The two baselines.
@@ -98,8 +96,9 @@ pub struct Comparison {
     pub strategies: Vec<StrategySummary>,
     /// What luck is worth; `None` without a complete trial.
     pub yardstick: Option<Yardstick>,
-    /// What the strategies' summaries may be read as, in sentences.
-    pub strategy_words: Vec<String>,
+    /// Studies of other seeds beside this one.
+    #[serde(default)]
+    pub repeats: usize,
     /// The strategies over several seeds; `None` where one study is all there is.
     pub seeds: Option<Seeds>,
     /// Ids of the trials that no other dominates in accuracy and parameters, by rising parameters.
@@ -116,8 +115,9 @@ pub struct Comparison {
     pub by_class: Vec<ByClass>,
     /// Measurements that are shown and stay out of every statistic.
     pub left_out: Vec<LeftOut>,
-    /// What a reader has to know about these data, in sentences.
-    pub notes: Vec<String>,
+    /// What is doubtful about what was read.
+    #[serde(default)]
+    pub doubts: Vec<Doubt>,
 }
 
 /// What was measured on one bench: one board, engine, number of threads and precision.
@@ -157,7 +157,7 @@ impl Comparison {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sweep {
     /// What was measured.
-    pub quantity: Quantity,
+    pub quantity: Measured,
     /// tau-b; `None` where it is not defined.
     pub kendall: Vec<Option<f64>>,
 }
@@ -184,7 +184,7 @@ pub fn compare(input: &Input<'_>) -> Result<Comparison> {
         .collect();
     let strategies = strategies::summarise(&trials, objective);
     let yardstick = yardstick(input, objective, &models, &strategies);
-    let mut comparison = Comparison {
+    Ok(Comparison {
         schema: SCHEMA,
         tool_version: mfactor::version(),
         study: input.study.to_owned(),
@@ -196,7 +196,6 @@ pub fn compare(input: &Input<'_>) -> Result<Comparison> {
         seed: input.seed,
         trials: trials.len(),
         complete: models.len(),
-        headline: Vec::new(),
         recommendations: recommendations(&benches, &models, &baselines),
         baselines,
         side_by_side: side_by_side(&benches),
@@ -204,7 +203,7 @@ pub fn compare(input: &Input<'_>) -> Result<Comparison> {
         benches,
         alphas,
         best_by_alpha: objectives.iter().filter_map(|objective| best_at(&models, objective)).collect(),
-        strategy_words: Vec::new(),
+        repeats: input.repeats.len(),
         strategies,
         seeds: over_seeds(input, objective),
         yardstick,
@@ -212,12 +211,8 @@ pub fn compare(input: &Input<'_>) -> Result<Comparison> {
         sought_front: input.front.map(|front| front_summary(&trials, front)),
         by_class: Vec::new(),
         left_out,
-        notes: Vec::new(),
-    };
-    comparison.headline = headline(&comparison);
-    comparison.strategy_words = strategies::words(&comparison, input.repeats.len() + 1);
-    comparison.notes = notes::notes(&comparison, input);
-    Ok(comparison)
+        doubts: doubts::doubts(input),
+    })
 }
 
 fn check(input: &Input<'_>) -> Result<()> {
@@ -274,7 +269,7 @@ fn compare_bench(
 ) -> BenchComparison {
     let row = |filed: &&Filed| MeasuredModel::new(filed, objective);
     let models: Vec<MeasuredModel> = bench.measurements.iter().map(row).collect();
-    let measured = |quantity: &Quantity| models.iter().any(|row| quantity.of(&row.figures).is_some());
+    let measured = |quantity: &Measured| models.iter().any(|row| quantity.of(&row.figures).is_some());
     let sweep = |quantity| Sweep { quantity, kendall: agreement::sweep(&models, objectives, quantity) };
     BenchComparison {
         bench: bench.setup.label(),
@@ -283,7 +278,7 @@ fn compare_bench(
         limits: bench.measurements.first().map(|filed| filed.limits).unwrap_or_default(),
         agreement: agreement::all(&models, objective, input.seed),
         top: agreement::top(&models, objective),
-        sweep: Quantity::ALL.into_iter().filter(measured).map(sweep).collect(),
+        sweep: Measured::ALL.into_iter().filter(measured).map(sweep).collect(),
         pairs: inversions::all(&models, input.space),
         models,
     }

@@ -4,7 +4,7 @@ use mfactor::numbers::counted;
 
 use crate::agreement::Verdict;
 use crate::compare::Comparison;
-use crate::quantity::{Quantity, Ranking};
+use crate::measured::{Measured, Ranking};
 
 /// What to ship where, and for which quantities M's ranking holds.
 pub(crate) fn headline(comparison: &Comparison) -> Vec<String> {
@@ -22,7 +22,7 @@ const CLEARLY: f64 = 0.1;
 fn better_ranking(comparison: &Comparison) -> Option<String> {
     let mut found: Vec<(Ranking, f64, f64, Vec<&str>)> = Vec::new();
     for bench in &comparison.benches {
-        let of_latency = bench.agreement.iter().filter(|own| own.quantity == Quantity::LatencyP50);
+        let of_latency = bench.agreement.iter().filter(|own| own.quantity == Measured::LatencyP50);
         let known: Vec<(Ranking, f64)> = of_latency
             .filter(|own| own.verdict != Verdict::TooFew)
             .filter_map(|own| Some((own.ranking, own.kendall?.value)))
@@ -68,7 +68,7 @@ fn ship(comparison: &Comparison) -> String {
 
 /// For which quantities M's ranking holds, on how many benches.
 fn truth(comparison: &Comparison) -> Option<String> {
-    let verdicts = |quantity: Quantity| {
+    let verdicts = |quantity: Measured| {
         let of_m = move |bench: &crate::compare::BenchComparison| {
             let mut agreements = bench.agreement.iter();
             agreements
@@ -77,7 +77,7 @@ fn truth(comparison: &Comparison) -> Option<String> {
         };
         comparison.benches.iter().filter_map(of_m).collect::<Vec<Verdict>>()
     };
-    let all: Vec<(Quantity, Vec<Verdict>)> = Quantity::ALL
+    let all: Vec<(Measured, Vec<Verdict>)> = Measured::ALL
         .into_iter()
         .map(|quantity| (quantity, verdicts(quantity)))
         .filter(|(_, verdicts)| !verdicts.is_empty())

@@ -3,11 +3,11 @@
 use mfactor::cost::parameters;
 use mfactor::layers::Operation;
 use mfactor::numbers;
-use mfactor::{Architecture, Layer, SearchSpace};
+use mfactor::{AccuracyKind, Architecture, Layer, SearchSpace};
 use serde::{Deserialize, Serialize};
 
+use crate::measured::{Measured, noise};
 use crate::models::MeasuredModel;
-use crate::quantity::{Quantity, noise};
 
 /// Most pairs that are listed of one quantity.
 const LISTED: usize = 10;
@@ -16,7 +16,7 @@ const LISTED: usize = 10;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PairCount {
     /// What was measured.
-    pub quantity: Quantity,
+    pub quantity: Measured,
     /// Pairs that differ in M and in what was measured.
     pub pairs: usize,
     /// Pairs that M orders wrongly.
@@ -44,8 +44,15 @@ pub struct Inversion {
     pub cause: Cause,
     /// Preferred minus better, stage by stage.
     pub stages: Vec<StageDifference>,
-    /// The cause in words.
-    pub why: String,
+    /// Parameters of both.
+    #[serde(default)]
+    pub parameters: [u64; 2],
+    /// Multiply-accumulates of both.
+    #[serde(default)]
+    pub macs: [u64; 2],
+    /// Validation accuracies of both.
+    #[serde(default)]
+    pub validation_accuracies: [f64; 2],
 }
 
 /// Why M puts the worse model of a pair higher.
@@ -79,11 +86,11 @@ pub struct StageDifference {
 
 /// Counts and lists the pairs of every measured quantity; `models` are on one bench.
 pub(crate) fn all(models: &[MeasuredModel], space: &SearchSpace) -> Vec<PairCount> {
-    let measured = |quantity: &Quantity| models.iter().any(|row| quantity.of(&row.figures).is_some());
-    Quantity::ALL.into_iter().filter(measured).map(|quantity| count(quantity, models, space)).collect()
+    let measured = |quantity: &Measured| models.iter().any(|row| quantity.of(&row.figures).is_some());
+    Measured::ALL.into_iter().filter(measured).map(|quantity| count(quantity, models, space)).collect()
 }
 
-fn count(quantity: Quantity, models: &[MeasuredModel], space: &SearchSpace) -> PairCount {
+fn count(quantity: Measured, models: &[MeasuredModel], space: &SearchSpace) -> PairCount {
     let mut found = PairCount { quantity, pairs: 0, inverted: 0, within_noise: 0, worst: Vec::new() };
     let mut inverted: Vec<(f64, &MeasuredModel, &MeasuredModel)> = Vec::new();
     for (position, first) in models.iter().enumerate() {
@@ -114,13 +121,13 @@ fn count(quantity: Quantity, models: &[MeasuredModel], space: &SearchSpace) -> P
     found
 }
 
-fn loss(quantity: Quantity, of_high: f64, of_low: f64) -> f64 {
+fn loss(quantity: Measured, of_high: f64, of_low: f64) -> f64 {
     let difference = of_low - of_high;
-    if quantity == Quantity::TestAccuracy { difference } else { difference / of_low.abs() }
+    if quantity == Measured::TestAccuracy { difference } else { difference / of_low.abs() }
 }
 
 fn describe(
-    quantity: Quantity,
+    quantity: Measured,
     loss: f64,
     preferred: &MeasuredModel,
     better: &MeasuredModel,
@@ -136,14 +143,16 @@ fn describe(
         values: both.map(|row| quantity.of(&row.figures).expect("both have the measurement")),
         loss,
         cause,
-        why: why(cause, preferred, better, &stages),
         stages,
+        parameters: both.map(|row| row.model.parameters),
+        macs: both.map(|row| row.model.macs),
+        validation_accuracies: both.map(|row| row.model.validation_accuracy),
     }
 }
 
-fn cause(quantity: Quantity, preferred: &MeasuredModel, better: &MeasuredModel) -> Cause {
+fn cause(quantity: Measured, preferred: &MeasuredModel, better: &MeasuredModel) -> Cause {
     let (p, b) = (&preferred.model, &better.model);
-    if quantity == Quantity::TestAccuracy {
+    if quantity == Measured::TestAccuracy {
         return if p.validation_accuracy < b.validation_accuracy {
             Cause::SizeOutweighs
         } else {
@@ -159,41 +168,41 @@ fn cause(quantity: Quantity, preferred: &MeasuredModel, better: &MeasuredModel) 
     }
 }
 
-fn why(
-    cause: Cause,
-    preferred: &MeasuredModel,
-    better: &MeasuredModel,
-    stages: &[StageDifference],
-) -> String {
-    let (p, b) = (&preferred.model, &better.model);
-    let parameters = numbers::thousands(p.parameters.abs_diff(b.parameters));
-    let accuracy = numbers::points_apart(p.validation_accuracy - b.validation_accuracy);
-    let kind = p.accuracy.label();
-    match cause {
-        Cause::MacsAgainstParameters => {
-            let macs = numbers::millions(p.macs.abs_diff(b.macs));
-            let saved = if p.parameters == b.parameters {
-                "as many parameters".to_owned()
-            } else {
-                format!("{parameters} fewer parameters")
-            };
-            format!("{saved} but {macs} more MACs{}", where_it_stands(stages))
+impl Inversion {
+    /// The cause in words, where `kind` is the A of M.
+    pub fn why(&self, kind: AccuracyKind) -> String {
+        let [preferred, better] = self.parameters;
+        let parameters = numbers::thousands(preferred.abs_diff(better));
+        let [of_preferred, of_better] = self.validation_accuracies;
+        let accuracy = numbers::points_apart(of_preferred - of_better);
+        let more_macs = self.macs[0].saturating_sub(self.macs[1]);
+        let kind = kind.label();
+        match self.cause {
+            Cause::MacsAgainstParameters => {
+                let saved = match preferred == better {
+                    true => "as many parameters".to_owned(),
+                    false => format!("{parameters} fewer parameters"),
+                };
+                let macs = numbers::millions(more_macs);
+                format!("{saved} but {macs} more MACs{}", where_it_stands(&self.stages))
+            }
+            Cause::AccuracyOutweighs => {
+                let unseen = match more_macs {
+                    0 => String::new(),
+                    macs => format!("; M does not see {} more MACs", numbers::millions(macs)),
+                };
+                format!("{accuracy} of validation {kind} outweigh {parameters} more parameters{unseen}")
+            }
+            Cause::SizeOutweighs => {
+                format!("{parameters} fewer parameters outweigh {accuracy} of validation {kind}")
+            }
+            Cause::ValidationAgainstTest => {
+                format!("validation put it {accuracy} ahead; the test records do not")
+            }
+            Cause::NotExplained => {
+                "no more parameters and no more MACs: not explained by counting".to_owned()
+            }
         }
-        Cause::AccuracyOutweighs => {
-            let unseen = if p.macs > b.macs {
-                format!("; M does not see {} more MACs", numbers::millions(p.macs - b.macs))
-            } else {
-                String::new()
-            };
-            format!("{accuracy} of validation {kind} outweigh {parameters} more parameters{unseen}")
-        }
-        Cause::SizeOutweighs => {
-            format!("{parameters} fewer parameters outweigh {accuracy} of validation {kind}")
-        }
-        Cause::ValidationAgainstTest => {
-            format!("validation put it {accuracy} ahead; the test records do not")
-        }
-        Cause::NotExplained => "no more parameters and no more MACs: not explained by counting".to_owned(),
     }
 }
 

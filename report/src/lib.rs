@@ -10,13 +10,15 @@
 //! | [`inversions`] | which pairs M orders wrongly, and why |
 //! | [`strategies`] | how the strategies did |
 //! | [`seeds`] | how they did over repeated seeds |
-//! | [`mod@bench`], [`models`], [`quantity`] | measurements as rows |
+//! | [`mod@bench`], [`models`], [`measured`] | measurements as rows |
 //! | [`by_class`] | how a network does class by class |
 //! | [`side_by_side`] | boards, engines and precisions beside each other |
 //! | [`pick`] | a model for each budget |
 //! | [`prediction`] | how what was told of networks beforehand agrees with what was measured |
 //! | [`trust`] | how far a regression over the trials can be trusted |
 //! | [`front`] | how much of a front each strategy covered |
+//! | [`doubts`] | what is doubtful about what was read |
+//! | [`mod@words`] | all of that in sentences |
 //! | [`confirm`] | which networks chance cannot tell apart, after several trainings |
 
 pub mod agreement;
@@ -25,17 +27,19 @@ pub mod bench;
 pub mod by_class;
 mod compare;
 pub mod confirm;
+pub mod doubts;
 mod energy;
 mod find;
 pub mod front;
 mod headline;
 pub mod inversions;
+pub mod measured;
 pub mod models;
 mod notes;
 mod page;
 pub mod pick;
 pub mod prediction;
-pub mod quantity;
+
 pub mod rank;
 pub mod recommendation;
 pub mod resample;
@@ -45,6 +49,7 @@ pub mod strategies;
 mod terminal;
 mod text;
 pub mod trust;
+pub mod words;
 
 pub use bench::Filed;
 pub use compare::{BenchComparison, Comparison, Input, SCHEMA, Sweep, check_measurement, compare};

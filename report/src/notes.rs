@@ -3,45 +3,45 @@
 use mfactor::measurement::Preset;
 use mfactor::numbers::{counted, thousands};
 
-use crate::compare::{BenchComparison, Comparison, Input};
-use crate::energy;
+use crate::compare::{BenchComparison, Comparison};
+use crate::doubts::Doubt;
 
 /// The notes that apply to a comparison, the gravest first.
-pub(crate) fn notes(comparison: &Comparison, input: &Input<'_>) -> Vec<String> {
-    let mut notes = Vec::new();
-    notes.extend(recounted(input));
-    notes.extend(foreign(input));
+pub(crate) fn notes(comparison: &Comparison) -> Vec<String> {
+    let (of_models, of_files): (Vec<&Doubt>, Vec<&Doubt>) = comparison
+        .doubts
+        .iter()
+        .partition(|doubt| matches!(doubt, Doubt::Recounted { .. } | Doubt::Foreign { .. }));
+    let mut notes: Vec<String> = of_models.into_iter().map(in_words).collect();
     notes.extend(nothing_measured(comparison));
     notes.extend(comparison.benches.iter().filter_map(|bench| narrow(bench, comparison)));
     notes.extend(comparison.benches.iter().filter_map(quick));
-    notes.extend(energy_untold(input));
     notes.extend(left_out(comparison));
-    notes.extend(unreadable(input));
+    notes.extend(of_files.into_iter().map(in_words));
     notes
 }
 
-fn recounted(input: &Input<'_>) -> Option<String> {
-    let mut measurements = input.measurements.iter().map(|filed| &filed.measurement);
-    let differs = measurements.find(|measurement| {
-        measurement.model.parameters != input.space.cost(&measurement.model.metadata.architecture).parameters
-    })?;
-    let expected = input.space.cost(&differs.model.metadata.architecture).parameters;
-    Some(format!(
-        "{}: the board counted {} parameters where its architecture has {}; M uses what was counted. \
-         Export the model again.",
-        differs.model.file,
-        thousands(differs.model.parameters),
-        thousands(expected)
-    ))
-}
-
-fn foreign(input: &Input<'_>) -> Option<String> {
-    let mut measurements = input.measurements.iter().map(|filed| &filed.measurement);
-    let other = measurements.find(|measurement| measurement.model.metadata.study != input.study)?;
-    Some(format!(
-        "{} was exported from study {}, not from this one.",
-        other.model.file, other.model.metadata.study
-    ))
+fn in_words(doubt: &Doubt) -> String {
+    match doubt {
+        Doubt::Recounted { file, counted, expected } => format!(
+            "{file}: the board counted {} parameters where its architecture has {}; M uses what was counted. \
+             Export the model again.",
+            thousands(*counted),
+            thousands(*expected)
+        ),
+        Doubt::Foreign { file, study } => {
+            format!("{file} was exported from study {study}, not from this one.")
+        }
+        Doubt::EnergyUntold { measurements, file, reason } => {
+            let count = counted(*measurements, "measurement");
+            format!("The energy of {count} is not told; of {file}, because {reason}.")
+        }
+        Doubt::Unreadable { problems } => {
+            let count = counted(problems.len(), "measurement");
+            format!("Left out, for it could not be read: {count} ({}).", problems.join("; "))
+        }
+        Doubt::OfStudy { remark } => remark.clone(),
+    }
 }
 
 fn nothing_measured(comparison: &Comparison) -> Option<String> {
@@ -75,29 +75,6 @@ fn quick(bench: &BenchComparison) -> Option<String> {
             quick,
             counted(bench.models.len(), "model")
         )
-    })
-}
-
-/// Energies that were measured and are not told, with the reason of the first.
-fn energy_untold(input: &Input<'_>) -> Option<String> {
-    let untold: Vec<(&str, &str)> = input
-        .measurements
-        .iter()
-        .filter_map(|filed| {
-            Some((filed.measurement.model.file.as_str(), energy::told(&filed.measurement).untold?))
-        })
-        .collect();
-    let (file, reason) = untold.first()?;
-    Some(format!(
-        "The energy of {} is not told; of {file}, because {reason}.",
-        counted(untold.len(), "measurement")
-    ))
-}
-
-fn unreadable(input: &Input<'_>) -> Option<String> {
-    (!input.unreadable.is_empty()).then(|| {
-        let count = counted(input.unreadable.len(), "measurement");
-        format!("Left out, for it could not be read: {count} ({}).", input.unreadable.join("; "))
     })
 }
 

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::baselines::Baselines;
 use crate::bench::Setup;
+use crate::measured::{accuracy_margin, latency_noise};
 use crate::models::{Figures, MeasuredModel, Model};
-use crate::quantity::{accuracy_margin, latency_noise};
 
 /// The model to ship on one bench, or of the whole study where nothing was measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,8 +28,6 @@ pub struct Recommendation {
     pub refused: Vec<Refused>,
     /// How the bench stands among those of the same board; `None` where it is the only one.
     pub on_this_board: Option<Standing>,
-    /// All of this in sentences.
-    pub words: Vec<String>,
 }
 
 /// One of several setups of a board: which engine, precision and number of threads serve the model best.
@@ -44,6 +42,9 @@ pub struct Standing {
     /// Setups whose latency noise does not tell from that one's, itself among them.
     #[serde(default)]
     pub not_told_apart: usize,
+    /// Whether this setup is one of those.
+    #[serde(default)]
+    pub is_among_them: bool,
 }
 
 /// A model that could be shipped.
@@ -125,7 +126,7 @@ fn recommend(bench: Option<String>, all: &[Candidate], baselines: &Baselines) ->
         })
         .collect();
     let random = baselines.random.as_ref();
-    let mut recommendation = Recommendation {
+    Recommendation {
         bench,
         setup: None,
         on_this_board: None,
@@ -137,10 +138,7 @@ fn recommend(bench: Option<String>, all: &[Candidate], baselines: &Baselines) ->
         over_random: model.zip(random).map(|(model, random)| model.model.m_factor - random.m_factor),
         model: model.cloned(),
         refused,
-        words: Vec::new(),
-    };
-    recommendation.words = words(&recommendation, baselines);
-    recommendation
+    }
 }
 
 /// Says of each recommendation how it stands among those of the same board.
@@ -169,20 +167,20 @@ pub(crate) fn compare_setups(recommendations: &mut [Recommendation]) {
             soonest: soonest.clone(),
             latency_p90_ms: first.latency_p90_ms,
             not_told_apart: tied.len(),
+            is_among_them: tied.contains(&&setup),
         };
-        recommendation.words.insert(1, among_setups(&setup, &standing, tied.contains(&&setup)));
         recommendation.on_this_board = Some(standing);
     }
 }
 
-fn among_setups(own: &Setup, standing: &Standing, is_tied: bool) -> String {
+fn among_setups(own: Option<&Setup>, standing: &Standing) -> String {
     let soonest = &standing.soonest;
     let of = format!("Of the {} setups measured on this board", standing.setups);
-    if is_tied && standing.not_told_apart > 1 {
+    if standing.is_among_them && standing.not_told_apart > 1 {
         let tied = standing.not_told_apart;
         return format!("{of} {tied} answer soonest, this one among them: noise does not tell them apart.");
     }
-    if own == soonest {
+    if own == Some(soonest) {
         return format!("{of} this one answers soonest.");
     }
     format!(
@@ -216,31 +214,37 @@ fn margin(model: &Candidate, other: &Candidate) -> Margin {
     }
 }
 
-fn words(recommendation: &Recommendation, baselines: &Baselines) -> Vec<String> {
-    let Some(candidate) = &recommendation.model else {
-        let nothing = match recommendation.refused.first() {
+impl Recommendation {
+    /// All of this in sentences.
+    pub fn words(&self, baselines: &Baselines) -> Vec<String> {
+        let Some(candidate) = &self.model else { return vec![self.nothing()] };
+        let mut words = vec![ship(candidate)];
+        words.extend(self.on_this_board.as_ref().map(|of| among_setups(self.setup.as_ref(), of)));
+        words.extend(self.over_runner_up.as_ref().map(|margin| over("the runner-up", margin)));
+        words.extend(against_smallest(candidate, self, baselines));
+        words.push(against_random(self, baselines));
+        if let Some(first) = self.refused.first() {
+            words.push(format!(
+                "{} with a larger M break a limit; the best of them is {}: {}.",
+                counted(self.refused.len(), "model"),
+                first.architecture,
+                first.violations.join("; ")
+            ));
+        }
+        words
+    }
+
+    /// Why there is no model to ship.
+    fn nothing(&self) -> String {
+        match self.refused.first() {
             None => "No model is complete yet: there is nothing to ship.".to_owned(),
             Some(first) => format!(
                 "No measured model keeps the limits. The best by M, {}, does not: {}.",
                 first.architecture,
                 first.violations.join("; ")
             ),
-        };
-        return vec![nothing];
-    };
-    let mut words = vec![ship(candidate)];
-    words.extend(recommendation.over_runner_up.as_ref().map(|margin| over("the runner-up", margin)));
-    words.extend(against_smallest(candidate, recommendation, baselines));
-    words.push(against_random(recommendation, baselines));
-    if let Some(first) = recommendation.refused.first() {
-        words.push(format!(
-            "{} with a larger M break a limit; the best of them is {}: {}.",
-            counted(recommendation.refused.len(), "model"),
-            first.architecture,
-            first.violations.join("; ")
-        ));
+        }
     }
-    words
 }
 
 fn ship(candidate: &Candidate) -> String {

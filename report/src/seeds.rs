@@ -37,8 +37,6 @@ pub struct Seeds {
     pub pairs: Vec<Pair>,
     /// Every strategy against the smallest architecture; empty if not every study trained it.
     pub against_smallest: Vec<Pair>,
-    /// All of this in sentences.
-    pub words: Vec<String>,
 }
 
 /// The best M of one strategy, seed by seed.
@@ -121,17 +119,14 @@ pub(crate) fn seeds(studies: &[(u64, &[Trial])], objective: &Objective, seed: u6
         .first()
         .map(|smallest| searched.iter().map(|searched| (*searched, *smallest)).collect())
         .unwrap_or_default();
-    let mut found = Seeds {
+    let (pairs, against_smallest) = (pairs(&every_two), pairs(&baseline));
+    Some(Seeds {
         seeds: studies.iter().map(|(seed, _)| *seed).collect(),
         budget,
-        pairs: pairs(&every_two),
-        against_smallest: pairs(&baseline),
-        strategies: Vec::new(),
-        words: Vec::new(),
-    };
-    found.strategies = strategies;
-    found.words = words(&found);
-    Some(found)
+        pairs,
+        against_smallest,
+        strategies,
+    })
 }
 
 /// Finished trials that every study has of every strategy in it.
@@ -220,31 +215,34 @@ fn pair(a: &StrategyOverSeeds, b: &StrategyOverSeeds) -> Pair {
     }
 }
 
-fn words(seeds: &Seeds) -> Vec<String> {
-    let n = seeds.seeds.len();
-    let mut words = vec![format!(
-        "{} of each strategy, {} each; a study counts once, by the best M it found.",
-        counted(n, "seed"),
-        counted(seeds.budget as usize, "trial"),
-    )];
-    let told: Vec<String> = seeds
-        .pairs
-        .iter()
-        .filter(|pair| pair.is_told_from_chance())
-        .map(|pair| format!("{} over {}", pair.first, pair.second))
-        .collect();
-    let told: Vec<&str> = told.iter().map(String::as_str).collect();
-    match (told.len(), seeds.pairs.len()) {
-        (_, 0) => {}
-        (0, _) => words.push("No two strategies are told from each other by these seeds.".to_owned()),
-        (some, all) => {
-            let rest = if some == all { "" } else { "; the other pairs are not told from chance" };
-            words.push(format!("Better beyond chance: {}{rest}.", list(&told)));
+impl Seeds {
+    /// All of this in sentences.
+    pub fn words(&self) -> Vec<String> {
+        let n = self.seeds.len();
+        let mut words = vec![format!(
+            "{} of each strategy, {} each; a study counts once, by the best M it found.",
+            counted(n, "seed"),
+            counted(self.budget as usize, "trial"),
+        )];
+        let told: Vec<String> = self
+            .pairs
+            .iter()
+            .filter(|pair| pair.is_told_from_chance())
+            .map(|pair| format!("{} over {}", pair.first, pair.second))
+            .collect();
+        let told: Vec<&str> = told.iter().map(String::as_str).collect();
+        match (told.len(), self.pairs.len()) {
+            (_, 0) => {}
+            (0, _) => words.push("No two strategies are told from each other by these seeds.".to_owned()),
+            (some, all) => {
+                let rest = if some == all { "" } else { "; the other pairs are not told from chance" };
+                words.push(format!("Better beyond chance: {}{rest}.", list(&told)));
+            }
         }
+        words.extend(too_few(n, self.pairs.len()));
+        words.extend(against_smallest(&self.against_smallest));
+        words
     }
-    words.extend(too_few(n, seeds.pairs.len()));
-    words.extend(against_smallest(&seeds.against_smallest));
-    words
 }
 
 fn against_smallest(pairs: &[Pair]) -> Option<String> {

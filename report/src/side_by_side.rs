@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::bench::Setup;
 use crate::compare::BenchComparison;
+use crate::measured::latency_noise;
 use crate::models::{Figures, MeasuredModel};
-use crate::quantity::latency_noise;
 use crate::rank::Statistic;
 
 /// Two or more benches side by side.
@@ -55,8 +55,6 @@ pub struct Contrast {
     pub accuracy_difference: Option<f64>,
     /// Kendall's tau-b of both latencies: whether both put the models in one order.
     pub latency_agreement: Option<f64>,
-    /// All of it in a sentence.
-    pub words: String,
 }
 
 /// In what two benches differ.
@@ -156,7 +154,7 @@ fn contrast(first: &BenchComparison, second: &BenchComparison, differ_in: Differ
         both.iter().map(|(a, b)| (a.latency_p50_ms, b.latency_p50_ms)).unzip();
     let told =
         |(a, b): &&(Figures, Figures)| (a.latency_p50_ms - b.latency_p50_ms).abs() > latency_noise(a, b);
-    let mut contrast = Contrast {
+    Some(Contrast {
         between: [first.short.clone(), second.short.clone()],
         differ_in,
         n: both.len(),
@@ -165,42 +163,42 @@ fn contrast(first: &BenchComparison, second: &BenchComparison, differ_in: Differ
         bytes_ratio: over(&|(a, b)| Some(b.file_bytes as f64 / a.file_bytes as f64))?,
         accuracy_difference: over(&|(a, b)| Some(b.test_accuracy? - a.test_accuracy?)),
         latency_agreement: Statistic::KendallTauB.of(&latencies.0, &latencies.1),
-        words: String::new(),
-    };
-    contrast.words = words(&contrast);
-    Some(contrast)
+    })
 }
 
-fn words(contrast: &Contrast) -> String {
-    let [first, second] = &contrast.between;
-    let ratio = contrast.latency_ratio;
-    let mut text = if contrast.latency_is_told {
-        format!("{second} takes {ratio:.2} times the time of {first}")
-    } else {
-        format!("{second} takes the time of {first}, as far as noise tells")
-    };
-    if contrast.differ_in == Difference::Precision {
-        text += &format!(", its files have {:.2} times the size", contrast.bytes_ratio);
-        if let Some(difference) = contrast.accuracy_difference {
-            text += &format!(", its test accuracy differs by {}", points(difference));
-        }
-    }
-    if let Some(tau) = contrast.latency_agreement.filter(|_| contrast.differ_in == Difference::Board) {
-        text += &format!("; the order of their latencies agrees with τ-b {tau:+.2}");
-    }
-    let models = if contrast.n == 1 {
-        "1 model".to_owned()
-    } else {
-        format!("median of {}", counted(contrast.n, "model"))
-    };
-    text += &format!(" ({models})");
-    if contrast.differ_in == Difference::Precision {
-        text += match (contrast.bytes_ratio < 1.0, ratio < 1.0 && contrast.latency_is_told) {
-            (true, true) => ": smaller and faster",
-            (true, false) => ": smaller, not faster",
-            (false, true) => ": faster, not smaller",
-            (false, false) => ": neither smaller nor faster",
+impl Contrast {
+    /// All of it in a sentence.
+    pub fn words(&self) -> String {
+        let [first, second] = &self.between;
+        let ratio = self.latency_ratio;
+        let mut text = if self.latency_is_told {
+            format!("{second} takes {ratio:.2} times the time of {first}")
+        } else {
+            format!("{second} takes the time of {first}, as far as noise tells")
         };
+        if self.differ_in == Difference::Precision {
+            text += &format!(", its files have {:.2} times the size", self.bytes_ratio);
+            if let Some(difference) = self.accuracy_difference {
+                text += &format!(", its test accuracy differs by {}", points(difference));
+            }
+        }
+        if let Some(tau) = self.latency_agreement.filter(|_| self.differ_in == Difference::Board) {
+            text += &format!("; the order of their latencies agrees with τ-b {tau:+.2}");
+        }
+        let models = if self.n == 1 {
+            "1 model".to_owned()
+        } else {
+            format!("median of {}", counted(self.n, "model"))
+        };
+        text += &format!(" ({models})");
+        if self.differ_in == Difference::Precision {
+            text += match (self.bytes_ratio < 1.0, ratio < 1.0 && self.latency_is_told) {
+                (true, true) => ": smaller and faster",
+                (true, false) => ": smaller, not faster",
+                (false, true) => ": faster, not smaller",
+                (false, false) => ": neither smaller nor faster",
+            };
+        }
+        text + "."
     }
-    text + "."
 }

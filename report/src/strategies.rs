@@ -124,7 +124,7 @@ pub(crate) fn yardstick(
 }
 
 /// What the summaries of one study may, and may not, be read as; `seeds` is the number of studies at hand.
-pub(crate) fn words(comparison: &Comparison, seeds: usize) -> Vec<String> {
+pub(crate) fn words(comparison: &Comparison) -> Vec<String> {
     let summaries = &comparison.strategies;
     let mut words: Vec<String> =
         comparison.sought_front.iter().flat_map(|front| front.words(comparison.accuracy)).collect();
@@ -141,6 +141,7 @@ pub(crate) fn words(comparison: &Comparison, seeds: usize) -> Vec<String> {
         }
         _ => return words,
     };
+    let seeds = comparison.repeats + 1;
     words.push(if seeds == 1 {
         "Each strategy ran with one seed, which says little about which strategy is better: another seed may \
          turn the order round. Repeat the study with other seeds, and compare them all: \

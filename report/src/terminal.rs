@@ -1,16 +1,18 @@
 //! The comparison for a terminal of 80 columns: which model to ship, whether M told the truth, where it did
 //! not, how the strategies did, and what was left out.
 
+use mfactor::AccuracyKind;
+use mfactor::columns::{Style, Table, WIDTH};
 use mfactor::numbers::{bytes, counted, duration, milliseconds, percent, thousands};
 
 use crate::agreement::{Agreement, TopOverlap, Verdict};
 use crate::compare::{BenchComparison, Comparison};
 use crate::inversions::PairCount;
+use crate::measured::{Measured, Ranking};
 use crate::models::{Figures, MeasuredModel, Model};
-use crate::quantity::{Quantity, Ranking};
 use crate::side_by_side::SideBySide;
 use crate::strategies::BASELINE;
-use crate::text::{Style, Table, Text, WIDTH, cut};
+use crate::text::{Text, cut};
 
 /// Models that are listed of one bench.
 const LISTED_MODELS: usize = 6;
@@ -43,21 +45,22 @@ pub fn terminal(comparison: &Comparison, colour: bool) -> String {
         let label = comparison.accuracy.label();
         text.paragraph(Style::Plain, &format!("A of M is {label}, the mean of the classes' recalls."));
     }
-    comparison.headline.iter().for_each(|words| text.paragraph(Style::Plain, words));
+    comparison.headline().iter().for_each(|words| text.paragraph(Style::Plain, words));
     recommendations(&mut text, comparison);
     side_by_side(&mut text, comparison);
     for bench in &comparison.benches {
         agreement(&mut text, bench);
         sweep(&mut text, bench, &comparison.alphas);
-        pairs(&mut text, bench);
+        pairs(&mut text, bench, comparison.accuracy);
     }
     by_class(&mut text, comparison);
     strategies(&mut text, comparison);
     seeds(&mut text, comparison);
     left_out(&mut text, comparison);
-    if !comparison.notes.is_empty() {
+    let notes = comparison.notes();
+    if !notes.is_empty() {
         text.heading("To know");
-        comparison.notes.iter().for_each(|note| text.paragraph(Style::Plain, note));
+        notes.iter().for_each(|note| text.paragraph(Style::Plain, note));
     }
     text.out
 }
@@ -68,7 +71,8 @@ fn recommendations(text: &mut Text, comparison: &Comparison) {
             Some(bench) => text.heading(&format!("Which model to ship on {bench}")),
             None => text.heading("Which model to ship"),
         }
-        recommendation.words.iter().for_each(|words| text.paragraph(Style::Plain, words));
+        let words = recommendation.words(&comparison.baselines);
+        words.iter().for_each(|words| text.paragraph(Style::Plain, words));
         let bench =
             comparison.benches.iter().find(|bench| Some(&bench.bench) == recommendation.bench.as_ref());
         if let Some(bench) = bench {
@@ -79,8 +83,8 @@ fn recommendations(text: &mut Text, comparison: &Comparison) {
 }
 
 fn models(text: &mut Text, bench: &BenchComparison, comparison: &Comparison) {
-    let headings = ["model", "strategy", "M", "test", "parameters", "p50", "memory"];
-    let mut table = Table::new(&[0, 1], &headings);
+    let headings = ["model", "strategy", ">M", ">test", ">parameters", ">p50", ">memory"];
+    let mut table = Table::new(&headings);
     let smallest = &comparison.baselines.smallest.architecture;
     let first = bench.models.iter().take(LISTED_MODELS);
     let rest = bench.models.iter().skip(LISTED_MODELS).filter(|row| row.model.architecture == *smallest);
@@ -132,13 +136,13 @@ fn side_by_side(text: &mut Text, comparison: &Comparison) {
         text.table(&latencies(side_by_side, first..next));
         first = next;
     }
-    side_by_side.contrasts.iter().for_each(|contrast| text.item(&contrast.words));
+    side_by_side.contrasts.iter().for_each(|contrast| text.item(&contrast.words()));
 }
 
 fn latencies(side_by_side: &SideBySide, columns: std::ops::Range<usize>) -> Table {
-    let names = side_by_side.columns[columns.clone()].iter().map(|name| cut(name, COLUMN));
-    let headings: Vec<String> = ["model".to_owned(), "M".to_owned()].into_iter().chain(names).collect();
-    let mut table = Table::new(&[0], &headings.iter().map(String::as_str).collect::<Vec<_>>());
+    let names = side_by_side.columns[columns.clone()].iter().map(|name| format!(">{}", cut(name, COLUMN)));
+    let headings: Vec<String> = ["model".to_owned(), ">M".to_owned()].into_iter().chain(names).collect();
+    let mut table = Table::new(&headings.iter().map(String::as_str).collect::<Vec<_>>());
     for row in side_by_side.rows.iter().take(SIDE_BY_SIDE_MODELS) {
         let latency = |figures: &Option<Figures>| {
             figures
@@ -154,8 +158,8 @@ fn latencies(side_by_side: &SideBySide, columns: std::ops::Range<usize>) -> Tabl
 fn agreement(text: &mut Text, bench: &BenchComparison) {
     text.heading(&format!("Does the ranking by M hold on {}?", bench.bench));
     let of = |ranking| bench.agreement.iter().filter(move |agreement| agreement.ranking == ranking);
-    let headings = ["measured", "n", "tau-b", "95 % interval", "p", "rho", "M's ranking"];
-    let mut table = Table::new(&[0, 6], &headings);
+    let headings = ["measured", ">n", ">tau-b", ">95 % interval", ">p", ">rho", "M's ranking"];
+    let mut table = Table::new(&headings);
     for row in of(Ranking::MFactor) {
         let style = verdict_style(row.verdict);
         let tau = row.kendall.as_ref();
@@ -171,7 +175,7 @@ fn agreement(text: &mut Text, bench: &BenchComparison) {
     }
     text.table(&table);
     text.paragraph(Style::Quiet, "Positive: the better model ranks higher. The same beside other rankings:");
-    let mut table = Table::new(&[0], &["measured", "M", "NetScore", "parameters", "MACs", "accuracy"]);
+    let mut table = Table::new(&["measured", ">M", ">NetScore", ">parameters", ">MACs", ">accuracy"]);
     for row in of(Ranking::MFactor) {
         let others = Ranking::ALL.into_iter().map(|ranking| {
             let cell = of(ranking).find(|other| other.quantity == row.quantity);
@@ -199,10 +203,10 @@ fn agreement(text: &mut Text, bench: &BenchComparison) {
 fn sweep(text: &mut Text, bench: &BenchComparison, alphas: &[f64]) {
     let shown: Vec<usize> = (0..5).map(|step| step * (alphas.len() - 1) / 4).collect();
     let names: Vec<String> =
-        shown.iter().map(|index| format!("α = {}", short_alpha(alphas[*index]))).collect();
+        shown.iter().map(|index| format!(">α = {}", short_alpha(alphas[*index]))).collect();
     let headings: Vec<&str> =
         std::iter::once("M's tau-b at").chain(names.iter().map(String::as_str)).collect();
-    let mut table = Table::new(&[0], &headings);
+    let mut table = Table::new(&headings);
     for sweep in &bench.sweep {
         let values = shown.iter().map(|index| signed(sweep.kendall[*index]));
         table.plain_row(std::iter::once(sweep.quantity.label().to_owned()).chain(values));
@@ -247,9 +251,9 @@ fn fraction(value: f64) -> String {
     if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.1}") }
 }
 
-fn pairs(text: &mut Text, bench: &BenchComparison) {
+fn pairs(text: &mut Text, bench: &BenchComparison, kind: AccuracyKind) {
     // Both percentiles of the latency tell much the same; one of them is enough here.
-    let wrong = |pairs: &&PairCount| pairs.inverted > 0 && pairs.quantity != Quantity::LatencyP90;
+    let wrong = |pairs: &&PairCount| pairs.inverted > 0 && pairs.quantity != Measured::LatencyP90;
     let wrong: Vec<&PairCount> = bench.pairs.iter().filter(wrong).collect();
     if wrong.is_empty() {
         return;
@@ -267,13 +271,13 @@ fn pairs(text: &mut Text, bench: &BenchComparison) {
             ),
         );
         // Memory and file size follow the parameters: what is wrong there needs no example.
-        if matches!(pairs.quantity, Quantity::PeakMemory | Quantity::ModelBytes | Quantity::Energy) {
+        if matches!(pairs.quantity, Measured::PeakMemory | Measured::ModelBytes | Measured::Energy) {
             continue;
         }
         for pair in pairs.worst.iter().take(LISTED_PAIRS) {
             let [preferred, better] = pair.values.map(|value| pairs.quantity.format(value));
             let (first, second) = (&pair.preferred, &pair.better);
-            text.item(&format!("{first} ({preferred}) before {second} ({better}): {}", pair.why));
+            text.item(&format!("{first} ({preferred}) before {second} ({better}): {}", pair.why(kind)));
         }
     }
 }
@@ -281,8 +285,8 @@ fn pairs(text: &mut Text, bench: &BenchComparison) {
 fn strategies(text: &mut Text, comparison: &Comparison) {
     text.heading("How the strategies did");
     let headings =
-        ["strategy", "best M", "model", accuracy(comparison), "params", "best at", "failed", "time"];
-    let mut table = Table::new(&[0, 2], &headings);
+        ["strategy", ">best M", "model", accuracy(comparison), ">params", ">best at", ">failed", ">time"];
+    let mut table = Table::new(&headings);
     for summary in &comparison.strategies {
         let best = summary.best.as_ref();
         let of_best = |cell: &dyn Fn(&Model) -> String| best.map_or_else(String::new, cell);
@@ -300,14 +304,14 @@ fn strategies(text: &mut Text, comparison: &Comparison) {
     baseline_rows(&mut table, comparison);
     text.table(&table);
     front(text, comparison);
-    comparison.strategy_words.iter().for_each(|words| text.paragraph(Style::Plain, words));
+    comparison.strategy_words().iter().for_each(|words| text.paragraph(Style::Plain, words));
 }
 
 /// What each strategy has of the front that was sought.
 fn front(text: &mut Text, comparison: &Comparison) {
     let Some(front) = &comparison.sought_front else { return };
     text.out.push('\n');
-    let mut table = Table::new(&[0], &["strategy", "covered", "of the front"]);
+    let mut table = Table::new(&["strategy", ">covered", ">of the front"]);
     for of in &front.strategies {
         let on_front = format!("{} of {}", of.on_front, front.trials.len());
         table.plain_row([cut(&of.strategy, 12), percent(of.covered), on_front]);
@@ -317,7 +321,7 @@ fn front(text: &mut Text, comparison: &Comparison) {
 
 /// A's heading in a narrow column.
 fn accuracy(comparison: &Comparison) -> &'static str {
-    if comparison.accuracy.is_plain() { "accuracy" } else { "balanced" }
+    if comparison.accuracy.is_plain() { ">accuracy" } else { ">balanced" }
 }
 
 /// The winners, class by class.
@@ -333,8 +337,8 @@ fn by_class(text: &mut Text, comparison: &Comparison) {
 fn seeds(text: &mut Text, comparison: &Comparison) {
     let Some(seeds) = &comparison.seeds else { return };
     text.heading(&format!("The strategies over {}", counted(seeds.seeds.len(), "seed")));
-    let headings = ["strategy", "mean best M", "deviation", "95 % of the mean", "lowest", "highest"];
-    let mut table = Table::new(&[0], &headings);
+    let headings = ["strategy", ">mean best M", ">deviation", ">95 % of the mean", ">lowest", ">highest"];
+    let mut table = Table::new(&headings);
     for strategy in &seeds.strategies {
         let [low, high] = strategy.interval;
         let extreme =
@@ -354,8 +358,8 @@ fn seeds(text: &mut Text, comparison: &Comparison) {
     }
     text.table(&table);
     text.out.push('\n');
-    let headings = ["pair", "difference", "better in", "p (Holm)", "rank-biserial", "A"];
-    let mut table = Table::new(&[0], &headings);
+    let headings = ["pair", ">difference", ">better in", ">p (Holm)", ">rank-biserial", ">A"];
+    let mut table = Table::new(&headings);
     for pair in seeds.pairs.iter().chain(&seeds.against_smallest) {
         let style = if pair.is_told_from_chance() { Style::Good } else { Style::Plain };
         table.row([
@@ -368,7 +372,7 @@ fn seeds(text: &mut Text, comparison: &Comparison) {
         ]);
     }
     text.table(&table);
-    seeds.words.iter().for_each(|words| text.paragraph(Style::Plain, words));
+    seeds.words().iter().for_each(|words| text.paragraph(Style::Plain, words));
 }
 
 fn strategy_label(name: &str) -> String {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use mfactor::{Error, Limits, files};
 use report::by_class::winners;
+use report::doubts::Doubt;
 use report::{Input, Repeat};
 use search::{StudyConfig, StudyRecord};
 
@@ -78,9 +79,10 @@ impl Compare {
             .into_iter()
             .filter_map(|(architecture, trial)| studies::by_class(&self.dir, architecture, trial, output))
             .collect();
-        comparison.notes.extend(record.damage_in_short().into_iter().chain(record.remarks.iter().cloned()));
+        let remarks = record.damage_in_short().into_iter().chain(record.remarks.iter().cloned());
+        comparison.doubts.extend(remarks.map(|remark| Doubt::OfStudy { remark }));
         files::write(&page, report::page(&input, &comparison)?.as_bytes())?;
-        output.drawn_result(&comparison, || report::terminal(&comparison, output.colour()))?;
+        output.drawn_result(&comparison.with_words(), || report::terminal(&comparison, output.colour()))?;
         output.say(format!("The page: {}", page.display()));
         Ok(())
     }

@@ -12,8 +12,8 @@ use super::sections::{cell, heading, table};
 use super::view::{View, figure, plain};
 use crate::agreement::{Agreement, Verdict};
 use crate::compare::BenchComparison;
+use crate::measured::{Measured, Ranking, latency_noise};
 use crate::models::Figures;
-use crate::quantity::{Quantity, Ranking, latency_noise};
 use crate::seeds::{Pair, Seeds, StrategyOverSeeds};
 use crate::side_by_side::{Row, SideBySide};
 
@@ -28,11 +28,11 @@ pub(crate) fn matrix(view: &View<'_>) -> Vec<Element> {
     }
     let headings: Vec<&str> =
         std::iter::once("M against").chain(benches.iter().map(|bench| bench.short.as_str())).collect();
-    let of_m = |bench: &BenchComparison, quantity: Quantity| {
+    let of_m = |bench: &BenchComparison, quantity: Measured| {
         let mut own = bench.agreement.iter().filter(|own| own.ranking == Ranking::MFactor);
         own.find(|own| own.quantity == quantity).map_or_else(|| cell("–"), matrix_cell)
     };
-    let rows = Quantity::ALL.into_iter().filter(|quantity| {
+    let rows = Measured::ALL.into_iter().filter(|quantity| {
         benches.iter().any(|bench| bench.agreement.iter().any(|own| own.quantity == *quantity))
     });
     let rows = rows.map(|quantity| {
@@ -59,7 +59,7 @@ fn matrix_cell(agreement: &Agreement) -> Element {
 /// The benches side by side, where there are two or more.
 pub(crate) fn side_by_side(view: &View<'_>) -> Vec<Element> {
     let Some(side_by_side) = &view.comparison.side_by_side else { return Vec::new() };
-    let words = side_by_side.contrasts.iter().map(|contrast| Element::new("li").text(&contrast.words));
+    let words = side_by_side.contrasts.iter().map(|contrast| Element::new("li").text(contrast.words()));
     let open = side_by_side.rows.len().min(OPEN_ROWS);
     let closed = &side_by_side.rows[open..];
     let rest = if closed.is_empty() {
@@ -111,7 +111,7 @@ fn bench_cell(figures: Option<&Figures>, soonest: Option<&Figures>) -> Element {
 /// The strategies over all seeds, where there are several.
 pub(crate) fn seeds(view: &View<'_>) -> Vec<Element> {
     let Some(seeds) = &view.comparison.seeds else { return Vec::new() };
-    let words = seeds.words.iter().map(|words| Element::new("li").text(words));
+    let words = seeds.words().into_iter().map(|words| Element::new("li").text(words));
     vec![
         Element::new("h3").text(format!("The strategies over {}", counted(seeds.seeds.len(), "seed"))),
         Element::new("ul").class("words").children(words),

@@ -13,8 +13,8 @@ use super::search_figures::FIGURE;
 use super::view::{View, as_percent, figure, front, front_caption, plain, title, trial_point};
 use crate::agreement::Agreement;
 use crate::compare::BenchComparison;
+use crate::measured::{Measured, Ranking};
 use crate::models::{Figures, MeasuredModel};
-use crate::quantity::{Quantity, Ranking};
 
 /// Most models of which the latency distribution is drawn.
 const DISTRIBUTIONS: usize = 24;
@@ -43,13 +43,13 @@ fn row_point(row: &MeasuredModel, at: [f64; 2]) -> Point {
 
 /// M against every quantity that was measured.
 pub(crate) fn against_m(bench: &BenchComparison) -> Vec<Element> {
-    Quantity::ALL.into_iter().filter_map(|quantity| quantity_against_m(bench, quantity)).collect()
+    Measured::ALL.into_iter().filter_map(|quantity| quantity_against_m(bench, quantity)).collect()
 }
 
-fn quantity_against_m(bench: &BenchComparison, quantity: Quantity) -> Option<Element> {
+fn quantity_against_m(bench: &BenchComparison, quantity: Measured) -> Option<Element> {
     let place = |row: &MeasuredModel| {
         let value = quantity.of(&row.figures)?;
-        let mib = matches!(quantity, Quantity::PeakMemory | Quantity::ModelBytes);
+        let mib = matches!(quantity, Measured::PeakMemory | Measured::ModelBytes);
         Some([row.model.m_factor, if mib { value / f64::from(1 << 20) } else { value }])
     };
     let places: Vec<(&MeasuredModel, [f64; 2])> =
@@ -58,12 +58,12 @@ fn quantity_against_m(bench: &BenchComparison, quantity: Quantity) -> Option<Ele
         return None;
     }
     let (label, format): (&str, fn(f64, usize) -> String) = match quantity {
-        Quantity::TestAccuracy => ("test accuracy, %", as_percent),
-        Quantity::LatencyP50 => ("latency p50, ms", plain),
-        Quantity::LatencyP90 => ("latency p90, ms", plain),
-        Quantity::PeakMemory => ("peak memory, MiB", plain),
-        Quantity::ModelBytes => ("file size, MiB", plain),
-        Quantity::Energy => ("energy of one image, mJ", plain),
+        Measured::TestAccuracy => ("test accuracy, %", as_percent),
+        Measured::LatencyP50 => ("latency p50, ms", plain),
+        Measured::LatencyP90 => ("latency p90, ms", plain),
+        Measured::PeakMemory => ("peak memory, MiB", plain),
+        Measured::ModelBytes => ("file size, MiB", plain),
+        Measured::Energy => ("energy of one image, mJ", plain),
     };
     let x = Axis::new(Scale::around(places.iter().map(|(_, at)| at[0])), "M", plain);
     let y = Axis::new(Scale::around(places.iter().map(|(_, at)| at[1])), label, format);
@@ -152,8 +152,8 @@ fn distribution(
 
 /// tau-b of every ranking with every quantity; M with its interval.
 pub(crate) fn agreements(bench: &BenchComparison) -> Element {
-    let measured = |quantity: &Quantity| bench.agreement.iter().any(|a| a.quantity == *quantity);
-    let quantities: Vec<Quantity> = Quantity::ALL.into_iter().filter(measured).collect();
+    let measured = |quantity: &Measured| bench.agreement.iter().any(|a| a.quantity == *quantity);
+    let quantities: Vec<Measured> = Measured::ALL.into_iter().filter(measured).collect();
     let names = quantities.iter().map(|quantity| quantity.label().to_owned()).collect();
     let mut rows = Rows::new(Scale::exactly(-1.0, 1.0), names, 40.0, 100.0);
     for (index, quantity) in quantities.iter().enumerate() {
@@ -176,7 +176,7 @@ fn accuracy_of(bench: &BenchComparison) -> AccuracyKind {
 
 fn rankings_of(
     bench: &BenchComparison,
-    quantity: Quantity,
+    quantity: Measured,
     y: f64,
     place: &dyn Fn(f64) -> f64,
 ) -> Vec<Element> {

@@ -2,7 +2,7 @@
 
 use super::chart::{Shape, shape};
 use super::element::Element;
-use crate::quantity::{Quantity, Ranking};
+use crate::measured::{Measured, Ranking};
 use crate::strategies::{BASELINE, RANDOM};
 
 /// Form and colour class.
@@ -37,14 +37,14 @@ pub(crate) fn ranking(ranking: Ranking) -> Look {
 }
 
 /// The colour class of a quantity's line.
-pub(crate) fn quantity(quantity: Quantity) -> &'static str {
+pub(crate) fn quantity(quantity: Measured) -> &'static str {
     match quantity {
-        Quantity::TestAccuracy => "q-accuracy",
-        Quantity::LatencyP50 => "q-p50",
-        Quantity::LatencyP90 => "q-p90",
-        Quantity::PeakMemory => "q-memory",
-        Quantity::ModelBytes => "q-size",
-        Quantity::Energy => "q-energy",
+        Measured::TestAccuracy => "q-accuracy",
+        Measured::LatencyP50 => "q-p50",
+        Measured::LatencyP90 => "q-p90",
+        Measured::PeakMemory => "q-memory",
+        Measured::ModelBytes => "q-size",
+        Measured::Energy => "q-energy",
     }
 }
 

@@ -21,6 +21,7 @@ use mfactor::Result;
 use mfactor::numbers::{counted, thousands};
 use mfactor::text::visible_json;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::compare::{Comparison, Input};
 use element::{Element, escape};
@@ -35,7 +36,7 @@ const SCRIPT: &str = concat!(include_str!("page.js"), include_str!("choose.js"))
 struct Data<'a> {
     columns: &'a [trial_table::Column],
     rows: &'a [trial_table::Row],
-    comparison: &'a Comparison,
+    comparison: Value,
 }
 
 /// The page of a comparison and the input it came from. Fails if the comparison's α or P_min is not valid,
@@ -44,8 +45,9 @@ pub fn page(input: &Input<'_>, comparison: &Comparison) -> Result<String> {
     let view = View::new(input, comparison)?;
     let columns = trial_table::columns(&view);
     let rows = trial_table::rows(&view);
-    let data = serde_json::to_string(&Data { columns: &columns, rows: &rows, comparison })
-        .expect("plain data without maps of odd keys serialises");
+    let data =
+        serde_json::to_string(&Data { columns: &columns, rows: &rows, comparison: comparison.with_words() })
+            .expect("plain data without maps of odd keys serialises");
     let title = format!("{}: which model to ship", comparison.study);
     let list = |parts: Vec<Element>| parts.iter().map(ToString::to_string).collect::<String>();
     let words = |texts: &[String]| list(texts.iter().map(|text| Element::new("li").text(text)).collect());
@@ -68,17 +70,17 @@ pub fn page(input: &Input<'_>, comparison: &Comparison) -> Result<String> {
             ("alpha", comparison.alpha.to_string()),
             ("log-alpha", slider_position(comparison.alpha).to_string()),
             ("recommendations", list(recommendations.map(|r| sections::recommendation(&view, r)).collect())),
-            ("headline", words(&comparison.headline)),
+            ("headline", words(&comparison.headline())),
             ("matrix", list(across::matrix(&view))),
             ("by-class", list(by_class::by_class(&view))),
             ("accuracy", escape(view.objective.accuracy().label())),
-            ("notes", words(&comparison.notes)),
+            ("notes", words(&comparison.notes())),
             ("choose", list(choose::choose(&view))),
             ("side-by-side", list(across::side_by_side(&view))),
             ("seeds", list(across::seeds(&view))),
             ("benches", list(sections::benches(&view))),
             ("strategies", sections::strategies(&view).to_string()),
-            ("strategy-words", words(&comparison.strategy_words)),
+            ("strategy-words", words(&comparison.strategy_words())),
             ("legend", sections::strategy_legend(&view).to_string()),
             ("progress-words", list(search_figures::progress_words(&view).to_vec())),
             ("progress", list(search_figures::progress(&view))),

@@ -1,5 +1,6 @@
 //! The parts of the page that are text and tables.
 
+use mfactor::AccuracyKind;
 use mfactor::numbers::{bytes, counted, duration, milliseconds, percent, thousands};
 
 use super::bench_figures;
@@ -10,8 +11,8 @@ use super::view::View;
 use crate::agreement::{Agreement, Verdict};
 use crate::compare::BenchComparison;
 use crate::inversions::PairCount;
+use crate::measured::{Measured, Ranking};
 use crate::models::{Figures, Model};
-use crate::quantity::{Quantity, Ranking};
 use crate::recommendation::Recommendation;
 use crate::resample::Coefficient;
 
@@ -35,7 +36,8 @@ pub(crate) fn recommendation(view: &View<'_>, recommendation: &Recommendation) -
     }
     // The first sentence repeats what stands above it, unless there is no model.
     let said = usize::from(recommendation.model.is_some());
-    let words = recommendation.words.iter().skip(said).map(|words| Element::new("li").text(words));
+    let words = recommendation.words(&view.comparison.baselines);
+    let words = words.into_iter().skip(said).map(|words| Element::new("li").text(words));
     card.child(Element::new("ul").class("words").children(words))
 }
 
@@ -133,7 +135,7 @@ fn coefficient(coefficient: Option<&Coefficient>) -> [Element; 3] {
 }
 
 /// The pairs that M orders wrongly: counts of all quantities, and the worst of accuracy and latency.
-pub(crate) fn pairs(bench: &BenchComparison) -> Vec<Element> {
+pub(crate) fn pairs(bench: &BenchComparison, kind: AccuracyKind) -> Vec<Element> {
     let sentence = |pairs: &PairCount| {
         let (inverted, noise) = (thousands(pairs.inverted as u64), thousands(pairs.within_noise as u64));
         let label = pairs.quantity.label();
@@ -145,7 +147,7 @@ pub(crate) fn pairs(bench: &BenchComparison) -> Vec<Element> {
     let counts = bench.pairs.iter().map(|pairs| Element::new("li").text(sentence(pairs)));
     let mut parts = vec![Element::new("ul").class("words").children(counts)];
     let listed = |pairs: &&PairCount| {
-        matches!(pairs.quantity, Quantity::TestAccuracy | Quantity::LatencyP50) && !pairs.worst.is_empty()
+        matches!(pairs.quantity, Measured::TestAccuracy | Measured::LatencyP50) && !pairs.worst.is_empty()
     };
     for pairs in bench.pairs.iter().filter(listed) {
         let headings = ["M prefers", "to", "M", "measured", "why"];
@@ -157,7 +159,7 @@ pub(crate) fn pairs(bench: &BenchComparison) -> Vec<Element> {
                 cell(&pair.better),
                 cell(format!("{high:.3}, not {low:.3}")),
                 cell(format!("{preferred}, not {better}")),
-                Element::of("td", "why", &pair.why),
+                Element::of("td", "why", pair.why(kind)),
             ]
         });
         parts.push(Element::new("h4").text(format!("Worst in {}", pairs.quantity.label())));
@@ -288,5 +290,5 @@ fn bench(view: &View<'_>, index: usize) -> Element {
         .child(agreement(bench))
         .child(Element::new("div").class("figures").children(figures))
         .child(Element::new("h4").text("Pairs that M orders wrongly"))
-        .children(pairs(bench))
+        .children(pairs(bench, view.comparison.accuracy))
 }

@@ -1,10 +1,10 @@
 //! What is said of a generated study.
 
-use mfactor::Limits;
 use mfactor::latency::Latency;
+use mfactor::{AccuracyKind, Limits};
 use report::agreement::Verdict;
 use report::inversions::Cause;
-use report::quantity::{Quantity, Ranking};
+use report::measured::{Measured, Ranking};
 use report::{Comparison, Filed, Input, compare};
 
 use crate::sample::{Sample, paper};
@@ -19,13 +19,14 @@ fn the_best_by_m_is_shipped_with_both_baselines_beside_it() {
     let comparison = compared(&sample);
     assert_eq!(comparison.recommendations.len(), 2, "one a board that counts");
     for (recommendation, bench) in comparison.recommendations.iter().zip(&comparison.benches) {
+        let words = recommendation.words(&comparison.baselines).concat();
         let model = &recommendation.model.as_ref().unwrap().model;
         let best = bench.models.iter().map(|row| row.model.m_factor).fold(0.0, f64::max);
         assert_eq!(model.m_factor, best);
         let random = comparison.baselines.random.as_ref().unwrap();
         assert_eq!(recommendation.over_random, Some(model.m_factor - random.m_factor));
-        assert!(recommendation.words.iter().any(|words| words.contains("smallest architecture")));
-        assert!(recommendation.words.iter().any(|words| words.contains("average of 30 random trials")));
+        assert!(words.contains("smallest architecture"), "{words}");
+        assert!(words.contains("average of 30 random trials"), "{words}");
     }
     let smallest = comparison.baselines.smallest.trained.as_ref().unwrap();
     assert_eq!((smallest.strategy.as_str(), smallest.trial), ("baseline", 0));
@@ -40,7 +41,12 @@ fn a_smallest_architecture_that_was_never_trained_is_named_as_such() {
     let comparison = compared(&sample);
     let baseline = &comparison.baselines.smallest;
     assert!(baseline.trained.is_none());
-    assert!(comparison.recommendations[0].words.iter().any(|words| words.contains("was not trained")));
+    assert!(
+        comparison.recommendations[0]
+            .words(&comparison.baselines)
+            .iter()
+            .any(|words| words.contains("was not trained"))
+    );
     let tie = mfactor::objective::m_factor(baseline.ties_at_accuracy.unwrap(), 1.0, 1.0);
     assert!((tie - comparison.strategies[0].best.as_ref().unwrap().m_factor).abs() < 1e-12);
 }
@@ -61,7 +67,7 @@ fn limits_refuse_and_may_leave_nothing() {
     assert!(recommendation.refused.iter().all(|refused| refused.violations[0].contains("accuracy")));
     let impossible = limited(Limits { latency_ms: Some(1e-3), ..Limits::default() }).unwrap();
     assert!(impossible.recommendations[0].model.is_none());
-    assert!(impossible.recommendations[0].words[0].contains("latency p90"));
+    assert!(impossible.recommendations[0].words(&impossible.baselines)[0].contains("latency p90"));
     let percent = limited(Limits { accuracy: Some(75.0), ..Limits::default() }).unwrap_err();
     assert!(percent.to_string().contains("board-a, limits.accuracy"), "{percent}");
 }
@@ -137,7 +143,7 @@ fn wrong_pairs_are_those_that_lower_tau() {
 #[test]
 fn slow_models_that_m_prefers_are_explained_by_their_stages() {
     let comparison = compared(&Sample::new(50));
-    let pairs = comparison.benches[0].pairs.iter().find(|pairs| pairs.quantity == Quantity::LatencyP50);
+    let pairs = comparison.benches[0].pairs.iter().find(|pairs| pairs.quantity == Measured::LatencyP50);
     let worst = &pairs.unwrap().worst[0];
     assert_eq!(worst.cause, Cause::MacsAgainstParameters);
     let rates: Vec<f64> = worst.stages.iter().map(|stage| stage.macs_per_parameter).collect();
@@ -145,7 +151,7 @@ fn slow_models_that_m_prefers_are_explained_by_their_stages() {
     let parameters: i64 = worst.stages.iter().map(|stage| stage.parameters).sum();
     let macs: i64 = worst.stages.iter().map(|stage| stage.macs).sum();
     assert!(parameters <= 0 && macs > 0);
-    assert!(worst.why.contains("more MACs"), "{}", worst.why);
+    assert!(worst.why(AccuracyKind::Plain).contains("more MACs"), "{worst:?}");
 }
 
 #[test]
@@ -166,10 +172,10 @@ fn without_measurements_the_study_speaks_and_says_so() {
     assert_eq!(comparison.recommendations[0].bench, None);
     let model = &comparison.recommendations[0].model.as_ref().unwrap().model;
     assert_eq!(Some(model), comparison.strategies[0].best.as_ref());
-    assert!(comparison.notes[0].contains("No measurement counts yet"));
+    assert!(comparison.notes()[0].contains("No measurement counts yet"));
     sample.trials.clear();
     let nothing = compared(&sample);
-    assert!(nothing.recommendations[0].words[0].contains("nothing to ship"));
+    assert!(nothing.recommendations[0].words(&nothing.baselines)[0].contains("nothing to ship"));
     assert!(report::terminal(&nothing, false).contains("nothing to ship"));
     assert!(report::page(&sample.input(), &nothing).unwrap().contains("nothing to ship"));
 }
@@ -207,12 +213,19 @@ fn what_does_not_fit_is_bad_input() {
 #[test]
 fn one_value_that_reads_back() {
     let comparison = compared(&Sample::new(12));
-    let json = serde_json::to_string(&comparison).unwrap();
+    let told = comparison.with_words();
+    let json = serde_json::to_string(&told).unwrap();
     let read: Comparison = serde_json::from_str(&json).unwrap();
     // JSON numbers may lose their last digit here, all else stays.
-    assert_eq!(read.recommendations[0].words, comparison.recommendations[0].words);
+    assert_eq!(read.notes(), comparison.notes());
     assert_eq!(read.benches[1].pairs.len(), comparison.benches[1].pairs.len());
-    assert_eq!((read.front, read.notes), (comparison.front, comparison.notes));
+    assert_eq!((&read.front, &read.doubts), (&comparison.front, &comparison.doubts));
+    for sentences in ["/headline", "/strategy_words", "/notes", "/recommendations/1/words"] {
+        assert!(told.pointer(sentences).unwrap()[0].is_string(), "{sentences}");
+    }
+    let worst = comparison.benches[0].pairs.iter().position(|pairs| !pairs.worst.is_empty()).unwrap();
+    assert!(told.pointer(&format!("/benches/0/pairs/{worst}/worst/0/why")).unwrap().is_string());
+    assert!(told.pointer("/side_by_side/contrasts/0/words").unwrap().is_string());
     for field in ["architecture", "parameters", "macs", "m_factor", "validation_accuracy", "test_accuracy"] {
         assert!(json.contains(&format!("\"{field}\":")), "{field}");
     }
@@ -229,7 +242,7 @@ fn trials_that_were_stopped_early_are_counted_and_drawn() {
     let comparison = compared(&sample);
     let rl = comparison.strategies.iter().find(|summary| summary.strategy == "rl").unwrap();
     assert_eq!((rl.trials, rl.complete, rl.pruned, rl.failed), (12, 9, 3, 0));
-    assert!(comparison.strategy_words.iter().any(|words| words.contains("3 of 12 of rl")));
+    assert!(comparison.strategy_words().iter().any(|words| words.contains("3 of 12 of rl")));
     let page = report::page(&sample.input(), &comparison).unwrap();
     assert_eq!(page.matches("was stopped after 1 epoch").count(), 3);
 }

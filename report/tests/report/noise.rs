@@ -2,7 +2,7 @@
 
 use mfactor::Measurement;
 use report::agreement::Verdict;
-use report::quantity::{Quantity, Ranking};
+use report::measured::{Measured, Ranking};
 use report::{Comparison, Filed, compare};
 use serde_json::{Value, json};
 
@@ -73,7 +73,7 @@ fn an_energy_that_cannot_be_or_is_below_its_noise_is_not_told() {
         let models = comparison.benches.iter().flat_map(|bench| &bench.models);
         let energies: Vec<_> =
             models.filter(|row| row.model.trial == trial).map(|row| row.figures.energy_mj).collect();
-        (energies[0], comparison.notes.iter().find(|note| note.contains("is not told")).cloned())
+        (energies[0], comparison.notes().iter().find(|note| note.contains("is not told")).cloned())
     };
     assert!(told(&|_| {}).0.is_some() && told(&|_| {}).1.is_none());
     let (energy, note) = told(&|measurement| measurement.energy.as_mut().unwrap().inference_mj = -3.0);
@@ -97,7 +97,7 @@ fn energies_whose_noise_nobody_knows_are_not_ranked() {
         let comparison = compared(sample);
         let agreements = comparison.benches.iter().flat_map(|bench| &bench.agreement);
         let of_energy = |own: &&report::agreement::Agreement| {
-            own.quantity == Quantity::Energy && own.ranking == Ranking::Macs
+            own.quantity == Measured::Energy && own.ranking == Ranking::Macs
         };
         agreements.filter(of_energy).map(|own| own.verdict).collect()
     };
@@ -120,16 +120,16 @@ fn a_latency_that_noise_hides_is_no_reason() {
         latency.mad_ms = 10.0 * latency.p50_ms;
     }
     let comparison = compared(&sample);
-    let words: Vec<&str> =
-        comparison.recommendations.iter().flat_map(|own| &own.words).map(String::as_str).collect();
+    let words: Vec<String> =
+        comparison.recommendations.iter().flat_map(|own| own.words(&comparison.baselines)).collect();
     assert!(words.iter().any(|words| words.contains("noise does not tell them apart")), "{words:?}");
     assert!(words.iter().all(|words| !words.contains("times the latency")), "{words:?}");
     let contrasts = &comparison.side_by_side.as_ref().unwrap().contrasts;
     assert!(
-        contrasts.iter().all(|contrast| contrast.words.contains("as far as noise tells")),
+        contrasts.iter().all(|contrast| contrast.words().contains("as far as noise tells")),
         "{contrasts:?}"
     );
-    assert!(contrasts.iter().all(|contrast| !contrast.words.contains("and faster")), "{contrasts:?}");
-    let latency = comparison.benches[0].pairs.iter().find(|pairs| pairs.quantity == Quantity::LatencyP50);
+    assert!(contrasts.iter().all(|contrast| !contrast.words().contains("and faster")), "{contrasts:?}");
+    let latency = comparison.benches[0].pairs.iter().find(|pairs| pairs.quantity == Measured::LatencyP50);
     assert!(latency.is_none_or(|pairs| pairs.worst.is_empty()));
 }

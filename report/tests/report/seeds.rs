@@ -18,7 +18,7 @@ fn seeds(sample: &Sample) -> Seeds {
 fn one_study_is_no_repetition_and_says_how_little_it_is() {
     let comparison = compared(&Sample::new(12));
     assert!(comparison.seeds.is_none());
-    assert!(comparison.strategy_words.iter().any(|words| words.contains("one seed, which says little")));
+    assert!(comparison.strategy_words().iter().any(|words| words.contains("one seed, which says little")));
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn a_greedy_strategy_is_told_from_random_search_by_ten_seeds_and_not_by_three() 
     let told = |sample: &Sample| {
         let seeds = seeds(sample);
         let found = seeds.pairs.iter().find(|pair| [&pair.first[..], &pair.second[..]].contains(&"random"));
-        (found.unwrap().is_told_from_chance(), seeds.words)
+        (found.unwrap().is_told_from_chance(), seeds.words())
     };
     let (many, words) = told(&Sample::new(30).repeated(9));
     assert!(many, "{words:?}");
@@ -71,7 +71,7 @@ fn seeds_are_compared_at_the_trials_that_all_of_them_have() {
 #[test]
 fn setups_of_one_board_stand_side_by_side() {
     let comparison = compared(&Sample::new(20).with_int8());
-    let side_by_side = comparison.side_by_side.unwrap();
+    let side_by_side = comparison.side_by_side.as_ref().unwrap();
     assert_eq!(side_by_side.columns, ["board-a f32", "board-a int8", "board-b f32"]);
     assert!(side_by_side.rows.iter().all(|row| row.figures.len() == 3));
     assert!(side_by_side.rows.windows(2).all(|rows| rows[0].m_factor >= rows[1].m_factor));
@@ -79,10 +79,10 @@ fn setups_of_one_board_stand_side_by_side() {
     assert_eq!(kinds, [Difference::Precision, Difference::Board]);
     let int8 = &side_by_side.contrasts[0];
     assert!((int8.latency_ratio - 1.6).abs() < 0.01 && (int8.bytes_ratio - 0.27).abs() < 0.01);
-    assert!(int8.words.ends_with("smaller, not faster."), "{}", int8.words);
-    let [f32, int8] = [0, 1].map(|index| &comparison.recommendations[index]);
-    assert!(f32.words[1].contains("this one answers soonest"), "{:?}", f32.words);
-    assert!(int8.words[1].contains("another one answers sooner"), "{:?}", int8.words);
+    assert!(int8.words().ends_with("smaller, not faster."), "{}", int8.words());
+    let words = |index: usize| comparison.recommendations[index].words(&comparison.baselines);
+    assert!(words(0)[1].contains("this one answers soonest"), "{:?}", words(0));
+    assert!(words(1)[1].contains("another one answers sooner"), "{:?}", words(1));
     assert!(comparison.recommendations[2].on_this_board.is_none());
     assert!(compared(&Sample::new(20)).side_by_side.is_some(), "two boards");
 }
@@ -105,8 +105,8 @@ fn two_boards_of_one_kind_are_two_boards() {
 fn energy_is_ranked_where_it_was_measured() {
     let comparison = compared(&Sample::new(30));
     let has_energy = |bench: &report::BenchComparison| {
-        bench.agreement.iter().any(|agreement| agreement.quantity == report::quantity::Quantity::Energy)
-            && bench.sweep.iter().any(|sweep| sweep.quantity == report::quantity::Quantity::Energy)
+        bench.agreement.iter().any(|agreement| agreement.quantity == report::measured::Measured::Energy)
+            && bench.sweep.iter().any(|sweep| sweep.quantity == report::measured::Measured::Energy)
     };
     assert_eq!(comparison.benches.iter().map(has_energy).collect::<Vec<_>>(), [false, true]);
 }

@@ -10,7 +10,7 @@ use crate::models::{Figures, MeasuredModel, Model};
 /// A quantity that a board measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Quantity {
+pub enum Measured {
     /// Accuracy on test records.
     TestAccuracy,
     /// Median latency.
@@ -25,7 +25,7 @@ pub enum Quantity {
     Energy,
 }
 
-impl Quantity {
+impl Measured {
     /// All of them, in the order in which they are shown.
     pub const ALL: [Self; 6] = [
         Self::TestAccuracy,
@@ -124,13 +124,13 @@ impl Ranking {
 /// How far two measured values may differ by chance alone, in the quantity's unit: for an accuracy
 /// [`accuracy_margin`], for a latency [`latency_noise`], for an energy the sum of both noises, for sizes nothing. Two
 /// trainings of one architecture cost the same, so apart from their accuracy they differ by chance only.
-pub fn noise(quantity: Quantity, a: &MeasuredModel, b: &MeasuredModel) -> f64 {
+pub fn noise(quantity: Measured, a: &MeasuredModel, b: &MeasuredModel) -> f64 {
     match quantity {
-        Quantity::TestAccuracy => accuracy_margin(&a.figures, &b.figures).unwrap_or(0.0),
+        Measured::TestAccuracy => accuracy_margin(&a.figures, &b.figures).unwrap_or(0.0),
         _ if a.model.architecture == b.model.architecture => f64::INFINITY,
-        Quantity::LatencyP50 | Quantity::LatencyP90 => latency_noise(&a.figures, &b.figures),
-        Quantity::Energy => [a, b].map(|row| reading_noise(quantity, &row.figures)).iter().sum(),
-        Quantity::PeakMemory | Quantity::ModelBytes => 0.0,
+        Measured::LatencyP50 | Measured::LatencyP90 => latency_noise(&a.figures, &b.figures),
+        Measured::Energy => [a, b].map(|row| reading_noise(quantity, &row.figures)).iter().sum(),
+        Measured::PeakMemory | Measured::ModelBytes => 0.0,
     }
 }
 
@@ -142,17 +142,17 @@ pub fn latency_noise(a: &Figures, b: &Figures) -> f64 {
 
 /// How far one reading may be off: that of a latency by half of its interval, that of an energy by half of what its rounds
 /// span, and by any amount where one round alone told it. Others are not read from noisy sensors.
-fn reading_noise(quantity: Quantity, figures: &Figures) -> f64 {
+fn reading_noise(quantity: Measured, figures: &Figures) -> f64 {
     match quantity {
-        Quantity::LatencyP50 | Quantity::LatencyP90 => figures.latency_noise_ms,
-        Quantity::Energy => figures.energy_noise_mj.unwrap_or(f64::INFINITY),
-        Quantity::TestAccuracy | Quantity::PeakMemory | Quantity::ModelBytes => 0.0,
+        Measured::LatencyP50 | Measured::LatencyP90 => figures.latency_noise_ms,
+        Measured::Energy => figures.energy_noise_mj.unwrap_or(f64::INFINITY),
+        Measured::TestAccuracy | Measured::PeakMemory | Measured::ModelBytes => 0.0,
     }
 }
 
 /// The goodness of what was measured of each model, for ranking: values that noise does not tell from their neighbours
 /// share their mean, so that they are ties.
-pub(crate) fn ranked_goodness(quantity: Quantity, figures: &[&Figures]) -> Vec<Option<f64>> {
+pub(crate) fn ranked_goodness(quantity: Measured, figures: &[&Figures]) -> Vec<Option<f64>> {
     let mut goodness: Vec<Option<f64>> = figures.iter().map(|figures| quantity.goodness(figures)).collect();
     let mut order: Vec<usize> = (0..figures.len()).filter(|index| goodness[*index].is_some()).collect();
     let value = |index: usize, of: &[Option<f64>]| of[index].unwrap_or(0.0);
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn what_noise_does_not_tell_apart_is_not_ranked() {
-        let ranked = |all: &[Figures]| ranked_goodness(Quantity::Energy, &all.iter().collect::<Vec<_>>());
+        let ranked = |all: &[Figures]| ranked_goodness(Measured::Energy, &all.iter().collect::<Vec<_>>());
         let exact = Some(0.1);
         let [a, b, c] = [figures(1.0, exact), figures(1.15, exact), figures(2.0, exact)];
         assert_eq!(ranked(&[a.clone(), b, c.clone()]), [Some(-1.075), Some(-1.075), Some(-2.0)]);
