@@ -37,7 +37,7 @@ impl Evaluator for Pretend {
                 return Err(Error::Interrupted("stopped".to_owned()));
             }
             if every(self.failing) && epoch == 2 {
-                return Ok(Ended::failed(FailureKind::Unknown, format!("seed {} is a bad one", job.seed)));
+                return Ok(Ended::failed(FailureKind::Library, format!("seed {} is a bad one", job.seed)));
             }
             let verdict = on_report(Report::Epoch(Epoch {
                 trial: job.trial,

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use mfactor::protocol::FailureKind;
 use mfactor::{Architecture, Error, TrialState, exit};
 use search::config::{EvaluatorConfig, StudyConfig};
 use search::evaluators::TrainerCommand;
@@ -268,6 +269,8 @@ fn failed_trials_are_tried_again_in_their_place() {
     };
     let failures = failed(folder.path());
     assert!(failures > 1);
+    let kinds = Study::read(folder.path()).unwrap().trials.into_iter().filter_map(|trial| trial.failure_kind);
+    assert_eq!(kinds.collect::<Vec<_>>(), vec![FailureKind::Library; failures], "the journal has the kind");
     finish(&mut Study::resume(folder.path()).unwrap(), &mut Pretend::default());
     assert_eq!(failed(folder.path()), failures, "only if it is asked for");
     // The first of them fails once more, and then not.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use mfactor::protocol::{Evaluation, Job};
+use mfactor::protocol::{Evaluation, FailureKind, Job};
 use mfactor::{AccuracyKind, Error, Recipe, SearchSpace, exit};
 use search::evaluators::{TrainerCommand, TrainerProcess};
 use search::{Ended, Evaluator, Report, Verdict};
@@ -101,8 +101,12 @@ impl Fake {
 
     /// Why a trial failed.
     fn failed(&mut self, trial: u64) -> String {
+        self.failure(trial).1
+    }
+
+    fn failure(&mut self, trial: u64) -> (FailureKind, String) {
         match self.evaluate(trial, &AtomicBool::new(false)) {
-            Ok(Ended::Failed { reason, .. }) => reason,
+            Ok(Ended::Failed { kind, reason }) => (kind, reason),
             other => panic!("{other:?}"),
         }
     }
@@ -172,13 +176,13 @@ fn is_gone(process: &Path) -> bool {
 #[test]
 fn one_process_serves_many_jobs_and_fails_single_ones() {
     let job = r#"case $1 in
-        2) echo '{"event":"failed","trial":2,"reason":"the loss is NaN"}' ;;
+        2) echo '{"event":"failed","trial":2,"kind":"diverged","reason":"the loss is NaN"}' ;;
         3) epoch 3; epoch 3 2; done_ 3 null ;;
         *) epoch $1; epoch $1 2; echo 'a warning'; done_ $1 0.75 ;;
     esac"#;
     let mut fake = Fake::new(job, None);
     assert_eq!(fake.done(1), Evaluation { accuracy: 0.75, seconds: 1.0, images: 1 });
-    assert_eq!(fake.failed(2), "the loss is NaN");
+    assert_eq!(fake.failure(2), (FailureKind::Diverged, "the loss is NaN".to_owned()));
     assert!(fake.done(3).accuracy.is_nan(), "the study judges that");
     assert_eq!(fake.done(4).images, 4, "it is the same process");
     let epochs: Vec<u64> = fake
@@ -222,8 +226,8 @@ fn a_job_whose_trainer_was_killed_begins_again_once() {
     let Report::Again(text) = &fake.events[again] else { panic!() };
     assert!(text.contains("signal 9") && text.contains("begins again"), "{text}");
     assert!(matches!(fake.events[again + 2], Report::Epoch(_)), "after the trainer said that it is ready");
-    let reason = fake.failed(2);
-    assert!(reason.contains("signal 9"), "{reason}");
+    let (kind, reason) = fake.failure(2);
+    assert!(kind == FailureKind::Trainer && reason.contains("signal 9"), "{kind:?}: {reason}");
 }
 
 #[test]
