@@ -17,6 +17,7 @@ use crate::inversions::{self, PairCount};
 use crate::measured::Measured;
 use crate::models::{self, Bench, LeftOut, MeasuredModel, Model};
 use crate::pick::{self, CostFront};
+use crate::prediction::{self, Told};
 use crate::recommendation::{self, Recommendation};
 use crate::seeds::{self, Repeat, Seeds};
 use crate::side_by_side::{SideBySide, side_by_side};
@@ -141,6 +142,9 @@ pub struct BenchComparison {
     pub sweep: Vec<Sweep>,
     /// The pairs that M orders wrongly.
     pub pairs: Vec<PairCount>,
+    /// What the study's cost tables had told of the models.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub told: Vec<Told>,
 }
 
 impl Comparison {
@@ -280,6 +284,7 @@ fn compare_bench(
         top: agreement::top(&models, objective),
         sweep: Measured::ALL.into_iter().filter(measured).map(sweep).collect(),
         pairs: inversions::all(&models, input.space),
+        told: prediction::told(&models, &bench.setup, objective, input.space),
         models,
     }
 }

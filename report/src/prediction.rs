@@ -1,12 +1,114 @@
 //! What was told of networks before they were measured, held against what was measured.
 
+use mfactor::cost_model::CostModel;
 use mfactor::cost_table::{Agreement, Line};
+use mfactor::numbers::percent;
 use mfactor::statistics::quantile;
+use mfactor::{Architecture, Objective, Quantity, SearchSpace};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
+use serde::{Deserialize, Serialize};
 
+use crate::bench::Setup;
+use crate::models::{Figures, MeasuredModel};
 use crate::rank::Statistic;
 use crate::resample::{FEWEST, bootstrap_interval};
+
+/// Networks that are named of those that were told worst.
+const WORST: usize = 5;
+/// What models measured on this machine are filed under, and what tables of it are of.
+const HOST: &str = "host";
+
+/// What a cost table told of the models of a bench, held against what was measured there.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Told {
+    /// What was told.
+    pub quantity: Quantity,
+    /// How well.
+    pub agreement: Agreement,
+    /// The models that were told worst, the worst first.
+    pub worst: Vec<Miss>,
+}
+
+/// A model, what was told of it, and what it took, in the quantity's unit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Miss {
+    /// Its architecture.
+    pub architecture: Architecture,
+    /// What was told.
+    pub told: f64,
+    /// What was measured.
+    pub measured: f64,
+}
+
+impl Miss {
+    fn error(&self) -> f64 {
+        (self.told - self.measured).abs() / self.measured
+    }
+}
+
+impl Told {
+    /// In sentences.
+    pub fn words(&self) -> String {
+        let Agreement { networks, median_error, p90_error, tau, .. } = &self.agreement;
+        let tau = tau.map_or_else(String::new, |tau| format!(", with a tau of {tau:+.2}"));
+        let worst = self.worst.first().map_or_else(String::new, |miss| {
+            let show = |value| self.quantity.show(value);
+            format!(
+                "; worst of all {}, told {}, measured {}",
+                miss.architecture,
+                show(miss.told),
+                show(miss.measured)
+            )
+        });
+        format!(
+            "The table told the {} of {networks} models within {} in the median and {} in nine of ten{tau}{worst}.",
+            self.quantity.label(),
+            percent(*median_error),
+            percent(*p90_error),
+        )
+    }
+}
+
+/// What the study's cost tables told of the models of a bench; nothing where none is of that board, engine and precision.
+pub(crate) fn told(
+    models: &[MeasuredModel],
+    setup: &Setup,
+    objective: &Objective,
+    space: &SearchSpace,
+) -> Vec<Told> {
+    let of = |quantity: Quantity| {
+        let model = objective.models().get(quantity).filter(|model| is_of(model, setup))?;
+        let miss = |row: &MeasuredModel| {
+            let architecture = row.model.architecture.clone();
+            let told = model.predict(quantity, space, &architecture);
+            Some(Miss { architecture, told, measured: measured(quantity, &row.figures)? })
+        };
+        let mut misses: Vec<Miss> = models.iter().filter_map(miss).collect();
+        let pairs: Vec<(f64, f64)> = misses.iter().map(|miss| (miss.told, miss.measured)).collect();
+        misses.sort_by(|one, other| other.error().total_cmp(&one.error()));
+        misses.truncate(WORST);
+        Some(Told { quantity, agreement: agreement(&pairs)?, worst: misses })
+    };
+    Quantity::costs().filter_map(of).collect()
+}
+
+/// Whether a model was measured where a bench is. What a board is called says nothing of its kind, but this machine is itself.
+fn is_of(model: &CostModel, setup: &Setup) -> bool {
+    (model.target == HOST) == (setup.place == HOST)
+        && model.engine == setup.engine
+        && model.precision == setup.precision
+}
+
+fn measured(quantity: Quantity, figures: &Figures) -> Option<f64> {
+    match quantity {
+        Quantity::LatencyP50 => Some(figures.latency_p50_ms),
+        Quantity::LatencyP90 => Some(figures.latency_p90_ms),
+        Quantity::PeakMemory => figures.peak_rss_bytes.map(|bytes| bytes as f64),
+        Quantity::Energy => figures.energy_mj,
+        _ => None,
+    }
+}
 
 /// How predictions agree with measurements, pairs of both; errors are shares of what was measured. `None` of none.
 pub fn agreement(pairs: &[(f64, f64)]) -> Option<Agreement> {

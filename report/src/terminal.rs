@@ -52,6 +52,7 @@ pub fn terminal(comparison: &Comparison, colour: bool) -> String {
         agreement(&mut text, bench);
         sweep(&mut text, bench, &comparison.alphas);
         pairs(&mut text, bench, comparison.accuracy);
+        told(&mut text, bench);
     }
     by_class(&mut text, comparison);
     strategies(&mut text, comparison);
@@ -221,6 +222,14 @@ fn short_alpha(alpha: f64) -> String {
         .trim_end_matches('0')
         .trim_end_matches('.')
         .to_owned()
+}
+
+/// What was told of the models before they were measured.
+fn told(text: &mut Text, bench: &BenchComparison) {
+    if !bench.told.is_empty() {
+        text.heading(&format!("What the cost table had told of {}", bench.bench));
+        bench.told.iter().for_each(|told| text.paragraph(Style::Plain, &told.words()));
+    }
 }
 
 fn verdict_style(verdict: Verdict) -> Style {

@@ -37,8 +37,9 @@ block = [{ kind = "basic", kernel = [3, 5] }]
 fn table(space: &SearchSpace) -> CostTable {
     let entry = |part: &Part| {
         let (space, network) = space.network_of(part).unwrap();
-        let ms = space.cost(&network).macs as f64 / 1e6;
-        Entry { latency_p50: ms, interval: [ms, ms], latency_p90: ms, peak_memory: None, energy: None }
+        let macs = space.cost(&network).macs;
+        let ms = macs as f64 / 1e6;
+        Entry { macs, latency_p50: ms, interval: [ms, ms], latency_p90: ms, peak_memory: None, energy: None }
     };
     let test = Agreement {
         networks: 30,

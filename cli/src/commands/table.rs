@@ -8,6 +8,7 @@ use std::time::Instant;
 use clap::{Args, Subcommand};
 use edge_runner::rounds::{self, Event, LiveMachine, Order, Subject};
 use engines::{EngineChoice, EngineKind, EngineOptions};
+use mfactor::columns::wrapped;
 use mfactor::cost_table::CostTable;
 use mfactor::measurement::{Measurement, Preset};
 use mfactor::numbers::duration;
@@ -336,11 +337,8 @@ fn text(path: &Path, built: &CostTable) -> String {
         ]
     });
     let held_out = built.networks.iter().filter(|network| network.held_out).count();
-    let emulated =
-        if built.board.emulated { "\nThe processor is emulated, so that times mean nothing." } else { "" };
-    format!(
-        "{}\n{} parts of {} on {} ({}), {} {}, {}; tried on {held_out} whole networks\n\n{}{emulated}",
-        path.display(),
+    let facts = format!(
+        "{} parts of {} on {} ({}), {} {}, {}; tried on {held_out} whole networks.",
         thousands(built.parts.len() as u64),
         built.space,
         built.target,
@@ -348,8 +346,19 @@ fn text(path: &Path, built: &CostTable) -> String {
         built.engine.name,
         built.engine.version,
         built.precision,
-        table(&headers, rows),
-    )
+    );
+    let emulated =
+        if built.board.emulated { "The processor is emulated, so that times mean nothing.\n" } else { "" };
+    let tested = table(&headers, rows);
+    format!("{}\n{}{emulated}\n{tested}\n{}", path.display(), wrapped("", &facts, 0), speeds(built))
+}
+
+/// Which blocks the engine likes there.
+fn speeds(built: &CostTable) -> String {
+    let rows = built.speeds().into_iter().map(|(block, speed, places)| {
+        [block, numbers::significant(speed, 3).to_string(), places.to_string()]
+    });
+    table(&["block", ">million MACs a ms", ">places"], rows)
 }
 
 #[cfg(test)]

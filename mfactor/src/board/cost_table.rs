@@ -13,6 +13,7 @@ use crate::files;
 use crate::measurement::{Board, EngineFacts, Measurement};
 use crate::quantity::{Quantity, Values};
 use crate::space::SearchSpace;
+use crate::statistics::quantile;
 use crate::text;
 
 /// Version of the file's form.
@@ -59,6 +60,8 @@ pub struct CostTable {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
+    /// Multiply-accumulates of the model for one image.
+    pub macs: u64,
     /// Median latency, milliseconds; the median over the windows.
     pub latency_p50: f64,
     /// 95 % interval of the median, milliseconds.
@@ -78,6 +81,7 @@ impl Entry {
     pub fn of(measurement: &Measurement) -> Self {
         let latency = &measurement.latency;
         Self {
+            macs: measurement.model.metadata.macs,
             latency_p50: latency.window_p50_ms,
             interval: latency.p50_interval_ms,
             latency_p90: latency.p90_ms,
@@ -212,6 +216,31 @@ impl CostTable {
     pub fn costs(&self, quantity: Quantity) -> BTreeMap<String, f64> {
         let parts = self.parts.iter();
         parts.filter_map(|(name, entry)| Some((name.clone(), entry.get(quantity)?))).collect()
+    }
+
+    /// How fast each kind of block runs here: its word, the median over its places of the millions of multiply-accumulates that it
+    /// does in a millisecond, and how many places there are; the fastest first. Seams are taken off.
+    pub fn speeds(&self) -> Vec<(String, f64, usize)> {
+        let mut speeds: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+        for (name, entry) in &self.parts {
+            let mut words = name.split(' ');
+            let (Some(shape), Some(_), Some(block)) = (words.next(), words.next(), words.next()) else {
+                continue;
+            };
+            let Some(seam) = self.parts.get(&format!("seam {shape}")) else { continue };
+            let macs = entry.macs.saturating_sub(seam.macs) as f64;
+            let ms = entry.latency_p50 - seam.latency_p50;
+            if ms > 0.0 && macs > 0.0 {
+                speeds.entry(block).or_default().push(macs / 1e6 / ms);
+            }
+        }
+        let median = |(block, mut speeds): (&str, Vec<f64>)| {
+            speeds.sort_unstable_by(f64::total_cmp);
+            Some((block.to_owned(), quantile(&speeds, 0.5)?, speeds.len()))
+        };
+        let mut medians: Vec<(String, f64, usize)> = speeds.into_iter().filter_map(median).collect();
+        medians.sort_by(|one, other| other.1.total_cmp(&one.1));
+        medians
     }
 
     /// What a study needs to tell a quantity of the networks of its space. A table that cannot be relied on, or is of an
