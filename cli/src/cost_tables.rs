@@ -1,4 +1,8 @@
-//! From a space to the models that a cost table is made of, and from their records to the table.
+//! From a space to the models that a cost table is made of, and from their records to the table. They are measured
+//! [`here`] or on a board ([`mod@board`]).
+
+pub mod board;
+pub mod here;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,6 +25,11 @@ const DRAWS: usize = 10 * (FITTED + HELD_OUT);
 
 /// About what a model's records and metadata take, in bytes.
 const RECORD_BYTES: u64 = 100_000;
+
+/// How far a model's windows may be from each other, a share of 1.
+const DISTURBED: f64 = 0.10;
+/// How often what was disturbed is measured again.
+const RETRIES: usize = 2;
 
 /// What a model is there for.
 #[derive(Debug, Clone, PartialEq)]
@@ -118,14 +127,18 @@ impl Records {
         Self { folder: folder.to_owned(), records }
     }
 
-    /// Models and engines of which there is no record.
+    /// Models of which there is no record with an engine.
     pub fn missing<'a>(
         &'a self,
         models: &'a [Wanted],
-        engines: &'a [EngineKind],
-    ) -> impl Iterator<Item = (&'a Wanted, EngineKind)> + 'a {
-        pairs(models, engines)
-            .filter(|(model, engine)| !self.records.contains_key(&(model.model.clone(), engine.name())))
+        engine: EngineKind,
+    ) -> impl Iterator<Item = &'a Wanted> + 'a {
+        models.iter().filter(move |model| !self.records.contains_key(&(model.model.clone(), engine.name())))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.records.len()
     }
 
     /// Takes a record of a model in, and keeps it in the folder.

@@ -12,6 +12,27 @@ use mfactor::dataset::{MANIFEST_FILE, Manifest, RecordFile, SCHEMA};
 use mfactor::space::ImageShape;
 use tempfile::TempDir;
 
+/// A space of 96 networks with few parts.
+pub const FEW_NETWORKS: &str = r#"
+schema = 2
+name = "few"
+classes = 4
+image = { channels = 3, height = 16, width = 16 }
+[stem]
+kernel = 3
+width = [4, 8]
+[[stage]]
+depth = [1, 2]
+width = [4, 8]
+stride = 1
+block = [{ kind = "basic", kernel = [3, 5] }]
+[[stage]]
+depth = 1
+width = [8, 12]
+stride = 2
+block = [{ kind = "basic", kernel = [3, 5] }]
+"#;
+
 /// Path of a program of this workspace, built with the profile of the running test.
 ///
 /// # Panics

@@ -10,28 +10,7 @@ use mfactor::cost_table::{Agreement, CostTable, Entry, Line, SCHEMA};
 use mfactor::measurement::{Board, EngineFacts};
 use mfactor::parts::Part;
 use mfactor::{Architecture, Quantity, SearchSpace, exit};
-use tests::Workplace;
-
-/// 96 small networks.
-const SPACE: &str = r#"
-schema = 2
-name = "few"
-classes = 4
-image = { channels = 3, height = 16, width = 16 }
-[stem]
-kernel = 3
-width = [4, 8]
-[[stage]]
-depth = [1, 2]
-width = [4, 8]
-stride = 1
-block = [{ kind = "basic", kernel = [3, 5] }]
-[[stage]]
-depth = 1
-width = [8, 12]
-stride = 2
-block = [{ kind = "basic", kernel = [3, 5] }]
-"#;
+use tests::{FEW_NETWORKS, Workplace};
 
 /// A board on which a million of multiply-accumulates takes a millisecond.
 fn table(space: &SearchSpace) -> CostTable {
@@ -80,7 +59,7 @@ fn table(space: &SearchSpace) -> CostTable {
 /// A place with the space and a table of it.
 fn with_table() -> (Workplace, SearchSpace) {
     let place = Workplace::new();
-    place.write("few.toml", SPACE);
+    place.write("few.toml", FEW_NETWORKS);
     let space = SearchSpace::load(&place.path("few.toml")).unwrap();
     table(&space).write(&place.path("table.toml")).unwrap();
     (place, space)
@@ -133,7 +112,8 @@ fn a_study_file_names_a_table_and_where_it_was_measured() {
         let cost = format!("metric = \"latency_p50\"\nreference = \"0.4 ms\"\ntable = \"table.toml\"\n{on}");
         let text = "schema = 1\nname = \"s\"\nstrategies = [\"random\"]\ntrials = 3\n[evaluator]\nkind = \"constant\"\n\
                     accuracy = 0.5\n";
-        let space = SPACE.replace("\n[stem]", "\n[space.stem]").replace("[[stage]]", "[[space.stage]]");
+        let space =
+            FEW_NETWORKS.replace("\n[stem]", "\n[space.stem]").replace("[[stage]]", "[[space.stage]]");
         format!("{text}\n[[objective.cost]]\n{cost}\n[space]\n{space}")
     };
     place.write("study.toml", study("target = \"host\"\nengine = \"tract\"\nprecision = \"f32\""));
@@ -210,7 +190,7 @@ fn a_table_that_does_not_serve_is_refused_and_says_why() {
 #[test]
 fn a_table_is_built_here_and_goes_on_after_a_cut() {
     let place = Workplace::new();
-    place.write("few.toml", SPACE);
+    place.write("few.toml", FEW_NETWORKS);
     let build = "table build --space few.toml --out tables";
     let mut cut = place.mfactor(build.split_whitespace()).spawn().unwrap();
     let work = place.path("tables/host.few.work");
@@ -251,7 +231,7 @@ fn a_table_is_built_here_and_goes_on_after_a_cut() {
 #[test]
 fn a_space_without_enough_networks_has_no_table() {
     let place = Workplace::new();
-    place.write("few.toml", SPACE.replace("[3, 5]", "3").replace("[8, 12]", "8"));
+    place.write("few.toml", FEW_NETWORKS.replace("[3, 5]", "3").replace("[8, 12]", "8"));
     let (_, stderr) = place.run("table build --space few.toml", exit::INPUT);
     assert!(stderr.contains("too few networks"), "{stderr}");
     assert!(!place.path("tables").exists());

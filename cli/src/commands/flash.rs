@@ -85,10 +85,10 @@ pub struct Flash {
 pub struct Reach {
     /// Folder on the board, below the user's home if it does not begin with /
     #[arg(long, value_name = "PATH", default_value = targets::host::DEFAULT_FOLDER)]
-    folder: Folder,
+    pub folder: Folder,
     /// A configuration file for ssh, in place of your own
     #[arg(long, value_name = "FILE")]
-    ssh_config: Option<PathBuf>,
+    pub ssh_config: Option<PathBuf>,
 }
 
 impl Reach {

@@ -3,6 +3,7 @@
 
 mod aarch64;
 mod at_rest;
+mod cost_table;
 mod fleets;
 mod hostile;
 mod interrupted;

@@ -58,6 +58,11 @@ impl Place {
         place
     }
 
+    /// The runner that is flashed.
+    pub fn runner(&self) -> &std::path::Path {
+        &self.runner
+    }
+
     /// The arguments of a flash, without measuring.
     pub fn arguments(&self, study: &str) -> Vec<String> {
         let (runner, config) = (self.runner.display().to_string(), self.board.ssh_config());

@@ -1,0 +1,118 @@
+//! The models of a cost table measured on a board, as a signed release.
+
+use std::path::{Path, PathBuf};
+
+use engines::EngineKind;
+use mfactor::Result;
+use mfactor::measurement::{Measurement, Preset};
+use targets::keys::Signer;
+use targets::{
+    Assignment, Board, Bundle, Contents, FlashEvent, FlashOptions, MeasureOptions, SshOptions, Target,
+    flash_all,
+};
+
+use super::{DISTURBED, RETRIES, Records, Wanted};
+use crate::flash_progress::FlashProgress;
+use crate::output::Output;
+
+/// A board, and how it gets a release.
+pub struct OnBoard<'a> {
+    /// What kind of board it is.
+    pub target: &'a Target,
+    /// The board.
+    pub board: &'a Board,
+    /// How it is reached.
+    pub ssh: SshOptions,
+    /// Who signs.
+    pub signer: &'a Signer,
+    /// The runner, built for the target.
+    pub runner: &'a Path,
+    /// Threads of one inference.
+    pub threads: usize,
+    /// Have the board trust this key from now on.
+    pub repin: bool,
+}
+
+impl OnBoard<'_> {
+    /// Measures what has no record yet, in rounds over all of it; and again what was disturbed, or of which the board did not
+    /// hold still, for it throttled.
+    ///
+    /// # Errors
+    /// As [`targets::flash`]. What was measured by then is kept.
+    pub fn measure(
+        &self,
+        records: &mut Records,
+        space: &str,
+        models: &[Wanted],
+        output: &Output,
+    ) -> Result<()> {
+        for attempt in 0..=RETRIES {
+            let missing: Vec<Wanted> = records.missing(models, EngineKind::Tract).cloned().collect();
+            if missing.is_empty() {
+                return Ok(());
+            }
+            missing.iter().try_for_each(Wanted::write)?;
+            self.release(records, space, &missing, output)?;
+            if attempt < RETRIES {
+                records.forget_disturbed(DISTURBED);
+            }
+        }
+        Ok(())
+    }
+
+    fn release(&self, records: &mut Records, space: &str, models: &[Wanted], output: &Output) -> Result<()> {
+        let contents = Contents {
+            study: format!("table-{space}"),
+            runner: self.runner.to_owned(),
+            models: models.iter().map(|model| model.model.clone()).collect(),
+            records: vec![],
+        };
+        let bundle = Bundle::make(self.target, &contents, self.signer)?;
+        let options = FlashOptions {
+            ssh: self.ssh.clone(),
+            measure: Some(MeasureOptions { preset: Preset::Brief, threads: self.threads }),
+            allow_downgrade: false,
+            repin: self.repin,
+            dry_run: false,
+        };
+        let assignment = Assignment { board: self.board, target: self.target, bundle: &bundle };
+        let mut progress = FlashProgress::new(output, &[self.board.name.as_str()]);
+        let mut unfiled = None;
+        let results = flash_all(&[assignment], &options, &mut |place, event| {
+            if let FlashEvent::Measured(record) = &event {
+                unfiled = unfiled.take().or(file(records, models, record).err());
+            }
+            progress.show(place, &event);
+        });
+        progress.finish();
+        results.into_iter().find_map(Result::err).or(unfiled).map_or(Ok(()), Err)
+    }
+}
+
+/// Files a record under the model that it is of. What a board says of a model that it was not given is passed over.
+fn file(records: &mut Records, models: &[Wanted], record: &Measurement) -> Result<()> {
+    let is_of =
+        |model: &&Wanted| model.model.file_name().is_some_and(|name| name == record.model.file.as_str());
+    match models.iter().find(is_of) {
+        Some(model) if model.is_of(record) => records.add(&model.model, EngineKind::Tract, record.clone()),
+        _ => Ok(()),
+    }
+}
+
+/// The file of the runner: the one that is given, or one that is built.
+///
+/// # Errors
+/// As [`targets::build`].
+pub fn runner(
+    given: Option<&Path>,
+    target: &Target,
+    on_event: &mut dyn FnMut(targets::BuildEvent),
+) -> Result<PathBuf> {
+    match given {
+        Some(runner) => Ok(runner.to_owned()),
+        None => {
+            let options = targets::BuildOptions { workspace: targets::find_workspace(Path::new("."))? };
+            Ok(targets::build(target, &options, on_event)?.path)
+        }
+    }
+}
