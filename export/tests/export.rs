@@ -240,8 +240,9 @@ fn int8_is_small_and_both_engines_agree() {
 #[test]
 #[ignore = "needs ONNX Runtime: scripts/test"]
 fn int8_multiplies_bytes() {
-    let exported = int8(&SearchSpace::paper(), "333-333-333");
-    let file = ModelFile::read(&exported.path).unwrap();
+    let mut trial = Trial::new(&SearchSpace::paper(), "333-333-333", 30);
+    trial.request.precision = export::Precision::Int8;
+    let file = ModelFile::read(&export(&trial).unwrap().path).unwrap();
     let plain = engines::fused::Setting::Set(kernels::InstructionSet::Plain);
     let tract = engines::tract_engine::Tract::with(plain).unwrap();
     let session = engines::Engine::load(&tract, &file.bytes, file.graph.signature, "a test").unwrap();
