@@ -252,8 +252,7 @@ fn int8_models_run_through_the_same_kernels() {
 
 #[test]
 fn int8_weights_are_multiplied_as_bytes_where_the_processor_can() {
-    for (seed, kinds) in [(10, &["Relu", "Conv", "Add"][..]), (11, &["Relu", "Add"]), (12, &["Conv", "Add"])]
-    {
+    for (seed, kinds) in [(10, &["Relu", "Conv", "Add"][..]), (11, &["Relu", "Add"])] {
         let mut model = random([16, 15], [8, 20], "35-3", seed);
         in_eight_bits(&mut model, kinds);
         weights_in_eight_bits(&mut model);
