@@ -89,13 +89,17 @@ def start_to_answer(command):
     return took, usage.ru_maxrss / 1024
 
 
-def sets():
-    """The processor's name, and the instruction sets on it that the runner has kernels for, the quickest first."""
+def sets(model=""):
+    """The processor's name, and the instruction sets on it that the runner has kernels for, the quickest first. Those with
+    products of bytes are for models in int8."""
     with open("/proc/cpuinfo") as file:
         text = file.read()
     name = re.search(r"^model name\s*: (.*)$", text, flags=re.M)
     flags = set(re.search(r"^(?:flags|Features)\s*: (.*)$", text, flags=re.M).group(1).split())
     needed = {"avx512": {"avx512f"}, "avx2": {"avx2", "fma"}, "neon": {"asimd"}}
+    if "int8" in os.path.basename(model):
+        bytes_too = {"avx512vnni": {"avx512f", "avx512_vnni"}, "avx2vnni": {"avx2", "fma", "avx_vnni"}, "neondot": {"asimd", "asimddp"}}
+        needed = {**bytes_too, **needed}
     return name.group(1) if name else "?", [word for word, flag in needed.items() if flag <= flags]
 
 
@@ -132,7 +136,7 @@ def to_ncnn(model, folder):
 
 def bench(folder, model, scratch):
     program, bare_tract = os.path.join(folder, "edge-runner"), os.path.join(folder, "examples/bare_tract")
-    _, found_sets = sets()
+    _, found_sets = sets(model)
     ways = {
         **{f"edge-runner, {word}": lambda word=word: runner(program, model, "tract", word) for word in found_sets},
         "edge-runner, tract's kernels": lambda: runner(program, model, "tract"),

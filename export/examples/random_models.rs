@@ -8,18 +8,16 @@ mod trial;
 
 use std::path::PathBuf;
 
-use engines::EngineKind;
 use export::Precision;
 use mfactor::SearchSpace;
 
 fn main() {
     let folder = PathBuf::from(std::env::args().nth(1).expect("a folder to write to"));
-    let int8 = |engine: EngineKind| (format!("int8-{}.", engine.name()), Precision::Int8 { engine });
-    let precisions = [(String::new(), Precision::F32), int8(EngineKind::Tract), int8(EngineKind::Ort)];
+    let precisions = [("", Precision::F32), ("int8.", Precision::Int8)];
     for architecture in ["333-333-333", "777-777-777"] {
         let mut trial = trial::Trial::new(&SearchSpace::paper(), architecture, 4);
-        for (suffix, precision) in &precisions {
-            trial.request.precision = *precision;
+        for (suffix, precision) in precisions {
+            trial.request.precision = precision;
             trial.request.output = folder.join(format!("{architecture}.{suffix}onnx"));
             export::export(&trial.request, &mut |_| {}).unwrap();
         }

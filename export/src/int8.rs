@@ -1,13 +1,13 @@
 //! A quantized model, chosen and judged by the validation records. The test records only say how good it is.
 
-use engines::{Engine, EngineKind, accuracy};
+use engines::{Engine, accuracy};
 use mfactor::onnx::Model;
 use mfactor::{AccuracyKind, Confusion, Error, Result};
 use prost::Message;
 use serde::Serialize;
 
 use crate::calibration::{self, Activations, Method};
-use crate::int8_graph::{self, Form};
+use crate::int8_graph;
 use crate::{Built, Progress, Work};
 
 /// Most validation accuracy, of the kind that the objective says, that quantization may cost, of 1; one image at least.
@@ -40,28 +40,15 @@ pub struct Int8Facts {
     pub share_of_f32_bytes: f64,
 }
 
-/// The form of graph that an engine runs fastest; docs/measuring.md has the counts.
-pub fn form(engine: EngineKind) -> Form {
-    match engine {
-        EngineKind::Ort => Form::Pairs,
-        EngineKind::Tract => Form::Lean,
-    }
-}
-
-/// Quantizes `float` for `engine`.
+/// Quantizes `float`.
 ///
 /// # Errors
 /// [`Error::Input`] if it costs more accuracy than [`LARGEST_DROP`], or the engines agree on less than
 /// [`LEAST_AGREEMENT`].
-pub(crate) fn build(
-    work: &Work<'_>,
-    float: Built,
-    engine: EngineKind,
-    on_progress: &mut dyn FnMut(Progress),
-) -> Result<Built> {
+pub(crate) fn build(work: &Work<'_>, float: Built, on_progress: &mut dyn FnMut(Progress)) -> Result<Built> {
     let subject = work.request.output.display().to_string();
     let (reference, others) = (work.reference(), &work.engines[1..]);
-    let [exact, cut] = candidates(work, &float, engine, &subject, on_progress)?;
+    let [exact, cut] = candidates(work, &float, &subject, on_progress)?;
     let mut ask = |engine, model: &Model| Answers::of(work, engine, model, &subject, on_progress);
     let (unquantized, by_exact, by_cut) =
         (ask(reference, &float.model)?, ask(reference, &exact)?, ask(reference, &cut)?);
@@ -99,7 +86,6 @@ pub(crate) fn build(
 fn candidates(
     work: &Work<'_>,
     float: &Built,
-    engine: EngineKind,
     subject: &str,
     on_progress: &mut dyn FnMut(Progress),
 ) -> Result<[Model; 2]> {
@@ -109,7 +95,7 @@ fn candidates(
         Activations::observe(&float.model, names, &work.data, &work.train, work.reference(), subject)?;
     let build = |method| {
         let name = work.request.architecture.to_string();
-        int8_graph::build(&work.layers, &work.folded, &activations, method, form(engine), name)
+        int8_graph::build(&work.layers, &work.folded, &activations, method, name)
     };
     let [exact, cut] = Method::ALL.map(build);
     Ok([exact?, cut?])

@@ -2,7 +2,8 @@
 //!
 //! A ReLU is no node of its own: an activation that cannot be below 0 is quantized with zero point 0, which cuts what is
 //! below, and one that cannot be above 6 with a range that ends there. Sums, products and hard-swish are made in f32
-//! between quantized operands, since ONNX has no quantized ones. Pooled features and linear layers stay in f32: they are a
+//! between quantized operands, since ONNX has no quantized ones. Every operation stands between a DequantizeLinear and a QuantizeLinear, which
+//! is what ONNX Runtime and this project's kernels make integer operations of. Pooled features and linear layers stay in f32: they are a
 //! thousandth of the work.
 
 use std::collections::BTreeMap;
@@ -17,16 +18,6 @@ use crate::graph::value_name;
 use crate::graph_writer::{self, GraphWriter, INPUT, integer};
 use crate::quantization::{Affine, QuantizedWeights, shift_pixels};
 
-/// How quantized convolutions are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// Float convolutions between pairs of QuantizeLinear and DequantizeLinear, which ONNX Runtime turns into integer
-    /// ones and tract does not.
-    Pairs,
-    /// As [`Form::Pairs`], with a pair left out wherever float goes to float.
-    Lean,
-}
-
 /// Builds the model, without metadata.
 ///
 /// # Errors
@@ -36,7 +27,6 @@ pub fn build(
     weights: &FoldedWeights,
     activations: &Activations,
     method: Method,
-    form: Form,
     name: String,
 ) -> Result<Model> {
     let mut builder = Builder {
@@ -45,7 +35,6 @@ pub fn build(
         weights,
         activations,
         method,
-        form,
         values: vec![None; layers.len()],
         floats: BTreeMap::new(),
     };
@@ -100,7 +89,6 @@ struct Builder<'a> {
     weights: &'a FoldedWeights,
     activations: &'a Activations,
     method: Method,
-    form: Form,
     /// By position; `None` where a layer has no value of its own.
     values: Vec<Option<Value>>,
     /// Names of quantized values that were made f32, by the quantized name.
@@ -237,17 +225,7 @@ impl Builder<'_> {
             self.bias_pair(name, &weights, input_affine.scale),
         ];
         let float = self.graph.node("Conv", &format!("{name}.float"), inputs, attributes);
-        // A sum or a hard-swish takes it as it is.
-        if self.form == Form::Lean && self.only_rectifier(norm).is_none() && self.is_only_read_in_float(norm)
-        {
-            return Ok(Value::Float(float));
-        }
         Ok(self.quantize(float, name, affine))
-    }
-
-    fn is_only_read_in_float(&self, position: usize) -> bool {
-        let mut readers = self.layers.iter().filter(|layer| layer.inputs.contains(&position));
-        readers.all(|reader| matches!(reader.operation, Operation::Add | Operation::HardSwish))
     }
 
     /// Stored weights, and the node that makes them f32 with a scale for each output channel.

@@ -27,7 +27,7 @@ pub mod weights;
 
 use std::path::PathBuf;
 
-use engines::{Engine, EngineKind, ModelFile, Session, Signature, accuracy, engine};
+use engines::{Engine, ModelFile, Session, Signature, accuracy, engine};
 use mfactor::dataset::{DataSet, Records};
 use mfactor::measurement::MeasuredAccuracy;
 use mfactor::metadata::{self, ModelMetadata};
@@ -47,11 +47,8 @@ use crate::weights::{CheckRecords, Weights};
 pub enum Precision {
     /// Both in f32.
     F32,
-    /// Weights in int8, activations in uint8, in the form of graph that this engine runs fastest. Both engines load it.
-    Int8 {
-        /// The engine.
-        engine: EngineKind,
-    },
+    /// Weights in int8, activations in uint8.
+    Int8,
 }
 
 impl Precision {
@@ -59,7 +56,7 @@ impl Precision {
     pub fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
-            Self::Int8 { .. } => "int8",
+            Self::Int8 => "int8",
         }
     }
 }
@@ -203,7 +200,7 @@ pub fn export(request: &Request, on_progress: &mut dyn FnMut(Progress)) -> Resul
     let (built, checks) = work.f32(&records, on_progress)?;
     let built = match request.precision {
         Precision::F32 => built,
-        Precision::Int8 { engine } => int8::build(&work, built, engine, on_progress)?,
+        Precision::Int8 => int8::build(&work, built, on_progress)?,
     };
     on_progress(Progress::Writing);
     work.finish(built, checks)

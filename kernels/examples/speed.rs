@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kernels::{
-    Activation, Convolution, Groups, Image, InstructionSet, Layer, Network, Operation, Plan, Shape, Workspace,
+    Activation, Convolution, Grid, Groups, Image, InstructionSet, Layer, Network, Operation, Plan, Shape,
+    Workspace,
 };
 
 const SIZE: usize = 32;
@@ -19,8 +20,10 @@ fn main() {
     let budget = Duration::from_secs_f64(seconds);
     for kernel in [3, 7] {
         let net = ResNet::new(kernel);
-        for set in InstructionSet::available() {
-            let plan = Plan::new(&net.network(), set).expect("every layer has a kernel");
+        let ways = InstructionSet::available().flat_map(|set| [(set, false), (set, true)]);
+        for (set, in_eight_bits) in ways {
+            let plan = Plan::new(&net.network(in_eight_bits), set).expect("every layer has a kernel");
+            let bits = if in_eight_bits { "int8" } else { "f32" };
             let what = plan.kernels();
             let mut workspace = Workspace::new(Arc::new(plan));
             let (image, mut logits) = (vec![100u8; 3 * SIZE * SIZE], [0.0f32; 10]);
@@ -28,7 +31,7 @@ fn main() {
                 time(budget, || workspace.run(&image, &mut logits).expect("values are small"));
             let rate = net.macs as f64 / median / 1e9;
             println!(
-                "{0}{0}{0} {set:<8} p50 {1:.4} ms, least {2:.4} ms, {rate:.0} GMAC/s ({what})",
+                "{0}{0}{0} {bits:<4} {set:<12} p50 {1:.4} ms, least {2:.4} ms, {rate:.0} GMAC/s ({what})",
                 kernel,
                 1e3 * median,
                 1e3 * least
@@ -102,7 +105,7 @@ impl ResNet {
         let volume = kernel * kernel * inputs;
         let scale = (2.0 / volume as f32).sqrt();
         let weights =
-            (0..channels * volume).map(|place| scale * ((place * 7919 % 1999) as f32 / 1000.0 - 1.0));
+            (0..channels * volume).map(|place| scale / 127.0 * ((place * 7919 % 255) as f32 - 127.0));
         self.macs += volume * channels * size * size;
         self.convolutions.push(Owned {
             source,
@@ -115,7 +118,7 @@ impl ResNet {
         self.convolutions.len()
     }
 
-    fn network(&self) -> Network<'_> {
+    fn network(&self, in_eight_bits: bool) -> Network<'_> {
         static ZEROS: [f32; 64] = [0.0; 64];
         let layers = self.convolutions.iter().map(|of| {
             let operation = Operation::Convolution(Convolution {
@@ -128,14 +131,24 @@ impl ResNet {
                 bias: &ZEROS[..of.channels],
             });
             // Shortcuts are not rectified.
-            let activation = if of.kernel == 1 { Activation::None } else { Activation::Relu };
-            Layer { source: of.source, operation, sum_with: of.sum_with, activation }
+            let is_shortcut = of.kernel == 1;
+            let activation = if is_shortcut { Activation::None } else { Activation::Relu };
+            let grid = |zero_point| in_eight_bits.then_some(Grid { step: 0.04, zero_point });
+            let rounded = of.sum_with.and_then(|_| grid(128));
+            let stored = grid(if is_shortcut { 128 } else { 0 });
+            Layer { source: of.source, operation, rounded, sum_with: of.sum_with, activation, stored }
         });
         let mut layers: Vec<_> = layers.collect();
         let last = layers.len();
-        let mean =
-            Layer { source: last, operation: Operation::Mean, sum_with: None, activation: Activation::None };
-        layers.push(mean);
+        let plain = |source, operation| Layer {
+            source,
+            operation,
+            rounded: None,
+            sum_with: None,
+            activation: Activation::None,
+            stored: None,
+        };
+        layers.push(plain(last, Operation::Mean));
         let head = &self.convolutions[self.convolutions.len() - 1].weights[..640];
         let linear = Convolution {
             output_channels: 10,
@@ -146,10 +159,9 @@ impl ResNet {
             weights: head,
             bias: &ZEROS[..10],
         };
-        let (operation, activation) = (Operation::Convolution(linear), Activation::None);
-        layers.push(Layer { source: last + 1, operation, sum_with: None, activation });
+        layers.push(plain(last + 1, Operation::Convolution(linear)));
         let shape = Shape { channels: 3, rows: SIZE, columns: SIZE };
-        Network { image: Image { shape, scale: vec![0.01; 3], shift: vec![-1.0; 3] }, layers }
+        Network { image: Image { shape, scale: vec![0.015625; 3], shift: vec![-2.0; 3] }, layers }
     }
 }
 

@@ -93,13 +93,12 @@ pub(crate) unsafe fn write<T: Vector, const N: usize>(
     channel: usize,
 ) {
     let (least, most) = (T::splat(target.bounds[0]), T::splat(target.bounds[1]));
-    let to = target.at.add(row * target.row + column * target.pixel + channel);
+    let to = target.place.of(row, column, channel);
     let other = &target.sum_with;
     for n in 0..N {
         let mut output = sums[n];
         if !other.at.is_null() {
-            let at = other.at.add(row * other.row + column * other.pixel + channel + n * T::LANES);
-            output = output.add(T::load(at));
+            output = output.add(T::load(other.of(row, column, channel + n * T::LANES)));
         }
         output.at_least(least).at_most(most).store(to.add(n * T::LANES));
     }

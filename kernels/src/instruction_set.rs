@@ -10,23 +10,33 @@ pub enum InstructionSet {
     Plain,
     /// x86-64 with AVX2 and fused multiply-add: 8 numbers.
     Avx2,
+    /// The same with AVX-VNNI: dot products of bytes.
+    Avx2Vnni,
     /// x86-64 with AVX-512F: 16 numbers.
     Avx512,
+    /// The same with AVX-512 VNNI: dot products of bytes.
+    Avx512Vnni,
     /// 64-bit ARM: 4 numbers.
     Neon,
+    /// The same with dot products of bytes, which ARMv8.2 may have.
+    NeonDot,
 }
 
 impl InstructionSet {
     /// All of them, the quickest last on each processor.
-    pub const ALL: [Self; 4] = [Self::Plain, Self::Avx2, Self::Avx512, Self::Neon];
+    pub const ALL: [Self; 7] =
+        [Self::Plain, Self::Avx2, Self::Avx2Vnni, Self::Avx512, Self::Avx512Vnni, Self::Neon, Self::NeonDot];
 
-    /// The name in settings: `plain`, `avx2`, `avx512` or `neon`.
+    /// The name in settings: `plain`, `avx2`, `avx2vnni`, `avx512`, `avx512vnni`, `neon` or `neondot`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Plain => "plain",
             Self::Avx2 => "avx2",
+            Self::Avx2Vnni => "avx2vnni",
             Self::Avx512 => "avx512",
+            Self::Avx512Vnni => "avx512vnni",
             Self::Neon => "neon",
+            Self::NeonDot => "neondot",
         }
     }
 
@@ -38,9 +48,25 @@ impl InstructionSet {
             Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => is_x86_feature_detected!("avx512f"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2Vnni => Self::Avx2.is_available() && is_x86_feature_detected!("avxvnni"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vnni => Self::Avx512.is_available() && is_x86_feature_detected!("avx512vnni"),
+            #[cfg(target_arch = "aarch64")]
+            Self::NeonDot => Self::Neon.is_available() && std::arch::is_aarch64_feature_detected!("dotprod"),
             #[cfg(target_arch = "aarch64")]
             Self::Neon => std::arch::is_aarch64_feature_detected!("neon"),
             _ => false,
+        }
+    }
+
+    /// The one without dot products, which computes everything that is not made of bytes.
+    pub(crate) fn of_numbers(self) -> Self {
+        match self {
+            Self::Avx2Vnni => Self::Avx2,
+            Self::Avx512Vnni => Self::Avx512,
+            Self::NeonDot => Self::Neon,
+            Self::Plain | Self::Avx2 | Self::Avx512 | Self::Neon => self,
         }
     }
 
@@ -60,8 +86,11 @@ impl fmt::Display for InstructionSet {
         formatter.write_str(match self {
             Self::Plain => "plain",
             Self::Avx2 => "AVX2",
+            Self::Avx2Vnni => "AVX-VNNI",
             Self::Avx512 => "AVX-512",
+            Self::Avx512Vnni => "AVX-512 VNNI",
             Self::Neon => "NEON",
+            Self::NeonDot => "NEON with dot products",
         })
     }
 }
@@ -98,7 +127,10 @@ mod tests {
             assert_eq!(set.name().parse(), Ok(set));
         }
         let error = "sse9".parse::<InstructionSet>().unwrap_err();
-        assert_eq!(error.to_string(), "\"sse9\" is none of the instruction sets plain, avx2, avx512, neon");
+        assert_eq!(
+            error.to_string(),
+            "\"sse9\" is none of the instruction sets plain, avx2, avx2vnni, avx512, avx512vnni, neon, neondot"
+        );
     }
 
     #[test]

@@ -24,6 +24,7 @@
 mod depthwise;
 mod direct;
 mod instruction_set;
+mod integer;
 mod memory;
 mod plan;
 mod points;
@@ -34,5 +35,5 @@ mod vector;
 mod winograd;
 
 pub use instruction_set::{InstructionSet, UnknownInstructionSet};
-pub use plan::network::{Activation, Convolution, Groups, Image, Layer, Network, Operation, Shape};
+pub use plan::network::{Activation, Convolution, Grid, Groups, Image, Layer, Network, Operation, Shape};
 pub use plan::{Overflow, Plan, Unsupported, Workspace};

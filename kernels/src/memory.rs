@@ -36,6 +36,16 @@ impl Lines {
         unsafe { std::slice::from_raw_parts(self.as_ptr(), self.len()) }
     }
 
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        // SAFETY: as above; any four bytes of a number are bytes.
+        unsafe { std::slice::from_raw_parts(self.as_ptr().cast(), self.len() * size_of::<f32>()) }
+    }
+
+    pub(crate) fn as_mut_bytes(&mut self) -> &mut [u8] {
+        // SAFETY: as above; any four bytes are a number.
+        unsafe { std::slice::from_raw_parts_mut(self.as_mut_ptr().cast(), self.len() * size_of::<f32>()) }
+    }
+
     pub(crate) fn as_mut_slice(&mut self) -> &mut [f32] {
         // SAFETY: as above.
         unsafe { std::slice::from_raw_parts_mut(self.as_mut_ptr(), self.len()) }
@@ -49,25 +59,60 @@ pub(crate) const fn whole_lines(count: usize) -> usize {
 
 /// An image that is read: row × column × channel.
 #[derive(Clone, Copy)]
-pub(crate) struct Source {
+pub(crate) struct Source<E = f32> {
     /// Its first pixel, or wherever a kernel's first tap is.
-    pub at: *const f32,
+    pub at: *const E,
     /// Numbers from a row to the next.
     pub row: usize,
     /// Numbers from a pixel to the next.
     pub pixel: usize,
 }
 
-/// What becomes of a sum of products before it is written: the layer's bias is in it already, another image may be added, and it
-/// is held between two bounds.
+impl<E> Source<E> {
+    /// Where a channel of a pixel is.
+    ///
+    /// # Safety
+    /// It is in the image.
+    #[inline(always)]
+    pub(crate) unsafe fn of(&self, row: usize, column: usize, channel: usize) -> *const E {
+        // SAFETY: the caller's promise.
+        unsafe { self.at.add(row * self.row + column * self.pixel + channel) }
+    }
+}
+
+/// An image that is written: row × column × channel.
 #[derive(Clone, Copy)]
-pub(crate) struct Target {
+pub(crate) struct Place<E = f32> {
     /// The first pixel.
-    pub at: *mut f32,
+    pub at: *mut E,
     /// Numbers from a row to the next.
     pub row: usize,
     /// Numbers from a pixel to the next.
     pub pixel: usize,
+}
+
+impl<E> Place<E> {
+    /// Where a channel of a pixel is.
+    ///
+    /// # Safety
+    /// It is in the image.
+    #[inline(always)]
+    pub(crate) unsafe fn of(&self, row: usize, column: usize, channel: usize) -> *mut E {
+        // SAFETY: the caller's promise.
+        unsafe { self.at.add(row * self.row + column * self.pixel + channel) }
+    }
+
+    /// The same to be read.
+    pub(crate) fn source(&self) -> Source<E> {
+        Source { at: self.at, row: self.row, pixel: self.pixel }
+    }
+}
+
+/// What becomes of a sum of products before it is written: the layer's bias is in it already, another image may be added, and it
+/// is held between two bounds.
+#[derive(Clone, Copy)]
+pub(crate) struct Target {
+    pub place: Place,
     /// The image to add, or null.
     pub sum_with: Source,
     /// Smallest and largest value.

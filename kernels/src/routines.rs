@@ -3,8 +3,9 @@
 use crate::InstructionSet;
 use crate::depthwise::{self, Depthwise};
 use crate::direct::{self, Direct};
+use crate::memory::Target;
 use crate::points::Points;
-use crate::pointwise::{self, Pointwise};
+use crate::pointwise::{self, Mean, Pointwise};
 #[cfg(target_arch = "aarch64")]
 use crate::vector::Neon;
 use crate::vector::Plain;
@@ -26,10 +27,8 @@ pub(crate) struct Routines {
     pub fetch: f64,
     pub panels: &'static [Panel],
     pub depthwise: [DepthwiseOf; 6],
-    pub copy: unsafe fn(&Pointwise),
-    pub hard_swish: unsafe fn(&Pointwise),
-    pub grid: unsafe fn(&Pointwise),
-    pub mean: unsafe fn(&Pointwise),
+    pub pointwise: unsafe fn(&Pointwise),
+    pub mean: unsafe fn(&Mean),
 }
 
 impl Routines {
@@ -50,10 +49,16 @@ pub(crate) struct Transforms {
     pub collect: unsafe fn(&Collect),
 }
 
-/// Products of matrices whose sums stay in registers: so many rows, and vectors of each.
-pub(crate) struct Panel {
+/// Sums that stay in registers: so many rows, and vectors of each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sums {
     pub rows: usize,
     pub vectors: usize,
+}
+
+/// Products of matrices whose sums stay in registers.
+pub(crate) struct Panel {
+    pub sums: Sums,
     pub products: unsafe fn(&Products),
     pub direct: unsafe fn(&Direct),
 }
@@ -67,7 +72,7 @@ pub(crate) struct DepthwiseOf {
 
 /// Those of an instruction set that this program has been made for.
 pub(crate) fn of(set: InstructionSet) -> Option<&'static Routines> {
-    match set {
+    match set.of_numbers() {
         InstructionSet::Plain => Some(&PLAIN),
         #[cfg(target_arch = "x86_64")]
         InstructionSet::Avx2 => Some(&AVX2),
@@ -117,8 +122,7 @@ macro_rules! transforms {
 macro_rules! panels {
     ($features:tt $vector:ty, [$(($rows:literal, $vectors:literal)),*]) => {
         &[$(Panel {
-            rows: $rows,
-            vectors: $vectors,
+            sums: Sums { rows: $rows, vectors: $vectors },
             products: function!($features &Products, |task| winograd::products::<$vector, $rows, $vectors>(task)),
             direct: function!($features &Direct, |task| direct::direct::<$vector, $rows, $vectors>(task)),
         }),*]
@@ -131,7 +135,7 @@ macro_rules! depthwise {
             kernel: $kernel,
             stride: $stride,
             run: function!($features &Depthwise, |task| {
-                depthwise::depthwise::<$vector, $kernel, $stride>(task)
+                depthwise::depthwise::<$vector, f32, Target, $kernel, $stride>(task)
             }),
         }),*]
     };
@@ -153,16 +157,8 @@ macro_rules! routines {
             ],
     panels: panels!($features $vector, $panels),
     depthwise: depthwise!($features $vector, [(3, 1), (3, 2), (5, 1), (5, 2), (7, 1), (7, 2)]),
-            copy: function!($features & Pointwise, |task| {
-                pointwise::copy::<$vector, { pointwise::NOTHING }>(task)
-            }),
-            hard_swish: function!($features & Pointwise, |task| {
-                pointwise::copy::<$vector, { pointwise::HARD_SWISH }>(task)
-            }),
-            grid: function!($features & Pointwise, |task| {
-                pointwise::copy::<$vector, { pointwise::GRID }>(task)
-            }),
-            mean: function!($features & Pointwise, |task| pointwise::mean::<$vector>(task)),
+            pointwise: function!($features & Pointwise, |task| pointwise::pointwise::<$vector>(task)),
+            mean: function!($features & Mean, |task| pointwise::mean::<$vector>(task)),
         };
     };
 }

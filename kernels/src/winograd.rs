@@ -81,7 +81,7 @@ pub(crate) unsafe fn run(routines: &Routines, task: &Winograd) {
             tiles: tiles.len(),
             points: points * points,
             input_channels: task.input_channels,
-            blocks: task.output_channels / (lanes * panel.vectors),
+            blocks: task.output_channels / (lanes * panel.sums.vectors),
             values,
             input_tile,
             weights: task.weights,
@@ -236,7 +236,7 @@ pub(crate) unsafe fn collect<T: Vector, const PAIRS: usize, const POINTS: usize,
                 values[x] = columns[x][y];
             }
             let outputs: [T; OUTPUTS] = points.collect(values);
-            let mut to = target.at.add((task.row + y) * target.row + task.column * target.pixel + channel);
+            let mut to = target.place.of(task.row + y, task.column, channel);
             let other = target.sum_with;
             let mut add =
                 other.at.wrapping_add((task.row + y) * other.row + task.column * other.pixel + channel);
@@ -249,7 +249,7 @@ pub(crate) unsafe fn collect<T: Vector, const PAIRS: usize, const POINTS: usize,
                     output = output.add(T::load(add));
                 }
                 output.at_least(least).at_most(most).store(to);
-                to = to.wrapping_add(target.pixel);
+                to = to.wrapping_add(target.place.pixel);
                 add = add.wrapping_add(other.pixel);
             }
         }

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use engines::EngineKind;
 use export::{ExportedModel, Precision, Progress, Request};
 use mfactor::numbers::{bytes, percent, points};
 use mfactor::trial::ranked;
@@ -23,7 +22,7 @@ Examples:
   mfactor export runs/first --top 3
   mfactor export runs/first --architecture 333-333-333
   mfactor export runs/first --top 3 --target my-board.toml
-  mfactor export runs/first --precision int8 --engine ort
+  mfactor export runs/first --precision int8
 
 With --target, architectures whose file would break the board's limit are passed over.
 A model is handed out only after ONNX Runtime and tract gave the trainer's answers on 64 validation images. Its accuracy on the test
@@ -48,9 +47,6 @@ pub struct Export {
     /// Type of weights and activations
     #[arg(long, value_enum, default_value_t = PrecisionName::F32)]
     precision: PrecisionName,
-    /// The engine whose fastest form of graph an int8 model gets; both engines load it
-    #[arg(long, value_enum, default_value_t = EngineKind::Tract)]
-    engine: EngineKind,
     /// ONNX Runtime's library; looked for in the Python environment if not given
     #[arg(long, value_name = "FILE", env = "ORT_DYLIB_PATH")]
     ort_library: Option<PathBuf>,
@@ -126,7 +122,7 @@ impl Export {
     fn file_name(&self, trial: &Trial) -> String {
         match self.precision {
             PrecisionName::F32 => format!("{}.onnx", trial.architecture),
-            PrecisionName::Int8 => format!("{}.int8-{}.onnx", trial.architecture, self.engine.name()),
+            PrecisionName::Int8 => format!("{}.int8.onnx", trial.architecture),
         }
     }
 
@@ -143,7 +139,7 @@ impl Export {
             output: models_folder(&self.dir).join(self.file_name(trial)),
             precision: match self.precision {
                 PrecisionName::F32 => Precision::F32,
-                PrecisionName::Int8 => Precision::Int8 { engine: self.engine },
+                PrecisionName::Int8 => Precision::Int8,
             },
             library: self.ort_library.clone(),
             space: config.space.clone(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kernels::{Activation, Convolution, Groups, Image, Layer, Network, Operation, Shape};
+use kernels::{Activation, Convolution, Grid, Groups, Image, Layer, Network, Operation, Shape};
 use tract_core::internal::Tensor;
 
 /// A value: the image, or what a layer makes.
@@ -25,8 +25,10 @@ pub(super) struct Draft {
 pub(super) struct Drafted {
     pub source: Value,
     pub work: Work,
+    pub rounded: Option<Grid>,
     pub sum_with: Option<Value>,
     pub activation: Activation,
+    pub stored: Option<Grid>,
     pub shape: Shape,
 }
 
@@ -36,6 +38,8 @@ pub(super) enum Work {
     Convolution(Weighted),
     Mean,
     Copy,
+    /// Each channel times its number in a value of one pixel.
+    Scale(Value),
 }
 
 /// A convolution and its weights.
@@ -59,7 +63,8 @@ impl Draft {
     /// Appends a layer that neither adds nor rectifies.
     pub(super) fn push(&mut self, source: Value, work: Work, shape: Shape) -> Value {
         self.order.push(self.layers.len());
-        self.layers.push(Drafted { source, work, sum_with: None, activation: Activation::None, shape });
+        let (rounded, sum_with, activation, stored) = (None, None, Activation::None, None);
+        self.layers.push(Drafted { source, work, rounded, sum_with, activation, stored, shape });
         Value::Layer(self.layers.len() - 1)
     }
 
@@ -110,11 +115,28 @@ impl Draft {
                 Work::Convolution(of) => Operation::Convolution(of.convolution(layer.shape.channels)?),
                 Work::Mean => Operation::Mean,
                 Work::Copy => Operation::Copy,
+                Work::Scale(gate) => Operation::Scale(number(*gate)),
             };
-            let sum_with = layer.sum_with.map(number);
-            Some(Layer { source: number(layer.source), operation, sum_with, activation: layer.activation })
+            let Drafted { rounded, activation, stored, .. } = *layer;
+            let (source, sum_with) = (number(layer.source), layer.sum_with.map(number));
+            Some(Layer { source, operation, rounded, sum_with, activation, stored })
         });
         Some(Network { image: self.image.clone(), layers: layers.collect::<Option<_>>()? })
+    }
+}
+
+impl Drafted {
+    /// Whether nothing has been added yet, nor rectified, nor rounded but once, so that all that may still come.
+    pub(super) fn is_open(&self) -> bool {
+        let is_rounded_twice = self.rounded.is_some() && self.stored.is_some();
+        self.activation == Activation::None && self.sum_with.is_none() && !is_rounded_twice
+    }
+
+    /// Makes room behind what it was rounded to at last.
+    pub(super) fn reopen(&mut self) {
+        if let Some(grid) = self.stored.take() {
+            self.rounded = Some(grid);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! It is done before tract optimises the graph, which is then small, so that loading takes less time as well.
 
+mod activations;
 mod draft;
 mod operator;
 mod reading;

@@ -27,6 +27,8 @@ pub(super) enum Known {
     Sums(Value),
     /// A value as bytes, (value · inverse rounded) + zero point, which are yet to become numbers again.
     Bytes { value: Value, inverse: f32, zero_point: u8, is_only_reader: bool },
+    /// min(slope · value + shift, 1) or what is inside, of which a maximum with 0 makes a hard sigmoid.
+    Sloped { value: Value, slope: f32, shift: f32, is_capped: bool, is_only_reader: bool },
 }
 
 /// A draft that grows node by node.
@@ -94,46 +96,6 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Bytes become numbers: those of the image, or those that a value was rounded to. Of the latter the steps in between are
-    /// what counts.
-    fn numbers(
-        &mut self,
-        node: &TypedNode,
-        of: &DequantizeLinearF32,
-        known: Known,
-    ) -> TractResult<Option<Known>> {
-        let step = of.scale;
-        match known {
-            Known::Pixels(Value::Image) => {
-                let is_bytes = self.datum_type(node.inputs[0])? == u8::datum_type();
-                if !is_bytes || !self.is_only_reader(node, 0) {
-                    return Ok(None);
-                }
-                self.draft.image.scale.fill(step);
-                self.draft.image.shift.fill(of.zero_point as f32 * -step);
-                Ok(Some(known))
-            }
-            Known::Bytes { value, inverse, zero_point, is_only_reader }
-                if (step.recip(), of.zero_point) == (inverse, i32::from(zero_point)) =>
-            {
-                let zero_point = f32::from(zero_point);
-                let (least, most) = (-zero_point, 255.0 - zero_point);
-                let is_only_reader = is_only_reader && self.is_only_reader(node, 0);
-                Ok(self.rounded(value, is_only_reader, Activation::Grid { step, least, most }))
-            }
-            _ => Ok(None),
-        }
-    }
-
-    fn rounded(&mut self, value: Value, is_only_reader: bool, grid: Activation) -> Option<Known> {
-        let shape = self.draft.shape(value);
-        let layer = self.draft.layer(value);
-        let is_open = layer.is_some_and(|layer| is_only_reader && layer.activation == Activation::None);
-        let rounded = if is_open { value } else { self.draft.push(value, Work::Copy, shape) };
-        self.draft.layer(rounded)?.activation = grid;
-        Some(Known::Pixels(rounded))
-    }
-
     /// Another shape of one pixel leaves its channels in order, as long as no axis but one is longer than 1.
     fn reshaped(&self, node: &TypedNode, known: Known) -> TractResult<Option<Known>> {
         let (Known::Pixels(value) | Known::Flat(value)) = known else { return Ok(None) };
@@ -186,6 +148,9 @@ impl<'a> Reading<'a> {
             (Some(Known::Pixels(left)), Some(Known::Pixels(right))) if of.0.name() == "Add" => {
                 return Ok(self.sum(node, [left, right]).map(Known::Pixels));
             }
+            (Some(Known::Pixels(left)), Some(Known::Pixels(right))) if of.0.name() == "Mul" => {
+                return Ok(self.scaled(left, right).or_else(|| self.scaled(right, left)));
+            }
             (Some(known), None) => (known, 0),
             (None, Some(known)) => (known, 1),
             _ => return Ok(None),
@@ -199,15 +164,29 @@ impl<'a> Reading<'a> {
             Known::Pixels(value) => Ok(match (name, scalar(&constant)) {
                 ("Max", Some(0.0)) => self.activated(node, place, value, Activation::Relu),
                 ("Min", Some(6.0)) => self.activated(node, place, value, Activation::Relu6),
+                ("Mul", Some(slope)) if value != Value::Image => {
+                    let is_only_reader = self.is_only_reader(node, place);
+                    Some(Known::Sloped { value, slope, shift: 0.0, is_capped: false, is_only_reader })
+                }
+                ("Add", _) => {
+                    let channels = self.draft.shape(value).channels;
+                    let is_biased = self.biased(node, place, value, &constant, &[1, channels, 1, 1]);
+                    is_biased.then_some(known)
+                }
                 _ => None,
             }),
+            Known::Sloped { .. } => Ok(self.hard_sigmoid(node, place, name, known, scalar(&constant))),
             Known::Sums(value) if (name, place) == ("Div", 0) => {
                 let shape = self.draft.shape(value);
                 let is_mean = scalar(&constant) == Some((shape.rows * shape.columns) as f32);
                 let mean = Shape { rows: 1, columns: 1, ..shape };
                 Ok(is_mean.then(|| Known::Pixels(self.draft.push(value, Work::Mean, mean))))
             }
-            Known::Flat(value) if name == "Add" => Ok(self.biased(node, place, value, &constant)),
+            Known::Flat(value) if name == "Add" => {
+                let channels = self.draft.shape(value).channels;
+                let is_biased = self.biased(node, place, value, &constant, &[1, channels]);
+                Ok(is_biased.then_some(known))
+            }
             _ => Ok(None),
         }
     }
@@ -255,16 +234,34 @@ impl<'a> Reading<'a> {
         Ok(Some(Known::Flat(self.draft.push(source, Work::Convolution(work), shape))))
     }
 
-    fn biased(&mut self, node: &TypedNode, place: usize, value: Value, constant: &Tensor) -> Option<Known> {
+    /// Adds a constant of a shape, or a single number, to the bias of a convolution; says whether it could be done.
+    fn biased(
+        &mut self,
+        node: &TypedNode,
+        place: usize,
+        value: Value,
+        constant: &Tensor,
+        shape: &[usize],
+    ) -> bool {
         if !self.is_open(node, place, value) {
-            return None;
+            return false;
         }
-        let layer = self.draft.layer(value)?;
-        let channels = layer.shape.channels;
-        let constant = per_channel(constant, channels, &[1, channels])?;
-        let Work::Convolution(of) = &mut layer.work else { return None };
+        let Some(layer) = self.draft.layer(value) else { return false };
+        let Some(constant) = per_channel(constant, layer.shape.channels, shape) else { return false };
+        let Work::Convolution(of) = &mut layer.work else { return false };
+        if layer.rounded.is_some() || layer.stored.is_some() {
+            return false;
+        }
         of.bias.iter_mut().zip(constant).for_each(|(bias, constant)| *bias += constant);
-        Some(Known::Flat(value))
+        true
+    }
+
+    /// A value whose channels are multiplied by those of a gate, a value of one pixel.
+    fn scaled(&mut self, value: Value, gate: Value) -> Option<Known> {
+        let shape = self.draft.shape(value);
+        let pixel = Shape { rows: 1, columns: 1, ..shape };
+        let is_gate = self.draft.shape(gate) == pixel && gate != Value::Image;
+        is_gate.then(|| Known::Pixels(self.draft.push(value, Work::Scale(gate), shape)))
     }
 
     /// The sum of two values: added by the layer that makes one of them, where nothing else reads that.
@@ -279,56 +276,25 @@ impl<'a> Reading<'a> {
             Some(place) => values[place],
             None => self.draft.push(values[0], Work::Copy, shape),
         };
-        self.draft.layer(sum)?.sum_with = Some(values[1 - place]);
+        let layer = self.draft.layer(sum)?;
+        layer.reopen();
+        layer.sum_with = Some(values[1 - place]);
         self.draft.postpone(sum);
         Some(sum)
     }
 
-    /// A value after an activation: as a part of the layer that makes it, where nothing else reads what was before.
-    fn activated(
-        &mut self,
-        node: &TypedNode,
-        place: usize,
-        value: Value,
-        activation: Activation,
-    ) -> Option<Known> {
-        let is_only_reader = self.is_only_reader(node, place);
-        let shape = self.draft.shape(value);
-        if let Some(layer) = self.draft.layer(value).filter(|_| is_only_reader) {
-            let before = layer.activation;
-            let follows = match activation {
-                Activation::Relu6 => before == Activation::Relu,
-                _ => before == Activation::None,
-            };
-            if follows {
-                layer.activation = activation;
-                return Some(Known::Pixels(value));
-            }
-        }
-        // A minimum with 6 is known after a maximum with 0 only.
-        if activation == Activation::Relu6 {
-            return None;
-        }
-        let copy = self.draft.push(value, Work::Copy, shape);
-        self.draft.layer(copy)?.activation = activation;
-        Some(Known::Pixels(copy))
-    }
-
     /// Whether a layer's value may still change: nothing else reads it, and it neither adds nor rectifies.
-    fn is_open(&mut self, node: &TypedNode, place: usize, value: Value) -> bool {
-        let is_only_reader = self.is_only_reader(node, place);
-        let layer = self.draft.layer(value);
-        is_only_reader
-            && layer.is_some_and(|layer| layer.activation == Activation::None && layer.sum_with.is_none())
+    pub(super) fn is_open(&mut self, node: &TypedNode, place: usize, value: Value) -> bool {
+        self.is_only_reader(node, place) && self.draft.layer(value).is_some_and(|layer| layer.is_open())
     }
 
-    fn is_only_reader(&self, node: &TypedNode, place: usize) -> bool {
+    pub(super) fn is_only_reader(&self, node: &TypedNode, place: usize) -> bool {
         let outlet = node.inputs[place];
         let model = self.walk.model;
         model.outlet_successors(outlet).len() == 1 && !model.outputs.contains(&outlet)
     }
 
-    fn datum_type(&self, outlet: OutletId) -> TractResult<DatumType> {
+    pub(super) fn datum_type(&self, outlet: OutletId) -> TractResult<DatumType> {
         Ok(self.walk.model.outlet_fact(outlet)?.datum_type)
     }
 

@@ -72,7 +72,10 @@ mod tests {
         assert_eq!(Setting::parse("plain").unwrap(), Setting::Set(InstructionSet::Plain));
         let error = Setting::parse("AVX3").unwrap_err();
         assert_eq!(error.exit_code(), exit::USAGE);
-        assert!(error.to_string().contains("best, off, plain, avx2, avx512, neon"), "{error}");
+        assert!(
+            error.to_string().contains("best, off, plain, avx2, avx2vnni, avx512, avx512vnni, neon"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -2,10 +2,10 @@
 //! measure, for their logits lie close together: the error of the logits is held against how far classes lie apart.
 
 use engines::onnx_runtime::OnnxRuntime;
-use engines::{Engine, EngineKind, Signature, engine, tract_engine};
+use engines::{Engine, Signature, engine, tract_engine};
 use export::calibration::{Activations, Method};
 use export::weights::Weights;
-use export::{folding, graph, int8, int8_graph};
+use export::{folding, graph, int8_graph};
 use mfactor::SearchSpace;
 use mfactor::dataset::DataSet;
 use mfactor::onnx::Model;
@@ -26,8 +26,8 @@ pub struct Errors {
     pub of_engines: f64,
 }
 
-/// Quantizes a network with random weights in the form for `kind`, and compares.
-pub fn errors(space: &SearchSpace, architecture: &str, kind: EngineKind) -> Errors {
+/// Quantizes a network with random weights, and compares.
+pub fn errors(space: &SearchSpace, architecture: &str) -> Errors {
     let trial = Trial::new(space, architecture, RECORDS);
     let request = &trial.request;
     let layers = space.lower(&request.architecture);
@@ -43,8 +43,7 @@ pub fn errors(space: &SearchSpace, architecture: &str, kind: EngineKind) -> Erro
     let names = int8_graph::observed(&layers);
     let activations = Activations::observe(&float, names, &data, &train, &ort, "a test").unwrap();
     let name = architecture.to_owned();
-    let form = int8::form(kind);
-    let small = int8_graph::build(&layers, &folded, &activations, Method::MinMax, form, name).unwrap();
+    let small = int8_graph::build(&layers, &folded, &activations, Method::MinMax, name).unwrap();
     let answers = |engine: &dyn Engine, model: &Model| -> Vec<Vec<f64>> {
         let mut session = engine.load(&model.encode_to_vec(), signature, "a test").unwrap();
         let records = data.split().validation.into_iter();

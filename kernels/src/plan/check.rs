@@ -1,6 +1,6 @@
 //! What a network must be like to be planned: the gate behind which every size is trusted.
 
-use super::network::{Convolution, Groups, Layer, Network, Operation, Shape};
+use super::network::{Convolution, Grid, Groups, Layer, Network, Operation, Shape};
 use super::{Unsupported, refused};
 use crate::routines::Routines;
 
@@ -36,9 +36,17 @@ fn of_layer(layer: &Layer<'_>, shapes: &[Shape], routines: &Routines) -> Result<
         Operation::Convolution(convolution) => of_convolution(convolution, *source, routines)?,
         Operation::Mean => Shape { rows: 1, columns: 1, ..*source },
         Operation::Copy => *source,
+        Operation::Scale(gate) => {
+            let pixel = Shape { rows: 1, columns: 1, ..*source };
+            if shapes.get(*gate) != Some(&pixel) {
+                return refused("it multiplies by a value of another shape");
+            }
+            *source
+        }
     };
-    if !layer.activation.is_sound() {
-        return refused("its activation has bounds that are none");
+    let grids = [layer.rounded, layer.stored];
+    if !layer.activation.is_sound() || !grids.into_iter().flatten().all(Grid::is_sound) {
+        return refused("its activation or steps have numbers that are none");
     }
     match layer.sum_with {
         Some(other) if shapes.get(other) != Some(&shape) => refused("it adds a value of another shape"),

@@ -4,7 +4,7 @@
 //! smallest network) and takes no time.
 
 use super::network::{Convolution, Groups, Shape};
-use crate::routines::{Panel, Routines};
+use crate::routines::{Routines, Sums};
 
 /// A kernel, by its place in the tables of [`Routines`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,19 +16,36 @@ pub(super) enum Choice {
 
 /// What a sum takes, in units of half a cycle of a processor that can multiply twice and load twice a cycle, and where a
 /// multiplication takes four.
-fn cost(panel: &Panel) -> f64 {
-    let (rows, vectors) = (panel.rows, panel.vectors);
+fn cost(Sums { rows, vectors }: Sums) -> f64 {
     (rows * vectors).max(rows + vectors).max(8) as f64 / (rows * vectors) as f64
 }
 
-/// The cheapest panel that divides so many vectors, if `waste` says how much of its work is in vain for so many rows.
-pub(crate) fn cheapest(routines: &Routines, vectors: usize, waste: impl Fn(usize) -> f64) -> (usize, f64) {
-    let costs = routines.panels.iter().enumerate().filter(|(_, panel)| vectors.is_multiple_of(panel.vectors));
-    let costs = costs.map(|(place, panel)| (place, cost(panel) * waste(panel.rows)));
+/// The cheapest of some panels that divides so many vectors, if `waste` says how much of its work is in vain for so many rows.
+pub(crate) fn cheapest(
+    panels: impl Iterator<Item = Sums>,
+    vectors: usize,
+    waste: impl Fn(usize) -> f64,
+) -> (usize, f64) {
+    let costs = panels.enumerate().filter(|(_, sums)| vectors.is_multiple_of(sums.vectors));
+    let costs = costs.map(|(place, sums)| (place, cost(sums) * waste(sums.rows)));
     // Of equals the first.
     costs
         .reduce(|best, next| if next.1 < best.1 { next } else { best })
         .expect("a panel of one vector divides all")
+}
+
+/// The cheapest of some panels for a direct convolution with rows of so many outputs, which has no other use for rows that are longer than
+/// that.
+pub(super) fn cheapest_direct(
+    panels: impl Iterator<Item = Sums>,
+    vectors: usize,
+    columns: usize,
+) -> (usize, f64) {
+    let single = cost(Sums { rows: 1, vectors: 1 });
+    cheapest(panels, vectors, |rows| match columns {
+        columns if columns >= rows => columns.next_multiple_of(rows) as f64 / columns as f64,
+        _ => single,
+    })
 }
 
 /// The kernel for a convolution of an image into an output. The first layer reads an image whose pixels are not filled up to
@@ -46,11 +63,8 @@ pub(super) fn choose(
     }
     let lanes = routines.lanes;
     let vectors = output.channels.div_ceil(lanes);
-    let single = routines.panels.iter().find(|panel| (panel.rows, panel.vectors) == (1, 1)).map_or(8.0, cost);
-    let (panel, direct) = cheapest(routines, vectors, |rows| match output.columns {
-        columns if columns >= rows => columns.next_multiple_of(rows) as f64 / columns as f64,
-        _ => single,
-    });
+    let panels = || routines.panels.iter().map(|panel| panel.sums);
+    let (panel, direct) = cheapest_direct(panels(), vectors, output.columns);
     let outputs = (output.rows * output.columns) as f64;
     let area = (of.kernel * of.kernel) as f64;
     let products = (source.channels * vectors) as f64;
@@ -62,7 +76,7 @@ pub(super) fn choose(
         let (points, outputs) = (transforms.points, transforms.outputs);
         let tiles = output.rows.div_ceil(outputs) * output.columns.div_ceil(outputs);
         let (panel, winograd) =
-            cheapest(routines, vectors, |rows| tiles.next_multiple_of(rows) as f64 / tiles as f64);
+            cheapest(panels(), vectors, |rows| tiles.next_multiple_of(rows) as f64 / tiles as f64);
         let area = (points * points) as f64;
         // A transform takes about as many instructions a value as there are points in a line.
         let moved = points as f64 * (source.channels.div_ceil(lanes) + vectors) as f64;

@@ -4,7 +4,7 @@
 //! So a bound is carried from layer to layer. It is a product over layers, far beyond what occurs, and passes what is safe
 //! after a dozen layers even in ordinary networks; there the values are looked at in each run, and the bound begins anew.
 
-use super::network::{Image, Layer, Operation};
+use super::network::{Grid, Image, Layer, Operation};
 use super::{Unsupported, refused};
 
 /// The largest value, and the largest sum of the magnitudes of an output's weights, that are let through: their product, times the
@@ -41,11 +41,22 @@ impl Bounds {
                 source * gain + bias
             }
             Operation::Mean | Operation::Copy => source,
+            Operation::Scale(gate) => {
+                let product = source * self.0[*gate];
+                if is_beyond(product, MOST * MOST_GAIN) {
+                    return refused("its products could be too large");
+                }
+                product
+            }
         };
+        if let Some(grid) = layer.rounded {
+            bound = bound.min(grid.largest());
+        }
         if let Some(other) = layer.sum_with {
             bound += self.0[other];
         }
-        let most = layer.activation.largest();
+        let stored = layer.stored.map_or(f32::INFINITY, Grid::largest);
+        let most = layer.activation.largest().min(stored);
         let looked_at = is_beyond(bound.min(most), MOST);
         self.0.push(bound.min(most).min(MOST));
         Ok(looked_at)

@@ -38,17 +38,21 @@ pub struct Network<'a> {
     pub layers: Vec<Layer<'a>>,
 }
 
-/// One step: an operation, the sum with an earlier value, an activation.
+/// One step: an operation, rounding, the sum with an earlier value, an activation, and rounding again.
 #[derive(Debug, Clone)]
 pub struct Layer<'a> {
     /// Number of the value that it reads.
     pub source: usize,
     /// What is computed.
     pub operation: Operation<'a>,
+    /// The eight bits that what is computed is rounded to before anything else.
+    pub rounded: Option<Grid>,
     /// Number of the value that is then added.
     pub sum_with: Option<usize>,
-    /// What is done at last.
+    /// What is done then.
     pub activation: Activation,
+    /// The eight bits that what comes out is rounded to.
+    pub stored: Option<Grid>,
 }
 
 /// What a layer computes.
@@ -60,6 +64,8 @@ pub enum Operation<'a> {
     Mean,
     /// Nothing: for sums and activations of what other layers read too.
     Copy,
+    /// Each channel times its number in another value, which has one pixel.
+    Scale(usize),
 }
 
 /// A convolution with a square kernel, and zeros around its image.
@@ -90,6 +96,9 @@ pub enum Groups {
     Each,
 }
 
+/// The steepest function of single values that is let through.
+const MOST_SLOPE: f32 = 1e9;
+
 /// A function of single values.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Activation {
@@ -101,23 +110,49 @@ pub enum Activation {
     Relu6,
     /// x · min(max(x / 6 + 1/2, 0), 1)
     HardSwish,
-    /// What is left of a number that is stored in 8 bits: x / step rounded to the nearest integer, halves to the even one, held
-    /// between two integers, and times step.
-    Grid {
-        /// From a value to the next; more than 0.
-        step: f32,
-        /// Smallest integer; 0 or less.
-        least: f32,
-        /// Largest integer; 0 or more.
-        most: f32,
+    /// min(max(slope · x + shift, 0), 1)
+    HardSigmoid {
+        /// What x is multiplied by.
+        slope: f32,
+        /// What is added to that.
+        shift: f32,
     },
+}
+
+/// Numbers that are stored in eight bits: (q − `zero_point`) · `step`, where q is an integer from 0 to 255. What is rounded to them goes
+/// to the nearest, halves to an even distance from 0.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Grid {
+    /// From a number to the next; more than 0.
+    pub step: f32,
+    /// The integer that stands for 0.
+    pub zero_point: u8,
+}
+
+impl Grid {
+    /// Smallest and largest number, in steps.
+    pub(crate) fn bounds(self) -> [f32; 2] {
+        let zero_point = f32::from(self.zero_point);
+        [-zero_point, 255.0 - zero_point]
+    }
+
+    /// The largest magnitude.
+    pub(crate) fn largest(self) -> f32 {
+        let [least, most] = self.bounds();
+        self.step * most.max(-least)
+    }
+
+    /// Whether the step is one.
+    pub(crate) fn is_sound(self) -> bool {
+        self.step.is_normal() && self.step > 0.0 && self.step.recip().is_finite()
+    }
 }
 
 impl Activation {
     /// Smallest and largest value that a kernel lets through, before what is done on top of that.
     pub(crate) fn bounds(self) -> [f32; 2] {
         match self {
-            Self::None | Self::HardSwish | Self::Grid { .. } => [f32::NEG_INFINITY, f32::INFINITY],
+            Self::None | Self::HardSwish | Self::HardSigmoid { .. } => [f32::NEG_INFINITY, f32::INFINITY],
             Self::Relu => [0.0, f32::INFINITY],
             Self::Relu6 => [0.0, 6.0],
         }
@@ -128,16 +163,14 @@ impl Activation {
         match self {
             Self::None | Self::Relu | Self::HardSwish => f32::INFINITY,
             Self::Relu6 => 6.0,
-            Self::Grid { step, least, most } => step * most.max(-least),
+            Self::HardSigmoid { .. } => 1.0,
         }
     }
 
     /// Whether its numbers are what they must be.
     pub(crate) fn is_sound(self) -> bool {
         match self {
-            Self::Grid { step, least, most } => {
-                step.is_normal() && step > 0.0 && (least..=most).contains(&0.0) && step.recip().is_finite()
-            }
+            Self::HardSigmoid { slope, shift } => slope.abs() <= MOST_SLOPE && shift.abs() <= MOST_SLOPE,
             _ => true,
         }
     }

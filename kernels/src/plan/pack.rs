@@ -1,5 +1,7 @@
 //! Weights in the order in which kernels read them: made once, when a plan is.
 
+use super::network::Convolution;
+use crate::integer::GROUP;
 use crate::memory::Lines;
 use crate::routines::{Panel, Routines, Transforms};
 use crate::winograd::Weigh;
@@ -20,11 +22,11 @@ pub(crate) fn at_points(
     output_channels: usize,
 ) -> Lines {
     let input_channels = weights.len() / (output_channels * transforms.kernel * transforms.kernel);
-    let filled = output_channels.next_multiple_of(routines.lanes * panel.vectors);
+    let filled = output_channels.next_multiple_of(routines.lanes * panel.sums.vectors);
     let length = transforms.points * transforms.points * input_channels * filled;
     let mut lines = Lines::zeros(length);
     let to = &mut lines.as_mut_slice()[..length];
-    let mut task = Weigh { weights, input_channels, output_channels, vectors: panel.vectors, to };
+    let mut task = Weigh { weights, input_channels, output_channels, vectors: panel.sums.vectors, to };
     // SAFETY: a plan is made only for instructions that the processor has; the function asserts the sizes.
     unsafe { (transforms.weigh)(&mut task) };
     lines
@@ -41,6 +43,27 @@ pub(super) fn direct(width: usize, weights: &[f32], output_channels: usize, area
         for (channel, taps) in kernel.chunks_exact(area).enumerate() {
             for (tap, weight) in taps.iter().enumerate() {
                 to[block + (tap * input_channels + channel) * width] = *weight;
+            }
+        }
+    }
+    lines
+}
+
+/// For a direct convolution of bytes: block × row × column × group of four input channels × output channel of the block × input channel of
+/// the group.
+pub(super) fn bytes(width: usize, weights: &[i8], input_channels: usize, of: &Convolution<'_>) -> Lines {
+    let area = of.kernel * of.kernel;
+    let groups = input_channels.div_ceil(GROUP);
+    let block_length = area * groups * GROUP * width;
+    let length = of.output_channels.div_ceil(width) * block_length;
+    let mut lines = Lines::zeros(length.div_ceil(size_of::<f32>()));
+    let to = lines.as_mut_bytes();
+    for (output, kernel) in weights.chunks_exact(input_channels * area).enumerate() {
+        let block = output / width * block_length + output % width * GROUP;
+        for (channel, taps) in kernel.chunks_exact(area).enumerate() {
+            let within = block + channel / GROUP * width * GROUP + channel % GROUP;
+            for (tap, weight) in taps.iter().enumerate() {
+                to[within + tap * groups * width * GROUP] = *weight as u8;
             }
         }
     }

@@ -1,15 +1,14 @@
-//! One layer, made ready: its kernel and its packed weights.
+//! One layer, made ready: its kernel, and what is done to what that has written.
 
-use super::choice::{Choice, choose};
+use super::convolution::Prepared;
+use super::integers::Integers;
 use super::layout::{Border, Buffer};
-use super::network::{Activation, Convolution, Layer, Operation};
-use super::pack;
-use crate::depthwise::Depthwise;
-use crate::direct::Direct;
-use crate::memory::{Lines, Source, Target};
-use crate::pointwise::Pointwise;
+use super::network::{Activation, Grid, Layer, Operation};
+use super::quantized::Quantized;
+use crate::integer::{Rounded, Stored};
+use crate::memory::{Lines, Place, Source, Target, whole_lines};
+use crate::pointwise::{Destination, Function, Mean, Pointwise, Steps, Values};
 use crate::routines::Routines;
-use crate::winograd::{self, Winograd};
 
 /// A layer's work.
 pub(super) struct Step {
@@ -17,227 +16,200 @@ pub(super) struct Step {
     pub target: usize,
     sum_with: Option<usize>,
     activation: Activation,
+    rounded: Option<Grid>,
+    stored: Option<Grid>,
     work: Work,
+    /// Room that its kernel needs while it runs, and behind that for what a kernel of numbers writes if bytes are to be stored.
+    scratch: [usize; 2],
     /// Whether its values are to be looked at in each run; see `magnitude`.
     pub is_looked_at: bool,
 }
 
 enum Work {
+    Integers(Integers),
     Convolution(Prepared),
     Mean,
-    Copy,
+    /// A pass alone, with a gate or without.
+    Pass(Option<usize>),
 }
 
-/// A convolution with its kernel and weights.
-struct Prepared {
-    choice: Choice,
-    kernel: usize,
-    stride: usize,
-    /// Above and to the left.
-    padding: [usize; 2],
-    weights: Lines,
-    bias: Lines,
-    /// Room that it needs while it runs, in numbers.
-    scratch: usize,
+/// No image to be added.
+const NOTHING: Source = Source { at: std::ptr::null(), row: 0, pixel: 0 };
+
+/// What steps run on.
+pub(super) struct Run<'a> {
+    pub routines: &'a Routines,
+    pub buffers: &'a [Buffer],
+    /// The grid of each value that is stored in bytes.
+    pub grids: &'a [Option<Grid>],
+    pub values: &'a mut Lines,
+    pub scratch: &'a mut Lines,
 }
 
 impl Step {
-    /// Chooses a kernel for a layer that has passed the check, and packs its weights.
+    /// Chooses a kernel for a layer that has passed the check, and packs its weights. `buffers` are those of the layer's source and target.
     pub(super) fn new(
-        routines: &Routines,
+        tools: (&Routines, Option<&'static crate::integer::Routines>),
         layer: &Layer<'_>,
         target: usize,
-        from: &Buffer,
-        to: &Buffer,
+        quantized: Option<Quantized>,
+        [from, to]: [&Buffer; 2],
         is_looked_at: bool,
     ) -> Self {
-        let work = match &layer.operation {
-            Operation::Convolution(of) => {
-                let choice = choose(routines, of, from.shape, to.shape, layer.source == 0);
-                Work::Convolution(Prepared::new(routines, of, choice, from, to))
+        let (routines, integer) = tools;
+        let work = match (&layer.operation, quantized, integer) {
+            (Operation::Convolution(of), Some(quantized), Some(integer)) => {
+                Work::Integers(Integers::new(integer, routines.lanes, of, quantized, [from, to]))
             }
-            Operation::Mean => Work::Mean,
-            Operation::Copy => Work::Copy,
+            (Operation::Convolution(of), ..) => {
+                Work::Convolution(Prepared::new(routines, of, from, to, layer.source == 0))
+            }
+            (Operation::Mean, ..) => Work::Mean,
+            (Operation::Copy, ..) => Work::Pass(None),
+            (Operation::Scale(gate), ..) => Work::Pass(Some(*gate)),
         };
-        let Layer { source, sum_with, activation, .. } = *layer;
-        Self { source, target, sum_with, activation, work, is_looked_at }
+        let own = match &work {
+            Work::Convolution(of) => of.scratch,
+            _ => 0,
+        };
+        let is_beside = to.zero.is_some() && matches!(work, Work::Convolution(_) | Work::Mean);
+        let beside = if is_beside { to.shape.rows * to.shape.columns * to.pixel } else { 0 };
+        let Layer { source, sum_with, activation, rounded, stored, .. } = *layer;
+        let scratch = [whole_lines(own), beside];
+        Self { source, target, sum_with, activation, rounded, stored, work, scratch, is_looked_at }
     }
 
     /// How far beyond its source it reads.
     pub(super) fn reach(&self, routines: &Routines, from: &Buffer, to: &Buffer) -> Border {
-        let Work::Convolution(of) = &self.work else { return [0; 4] };
-        let [above, left] = of.padding;
-        let beyond = |outputs: usize, before: usize, values: usize| {
-            let outputs = match of.choice {
-                Choice::Winograd { transforms, .. } => {
-                    outputs.next_multiple_of(routines.transforms[transforms].outputs)
-                }
-                _ => outputs,
-            };
-            ((outputs - 1) * of.stride + of.kernel).saturating_sub(before + values)
-        };
-        let below = beyond(to.shape.rows, above, from.shape.rows);
-        [above, left, below, beyond(to.shape.columns, left, from.shape.columns)]
+        match &self.work {
+            Work::Integers(of) => of.window.reach(from, to, 1),
+            Work::Convolution(of) => of.window.reach(from, to, of.outputs(routines)),
+            Work::Mean | Work::Pass(_) => [0; 4],
+        }
     }
 
     /// Room that it needs while it runs, in numbers.
     pub(super) fn scratch(&self) -> usize {
-        match &self.work {
-            Work::Convolution(of) => of.scratch,
-            _ => 0,
-        }
+        self.scratch.iter().sum()
     }
 
     /// What kind of kernel computes it; `None` if there is nothing to choose.
     pub(super) fn kind(&self, routines: &Routines) -> Option<&'static str> {
-        let Work::Convolution(of) = &self.work else { return None };
-        Some(match of.choice {
-            Choice::Winograd { transforms, .. } if routines.transforms[transforms].outputs == 2 => {
-                "winograd 2x2"
-            }
-            Choice::Winograd { .. } => "winograd 4x4",
-            Choice::Direct { .. } => "direct",
-            Choice::Depthwise { .. } => "depthwise",
-        })
+        match &self.work {
+            Work::Integers(of) => Some(of.kind()),
+            Work::Convolution(of) => Some(of.kind(routines)),
+            Work::Mean | Work::Pass(_) => None,
+        }
     }
 
     /// Computes it.
-    pub(super) fn run(
-        &self,
-        routines: &Routines,
-        buffers: &[Buffer],
-        values: &mut Lines,
-        scratch: &mut Lines,
-    ) {
+    pub(super) fn run(&self, run: Run<'_>) {
+        let Run { routines, buffers, grids, values, scratch } = run;
         let memory = values.as_mut_ptr();
         let (from, to) = (&buffers[self.source], &buffers[self.target]);
-        let nothing = Source { at: std::ptr::null(), row: 0, pixel: 0 };
-        let sum_with = self.sum_with.map_or(nothing, |value| buffers[value].source(memory, 0, 0));
-        // SAFETY: the first pixel of a buffer that lies in this memory.
-        let at = unsafe { memory.add(to.origin()) };
-        let target =
-            Target { at, row: to.row(), pixel: to.pixel, sum_with, bounds: self.activation.bounds() };
-        let pixels = Pointwise {
-            source: from.source(memory, 0, 0),
-            rows: from.shape.rows,
-            columns: from.shape.columns,
-            channels: to.pixel,
-            target,
-            grid: match self.activation {
-                Activation::Grid { step, least, most } => [step, least, most],
-                _ => [1.0; 3],
-            },
+        let read = |value: usize| read(memory, &buffers[value], grids[value]);
+        let sum_with = self.sum_with.map(read);
+        assert!(self.scratch() <= scratch.len(), "the plan has made room");
+        if let Work::Integers(of) = &self.work {
+            // SAFETY: as below.
+            return unsafe { of.run(from, to, memory, destination(memory, to), sum_with) };
+        }
+        let beside = Place {
+            // SAFETY: within the scratch, by the assertion.
+            at: unsafe { scratch.as_mut_ptr().add(self.scratch[0]) },
+            row: to.shape.columns * to.pixel,
+            pixel: to.pixel,
         };
+        let place = if to.zero.is_some() { beside } else { to.place(memory) };
+        let at_once = self.at_once(place, sum_with);
+        let target =
+            at_once.unwrap_or(Target { place, sum_with: NOTHING, bounds: Activation::None.bounds() });
         // SAFETY: the plan has checked all sizes, made borders as wide as `reach` says, and is made only for instructions that the
         // processor has. A value's place is not used again before its last reader has run.
         unsafe {
             match &self.work {
+                Work::Integers(_) | Work::Pass(_) => {}
                 Work::Convolution(of) => of.run(routines, from, to, memory, target, scratch),
-                Work::Mean => (routines.mean)(&pixels),
-                Work::Copy => (routines.copy)(&pixels),
+                Work::Mean => {
+                    let (rows, columns, source) = (from.shape.rows, from.shape.columns, read(self.source));
+                    (routines.mean)(&Mean { source, rows, columns, channels: to.pixel, target });
+                }
             }
-            let function = match self.activation {
-                Activation::HardSwish => routines.hard_swish,
-                Activation::Grid { .. } => routines.grid,
-                Activation::None | Activation::Relu | Activation::Relu6 => return,
+            let source = match &self.work {
+                Work::Pass(_) => read(self.source),
+                _ if at_once.is_some() => return,
+                _ => Values::Numbers(place.source()),
             };
-            let (source, target) = (to.source(memory, 0, 0), Target { sum_with: nothing, ..target });
-            let (rows, columns) = (to.shape.rows, to.shape.columns);
-            function(&Pointwise { source, rows, columns, target, ..pixels });
+            let gate = match self.work {
+                Work::Pass(Some(gate)) => buffers[gate].source(memory, 0, 0).at,
+                _ => std::ptr::null(),
+            };
+            (routines.pointwise)(&self.pass(source, gate, sum_with, to, destination(memory, to)));
+        }
+    }
+
+    /// How a kernel of numbers can do all there is to do as it writes, if it can.
+    fn at_once(&self, place: Place, sum_with: Option<Values>) -> Option<Target> {
+        let sum_with = match sum_with {
+            Some(Values::Numbers(other)) => other,
+            Some(Values::Bytes(_)) => return None,
+            None => NOTHING,
+        };
+        let is_bounds = matches!(self.activation, Activation::None | Activation::Relu | Activation::Relu6);
+        let is_rounded = self.rounded.is_some() || self.stored.is_some();
+        (is_bounds && !is_rounded).then_some(Target { place, sum_with, bounds: self.activation.bounds() })
+    }
+
+    /// What is done to values that have been computed, or copied.
+    fn pass(
+        &self,
+        source: Values,
+        gate: *const f32,
+        sum_with: Option<Values>,
+        to: &Buffer,
+        target: Destination,
+    ) -> Pointwise {
+        let function = match self.activation {
+            Activation::None | Activation::Relu | Activation::Relu6 => Function::Identity,
+            Activation::HardSwish => Function::HardSwish,
+            Activation::HardSigmoid { slope, shift } => Function::HardSigmoid { slope, shift },
+        };
+        let steps = |grid: Grid, step: f32| Steps {
+            inverse: grid.step.recip(),
+            to: Rounded { bounds: grid.bounds(), step },
+        };
+        Pointwise {
+            source,
+            rows: to.shape.rows,
+            columns: to.shape.columns,
+            channels: to.pixel,
+            rounded: self.rounded.map(|grid| steps(grid, grid.step)),
+            gate,
+            sum_with,
+            function,
+            bounds: self.activation.bounds(),
+            // Integers are what is stored in bytes.
+            stored: self.stored.map(|grid| steps(grid, if to.zero.is_some() { 1.0 } else { grid.step })),
+            target,
         }
     }
 }
 
-impl Prepared {
-    fn new(routines: &Routines, of: &Convolution<'_>, choice: Choice, from: &Buffer, to: &Buffer) -> Self {
-        let area = of.kernel * of.kernel;
-        let (weights, scratch) = match choice {
-            Choice::Winograd { transforms, panel } => {
-                let transforms = &routines.transforms[transforms];
-                let weights = pack::at_points(
-                    routines,
-                    transforms,
-                    &routines.panels[panel],
-                    of.weights,
-                    of.output_channels,
-                );
-                let scratch = winograd::scratch(transforms.points, routines.tiles, from.pixel, to.pixel);
-                (weights, scratch)
-            }
-            Choice::Direct { panel } => {
-                let width = routines.lanes * routines.panels[panel].vectors;
-                (pack::direct(width, of.weights, of.output_channels, area), 0)
-            }
-            // One input channel each: what is left is a block of channels by taps.
-            Choice::Depthwise { .. } => {
-                (pack::direct(routines.lanes, of.weights, of.output_channels, area), 0)
-            }
-        };
-        let bias = pack::filled(of.bias, to.pixel);
-        let padding = [of.padding[0], of.padding[1]];
-        Self { choice, kernel: of.kernel, stride: of.stride, padding, weights, bias, scratch }
-    }
-
-    /// # Safety
-    /// As for [`winograd::run`].
-    unsafe fn run(
-        &self,
-        routines: &Routines,
-        from: &Buffer,
-        to: &Buffer,
-        memory: *const f32,
-        target: Target,
-        scratch: &mut Lines,
-    ) {
-        let source = from.source(memory, self.padding[0], self.padding[1]);
-        let (rows, columns) = (to.shape.rows, to.shape.columns);
-        let (weights, bias) = (self.weights.as_ptr(), self.bias.as_ptr());
-        match self.choice {
-            Choice::Winograd { transforms, panel } => {
-                assert!(self.scratch <= scratch.len(), "the plan has made room");
-                let task = Winograd {
-                    source,
-                    input_channels: from.shape.channels,
-                    output_channels: to.pixel,
-                    rows,
-                    columns,
-                    transforms,
-                    panel,
-                    weights,
-                    bias,
-                    target,
-                    scratch: scratch.as_mut_ptr(),
-                    tiles: routines.tiles,
-                };
-                // SAFETY: the caller's promise.
-                unsafe { winograd::run(routines, &task) }
-            }
-            Choice::Direct { panel } => {
-                let panel = &routines.panels[panel];
-                let together = from.pixel == from.shape.channels;
-                let runs = if together { 1 } else { self.kernel };
-                let task = Direct {
-                    source,
-                    stride: [self.stride; 2],
-                    taps: self.kernel,
-                    runs,
-                    run_length: self.kernel / runs * from.shape.channels,
-                    run_distance: from.pixel,
-                    rows,
-                    columns,
-                    blocks: to.pixel / (routines.lanes * panel.vectors),
-                    weights,
-                    bias,
-                    target,
-                };
-                // SAFETY: the caller's promise.
-                unsafe { (panel.direct)(&task) }
-            }
-            Choice::Depthwise { kernel } => {
-                let task = Depthwise { source, rows, columns, channels: to.pixel, weights, bias, target };
-                // SAFETY: the caller's promise.
-                unsafe { (routines.depthwise[kernel].run)(&task) }
-            }
+/// A value to be read.
+fn read(memory: *mut f32, buffer: &Buffer, grid: Option<Grid>) -> Values {
+    match (grid, buffer.zero) {
+        (Some(grid), Some(zero)) => {
+            let (source, step) = (buffer.bytes(memory, 0, 0), grid.step);
+            Values::Bytes(Stored { source, step, zero: zero as f32 })
         }
+        _ => Values::Numbers(buffer.source(memory, 0, 0)),
+    }
+}
+
+/// A value to be written.
+fn destination(memory: *mut f32, buffer: &Buffer) -> Destination {
+    match buffer.zero {
+        Some(zero) => Destination::Bytes(buffer.byte_place(memory), zero),
+        None => Destination::Numbers(buffer.place(memory)),
     }
 }

@@ -5,7 +5,7 @@ use super::routines::{self, Correlation, OfKernel};
 use super::tiles::{OUTPUTS, Tiles, Window};
 use super::{CHANNELS, share, side_by_side};
 use crate::InstructionSet;
-use crate::memory::{Lines, Source, Target};
+use crate::memory::{Lines, Place, Source, Target};
 use crate::plan::{choice, pack};
 use crate::routines::{self as inference, Panel, Routines, Transforms};
 use crate::winograd::{self, Collect, Products, Spread};
@@ -72,7 +72,7 @@ impl Filter {
                 tiles: count,
                 points: tools.transforms.points * tools.transforms.points,
                 input_channels: self.input_channels,
-                blocks: self.output_channels / (lanes * tools.panel.vectors),
+                blocks: self.output_channels / (lanes * tools.panel.sums.vectors),
                 values: work.images.as_ptr(),
                 input_tile: work.input_tile,
                 weights: weights.as_ptr(),
@@ -106,7 +106,7 @@ impl Filter {
             sums: work.outputs.as_slice()[number * work.output_tile..].as_ptr(),
             channels: self.output_channels,
             bias: bias.as_ptr(),
-            target: Target { at, row, pixel, sum_with: nothing, bounds },
+            target: Target { place: Place { at, row, pixel }, sum_with: nothing, bounds },
             row: place.row,
             column: place.column,
             rows,
@@ -203,7 +203,7 @@ impl Tools {
         let mut transforms = routines.transforms.iter();
         let fits = |of: &&Transforms| (of.kernel, of.outputs) == (filter.kernel, OUTPUTS);
         let vectors = filter.output_channels / routines.lanes;
-        let (panel, _) = choice::cheapest(routines, vectors, |_| 1.0);
+        let (panel, _) = choice::cheapest(routines.panels.iter().map(|panel| panel.sums), vectors, |_| 1.0);
         let gradient = training.kernels.iter().find(|of| of.kernel == filter.kernel);
         let correlation = training.correlations.iter().find(|of| vectors.is_multiple_of(of.vectors));
         Self {

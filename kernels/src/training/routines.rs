@@ -39,7 +39,7 @@ pub(super) struct Correlation {
 
 /// Those of an instruction set that this program has been made for.
 pub(super) fn of(set: InstructionSet) -> Option<&'static Routines> {
-    match set {
+    match set.of_numbers() {
         InstructionSet::Plain => Some(&PLAIN),
         #[cfg(target_arch = "x86_64")]
         InstructionSet::Avx2 => Some(&AVX2),

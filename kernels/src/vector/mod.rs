@@ -42,6 +42,12 @@ pub(crate) trait Vector: Copy {
     unsafe fn at_most(self, bound: Self) -> Self;
     /// To the nearest integer, halves to the even one.
     unsafe fn round(self) -> Self;
+    /// What a byte is more than the number that is stored for it: 128 where bytes are signed.
+    const BYTE_ZERO: u8;
+    /// Stored bytes as numbers, from −128 or 0 on.
+    unsafe fn load_bytes(from: *const u8) -> Self;
+    /// To the nearest integers, halves to even ones; plus the offset they must be in the range of stored bytes.
+    unsafe fn store_bytes(self, offset: i32, to: *mut u8);
     /// `self`, but 0 where `outputs` are 0 or less.
     unsafe fn where_positive(self, outputs: Self) -> Self;
 

@@ -6,7 +6,7 @@ use super::Vector;
 
 /// Four numbers.
 #[derive(Clone, Copy)]
-pub(crate) struct Neon(float32x4_t);
+pub(crate) struct Neon(pub(crate) float32x4_t);
 
 impl Vector for Neon {
     const LANES: usize = 4;
@@ -54,6 +54,19 @@ impl Vector for Neon {
     #[inline(always)]
     unsafe fn round(self) -> Self {
         Self(vrndnq_f32(self.0))
+    }
+    /// `sdot` multiplies signed bytes.
+    const BYTE_ZERO: u8 = 128;
+    #[inline(always)]
+    unsafe fn load_bytes(from: *const u8) -> Self {
+        let bytes = vreinterpret_s8_u32(vdup_n_u32(from.cast::<u32>().read_unaligned()));
+        Self(vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(bytes)))))
+    }
+    #[inline(always)]
+    unsafe fn store_bytes(self, offset: i32, to: *mut u8) {
+        let pairs = vmovn_s32(vaddq_s32(vcvtnq_s32_f32(self.0), vdupq_n_s32(offset)));
+        let bytes = vmovn_s16(vcombine_s16(pairs, pairs));
+        to.cast::<i32>().write_unaligned(vget_lane_s32::<0>(vreinterpret_s32_s8(bytes)));
     }
     #[inline(always)]
     unsafe fn where_positive(self, outputs: Self) -> Self {

@@ -3,7 +3,7 @@
 use super::Vector;
 
 #[derive(Clone, Copy)]
-pub(crate) struct Plain([f32; 4]);
+pub(crate) struct Plain(pub(crate) [f32; 4]);
 
 impl Plain {
     fn with(self, other: Self, operation: impl Fn(f32, f32) -> f32) -> Self {
@@ -46,6 +46,13 @@ impl Vector for Plain {
     }
     unsafe fn round(self) -> Self {
         Self(self.0.map(f32::round_ties_even))
+    }
+    const BYTE_ZERO: u8 = 0;
+    unsafe fn load_bytes(from: *const u8) -> Self {
+        Self(from.cast::<[u8; 4]>().read().map(f32::from))
+    }
+    unsafe fn store_bytes(self, offset: i32, to: *mut u8) {
+        to.cast::<[u8; 4]>().write(self.0.map(|value| (value.round_ties_even() as i32 + offset) as u8));
     }
     unsafe fn where_positive(self, outputs: Self) -> Self {
         self.with(outputs, |value, output| if output <= 0.0 { 0.0 } else { value })

@@ -6,7 +6,7 @@ use super::Vector;
 
 /// Eight numbers.
 #[derive(Clone, Copy)]
-pub(crate) struct Avx2(__m256);
+pub(crate) struct Avx2(pub(crate) __m256);
 
 impl Vector for Avx2 {
     const LANES: usize = 8;
@@ -56,6 +56,18 @@ impl Vector for Avx2 {
     unsafe fn round(self) -> Self {
         Self(_mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0))
     }
+    const BYTE_ZERO: u8 = 0;
+    #[inline(always)]
+    unsafe fn load_bytes(from: *const u8) -> Self {
+        Self(_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(from.cast()))))
+    }
+    #[inline(always)]
+    unsafe fn store_bytes(self, offset: i32, to: *mut u8) {
+        let integers = _mm256_add_epi32(_mm256_cvtps_epi32(self.0), _mm256_set1_epi32(offset));
+        let [low, high] = [_mm256_castsi256_si128(integers), _mm256_extracti128_si256::<1>(integers)];
+        let pairs = _mm_packs_epi32(low, high);
+        _mm_storel_epi64(to.cast(), _mm_packus_epi16(pairs, pairs));
+    }
     #[inline(always)]
     unsafe fn where_positive(self, outputs: Self) -> Self {
         let is_cut = _mm256_cmp_ps::<_CMP_LE_OQ>(outputs.0, _mm256_setzero_ps());
@@ -65,7 +77,7 @@ impl Vector for Avx2 {
 
 /// Sixteen numbers.
 #[derive(Clone, Copy)]
-pub(crate) struct Avx512(__m512);
+pub(crate) struct Avx512(pub(crate) __m512);
 
 impl Vector for Avx512 {
     const LANES: usize = 16;
@@ -114,6 +126,16 @@ impl Vector for Avx512 {
     #[inline(always)]
     unsafe fn round(self) -> Self {
         Self(_mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0))
+    }
+    const BYTE_ZERO: u8 = 0;
+    #[inline(always)]
+    unsafe fn load_bytes(from: *const u8) -> Self {
+        Self(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(from.cast()))))
+    }
+    #[inline(always)]
+    unsafe fn store_bytes(self, offset: i32, to: *mut u8) {
+        let integers = _mm512_add_epi32(_mm512_cvtps_epi32(self.0), _mm512_set1_epi32(offset));
+        _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(integers));
     }
     #[inline(always)]
     unsafe fn where_positive(self, outputs: Self) -> Self {

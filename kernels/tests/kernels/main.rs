@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test cannot unwrap, it fails by")]
 
 mod convolutions;
+mod integers;
 mod networks;
 mod reference;
 mod refusals;

@@ -1,6 +1,6 @@
 //! Whole networks: values that are read again later, buffers that are used again, means and linear layers.
 
-use kernels::{Activation, Groups, Network, Operation};
+use kernels::{Activation, Grid, Groups, Network, Operation};
 use proptest::prelude::*;
 
 use crate::cases;
@@ -81,10 +81,11 @@ fn values_are_rounded_to_a_grid() {
     let mut of = Owned::random(&mut numbers, 3, 5, 3, 1, Groups::One);
     of.weights.iter_mut().for_each(|weight| *weight = (*weight * 40.0).round());
     of.bias.fill(0.125);
-    let grid = |step, least, most| Activation::Grid { step, least, most };
     let mut layers =
-        vec![layer(0, of.operation(), grid(2.0, -9.0, 11.0)), layer(1, Operation::Copy, grid(8.0, 0.0, 3.0))];
+        vec![layer(0, of.operation(), Activation::None), layer(1, Operation::Copy, Activation::None)];
+    layers[0].stored = Some(Grid { step: 2.0, zero_point: 100 });
     layers[1].sum_with = Some(1);
+    layers[1].stored = Some(Grid { step: 8.0, zero_point: 0 });
     let mut image = image(3, 6, 9);
     (image.scale, image.shift) = (vec![1.0; 3], vec![-128.0; 3]);
     check(&Network { image, layers }, &numbers.bytes(162), 1e-6);
@@ -102,4 +103,25 @@ fn an_image_may_be_read_by_anything() {
     layers[1].sum_with = Some(1);
     let network = Network { image: image(3, 5, 7), layers };
     check(&network, &numbers.bytes(105), 1e-6);
+}
+
+/// What networks with squeeze-excitation do: a mean, two linear layers, and each channel times its gate.
+#[test]
+fn channels_are_scaled_by_a_gate() {
+    let mut numbers = Numbers::new(12);
+    let stem = Owned::random(&mut numbers, 3, 21, 3, 1, Groups::One);
+    let [down, up] = [(21, 6), (6, 21)]
+        .map(|(inputs, outputs)| Owned::random(&mut numbers, inputs, outputs, 1, 1, Groups::One));
+    let back = Owned::random(&mut numbers, 21, 5, 1, 1, Groups::One);
+    let gate = Activation::HardSigmoid { slope: 1.0 / 6.0, shift: 0.5 };
+    let layers = vec![
+        layer(0, stem.operation(), Activation::HardSwish),
+        layer(1, Operation::Mean, Activation::None),
+        layer(2, down.operation(), Activation::Relu),
+        layer(3, up.operation(), gate),
+        layer(1, Operation::Scale(4), Activation::Relu6),
+        layer(5, back.operation(), Activation::None),
+    ];
+    let network = Network { image: image(3, 9, 7), layers };
+    check(&network, &numbers.bytes(189), 1e-6);
 }

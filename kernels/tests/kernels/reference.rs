@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use kernels::{
-    Activation, Convolution, Groups, Image, InstructionSet, Layer, Network, Operation, Plan, Shape, Workspace,
+    Activation, Convolution, Grid, Groups, Image, InstructionSet, Layer, Network, Operation, Plan, Shape,
+    Workspace,
 };
 
 /// Numbers that look random, the same for the same seed.
@@ -79,7 +80,7 @@ impl Owned {
 
 /// A layer that reads the value before it.
 pub fn layer(source: usize, operation: Operation<'_>, activation: Activation) -> Layer<'_> {
-    Layer { source, operation, sum_with: None, activation }
+    Layer { source, operation, rounded: None, sum_with: None, activation, stored: None }
 }
 
 /// Bytes around 0, as large as activations.
@@ -144,11 +145,24 @@ pub fn exact(network: &Network<'_>, pixels: &[u8]) -> Vec<f64> {
                 (Shape { rows: 1, columns: 1, ..*shape }, means)
             }
             Operation::Copy => (*shape, source.clone()),
+            Operation::Scale(gate) => {
+                let area = shape.rows * shape.columns;
+                let gate = &values[*gate].1;
+                let scaled = source.iter().enumerate().map(|(place, value)| value * gate[place / area]);
+                (*shape, scaled.collect())
+            }
         };
+        let round = |grid: Option<Grid>, values: &mut [f64]| {
+            if let Some(grid) = grid {
+                values.iter_mut().for_each(|value| *value = rounded(grid, *value));
+            }
+        };
+        round(layer.rounded, &mut output);
         if let Some(other) = layer.sum_with {
             output.iter_mut().zip(&values[other].1).for_each(|(value, other)| *value += other);
         }
         output.iter_mut().for_each(|value| *value = activated(layer.activation, *value));
+        round(layer.stored, &mut output);
         values.push((shape, output));
     }
     values.pop().unwrap().1
@@ -160,11 +174,15 @@ fn activated(activation: Activation, x: f64) -> f64 {
         Activation::Relu => x.max(0.0),
         Activation::Relu6 => x.clamp(0.0, 6.0),
         Activation::HardSwish => x * (x / 6.0 + 0.5).clamp(0.0, 1.0),
-        Activation::Grid { step, least, most } => {
-            let integer = (x / f64::from(step)).round_ties_even();
-            integer.clamp(f64::from(least), f64::from(most)) * f64::from(step)
-        }
+        Activation::HardSigmoid { slope, shift } => (f64::from(slope) * x + f64::from(shift)).clamp(0.0, 1.0),
     }
+}
+
+/// The nearest number of a grid.
+fn rounded(grid: Grid, x: f64) -> f64 {
+    let zero_point = f64::from(grid.zero_point);
+    let integer = (x / f64::from(grid.step)).round_ties_even();
+    integer.clamp(-zero_point, 255.0 - zero_point) * f64::from(grid.step)
 }
 
 fn convolved(of: &Convolution<'_>, from: Shape, source: &[f64]) -> (Shape, Vec<f64>) {

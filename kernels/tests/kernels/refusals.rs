@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kernels::{
-    Activation, Groups, InstructionSet, Network, Operation, Overflow, Plan, Unsupported, Workspace,
+    Activation, Grid, Groups, InstructionSet, Network, Operation, Overflow, Plan, Unsupported, Workspace,
 };
 
 use crate::reference::{Numbers, Owned, image, layer};
@@ -58,15 +58,32 @@ fn values_that_are_not_there() {
 }
 
 #[test]
-fn activations_without_sense() {
-    for (step, least, most) in
-        [(0.0, 0.0, 255.0), (f32::NAN, 0.0, 1.0), (1.0, 1.0, 2.0), (1.0, 0.0, f32::NAN)]
-    {
-        let of = convolution();
-        let mut network = one(&of);
-        network.layers[0].activation = Activation::Grid { step, least, most };
-        assert!(refusal(&network).contains("bounds that are none"));
+fn activations_and_steps_without_sense() {
+    let of = convolution();
+    for step in [0.0, -1.0, f32::NAN, f32::INFINITY, 1e-44] {
+        let grid = Some(Grid { step, zero_point: 3 });
+        for is_last in [false, true] {
+            let mut network = one(&of);
+            let layer = &mut network.layers[0];
+            *(if is_last { &mut layer.stored } else { &mut layer.rounded }) = grid;
+            assert!(refusal(&network).contains("numbers that are none"), "{step}");
+        }
     }
+    for (slope, shift) in [(f32::NAN, 0.5), (1.0, f32::INFINITY), (1e30, 0.0)] {
+        let mut network = one(&of);
+        network.layers[0].activation = Activation::HardSigmoid { slope, shift };
+        assert!(refusal(&network).contains("numbers that are none"), "{slope} {shift}");
+    }
+}
+
+#[test]
+fn gates_of_another_shape() {
+    let of = convolution();
+    let mut network = one(&of);
+    network.layers.push(layer(1, Operation::Scale(1), Activation::None));
+    assert!(refusal(&network).contains("multiplies by a value of another shape"));
+    network.layers[1] = layer(1, Operation::Scale(9), Activation::None);
+    assert!(refusal(&network).contains("multiplies by a value of another shape"));
 }
 
 #[test]

@@ -1,0 +1,90 @@
+//! Convolutions of bytes as they are written down. A row of a kernel is a run of bytes that lie together in the image.
+#![expect(unsafe_op_in_unsafe_fn, reason = "pointers into buffers whose sizes the plan has checked")]
+
+use super::GROUP;
+use super::dots::Dots;
+use super::output::Output;
+use crate::memory::Source;
+use crate::vector::Vector;
+
+/// A convolution.
+pub(crate) struct Direct {
+    /// From the first tap of the first output on.
+    pub source: Source<u8>,
+    /// Rows and columns of the image from one output to the next.
+    pub stride: usize,
+    /// Rows of the kernel.
+    pub taps: usize,
+    /// Runs of bytes of a row of the kernel: one if pixels have no gaps between them, else one for each column.
+    pub runs: usize,
+    /// Groups of four bytes of a run, and bytes from one run to the next.
+    pub run_groups: usize,
+    pub run_distance: usize,
+    /// Rows and columns of the output.
+    pub rows: usize,
+    pub columns: usize,
+    /// Blocks of output channels.
+    pub blocks: usize,
+    /// Block × row × column × group of four input channels × output channel of the block × input channel of the group.
+    pub weights: *const i8,
+    /// What sums begin with, one an output channel.
+    pub first: *const i32,
+    pub output: Output,
+}
+
+/// Computes `M` outputs of a row and `N` vectors of channels at once.
+///
+/// # Safety
+/// As for `winograd::run`.
+#[inline(always)]
+pub(crate) unsafe fn direct<T: Dots, const M: usize, const N: usize>(task: &Direct) {
+    for block in 0..task.blocks {
+        for row in 0..task.rows {
+            if task.columns < M {
+                for column in 0..task.columns {
+                    part::<T, 1, N>(task, block, row, column);
+                }
+                continue;
+            }
+            for column in (0..task.columns).step_by(M) {
+                // The last ones may be computed twice.
+                part::<T, M, N>(task, block, row, column.min(task.columns - M));
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn part<T: Dots, const M: usize, const N: usize>(
+    task: &Direct,
+    block: usize,
+    row: usize,
+    column: usize,
+) {
+    let lanes = T::Float::LANES;
+    let source = &task.source;
+    let step = task.stride * source.pixel;
+    let run_weights = task.run_groups * GROUP * lanes * N;
+    let mut weights = task.weights.add(block * task.taps * task.runs * run_weights);
+    let mut first = [T::load(task.first); N];
+    for n in 0..N {
+        first[n] = T::load(task.first.add((block * N + n) * lanes));
+    }
+    let mut sums = [first; M];
+    let mut taps = source.at.add(row * task.stride * source.row + column * step);
+    for _ in 0..task.taps {
+        let mut run = taps;
+        for _ in 0..task.runs {
+            T::panel(&mut sums, run, step, weights, task.run_groups);
+            weights = weights.wrapping_add(run_weights);
+            run = run.wrapping_add(task.run_distance);
+        }
+        taps = taps.wrapping_add(source.row);
+    }
+    for m in 0..M {
+        for n in 0..N {
+            let sum = sums[m][n].to_float();
+            task.output.write(sum, row, column + m, (block * N + n) * lanes);
+        }
+    }
+}

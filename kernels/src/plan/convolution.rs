@@ -1,0 +1,134 @@
+//! A convolution of numbers, made ready.
+
+use super::choice::{Choice, choose};
+use super::layout::Buffer;
+use super::network::Convolution;
+use super::pack;
+use super::window::Window;
+use crate::depthwise::Depthwise;
+use crate::direct::Direct;
+use crate::memory::{Lines, Target};
+use crate::routines::Routines;
+use crate::winograd::{self, Winograd};
+
+/// A convolution with its kernel and weights.
+pub(super) struct Prepared {
+    choice: Choice,
+    pub window: Window,
+    weights: Lines,
+    bias: Lines,
+    /// Room that it needs while it runs, in numbers.
+    pub scratch: usize,
+}
+
+impl Prepared {
+    pub(super) fn new(
+        routines: &Routines,
+        of: &Convolution<'_>,
+        from: &Buffer,
+        to: &Buffer,
+        is_first: bool,
+    ) -> Self {
+        let choice = choose(routines, of, from.shape, to.shape, is_first);
+        let area = of.kernel * of.kernel;
+        let (weights, scratch) = match choice {
+            Choice::Winograd { transforms, panel } => {
+                let (transforms, panel) = (&routines.transforms[transforms], &routines.panels[panel]);
+                let weights = pack::at_points(routines, transforms, panel, of.weights, of.output_channels);
+                let scratch = winograd::scratch(transforms.points, routines.tiles, from.pixel, to.pixel);
+                (weights, scratch)
+            }
+            Choice::Direct { panel } => {
+                let width = routines.lanes * routines.panels[panel].sums.vectors;
+                (pack::direct(width, of.weights, of.output_channels, area), 0)
+            }
+            // One input channel each: what is left is a block of channels by taps.
+            Choice::Depthwise { .. } => {
+                (pack::direct(routines.lanes, of.weights, of.output_channels, area), 0)
+            }
+        };
+        let bias = pack::filled(of.bias, to.pixel);
+        Self { choice, window: Window::new(of), weights, bias, scratch }
+    }
+
+    /// Rows and columns of a tile of outputs.
+    pub(super) fn outputs(&self, routines: &Routines) -> usize {
+        match self.choice {
+            Choice::Winograd { transforms, .. } => routines.transforms[transforms].outputs,
+            Choice::Direct { .. } | Choice::Depthwise { .. } => 1,
+        }
+    }
+
+    /// What kind of kernel computes it.
+    pub(super) fn kind(&self, routines: &Routines) -> &'static str {
+        match self.choice {
+            Choice::Winograd { .. } if self.outputs(routines) == 2 => "winograd 2x2",
+            Choice::Winograd { .. } => "winograd 4x4",
+            Choice::Direct { .. } => "direct",
+            Choice::Depthwise { .. } => "depthwise",
+        }
+    }
+
+    /// # Safety
+    /// As for [`winograd::run`].
+    pub(super) unsafe fn run(
+        &self,
+        routines: &Routines,
+        from: &Buffer,
+        to: &Buffer,
+        memory: *mut f32,
+        target: Target,
+        scratch: &mut Lines,
+    ) {
+        let Window { kernel, stride, padding: [above, left] } = self.window;
+        let source = from.source(memory, above, left);
+        let (rows, columns) = (to.shape.rows, to.shape.columns);
+        let (weights, bias) = (self.weights.as_ptr(), self.bias.as_ptr());
+        match self.choice {
+            Choice::Winograd { transforms, panel } => {
+                let task = Winograd {
+                    source,
+                    input_channels: from.shape.channels,
+                    output_channels: to.pixel,
+                    rows,
+                    columns,
+                    transforms,
+                    panel,
+                    weights,
+                    bias,
+                    target,
+                    scratch: scratch.as_mut_ptr(),
+                    tiles: routines.tiles,
+                };
+                // SAFETY: the caller's promise.
+                unsafe { winograd::run(routines, &task) }
+            }
+            Choice::Direct { panel } => {
+                let panel = &routines.panels[panel];
+                let together = from.pixel == from.shape.channels;
+                let runs = if together { 1 } else { kernel };
+                let task = Direct {
+                    source,
+                    stride: [stride; 2],
+                    taps: kernel,
+                    runs,
+                    run_length: kernel / runs * from.shape.channels,
+                    run_distance: from.pixel,
+                    rows,
+                    columns,
+                    blocks: to.pixel / (routines.lanes * panel.sums.vectors),
+                    weights,
+                    bias,
+                    target,
+                };
+                // SAFETY: the caller's promise.
+                unsafe { (panel.direct)(&task) }
+            }
+            Choice::Depthwise { kernel } => {
+                let task = Depthwise { source, rows, columns, channels: to.pixel, weights, bias, target };
+                // SAFETY: the caller's promise.
+                unsafe { (routines.depthwise[kernel].run)(&task) }
+            }
+        }
+    }
+}
