@@ -11,6 +11,7 @@ use crate::agreement::{self, Agreement, TopOverlap};
 use crate::baselines::{Baselines, baselines};
 use crate::bench::{Filed, Setup, short_names};
 use crate::by_class::ByClass;
+use crate::by_parameters::{ByParameters, by_parameters};
 use crate::doubts::{self, Doubt};
 use crate::front::{FrontSummary, front_summary};
 use crate::inversions::{self, PairCount};
@@ -104,6 +105,9 @@ pub struct Comparison {
     pub seeds: Option<Seeds>,
     /// Ids of the trials that no other dominates in accuracy and parameters, by rising parameters.
     pub front: Vec<u64>,
+    /// What a search by parameters would have chosen; `None` where M is over what is exact alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_parameters: Option<ByParameters>,
     /// The front that was sought; `None` where the largest M was.
     #[serde(default)]
     pub sought_front: Option<FrontSummary>,
@@ -212,6 +216,7 @@ pub fn compare(input: &Input<'_>) -> Result<Comparison> {
         seeds: over_seeds(input, objective),
         yardstick,
         front: pareto_front(&trials).into_iter().map(|trial| trial.id).collect(),
+        by_parameters: by_parameters(&trials, input.space, objective),
         sought_front: input.front.map(|front| front_summary(&trials, front)),
         by_class: Vec::new(),
         left_out,

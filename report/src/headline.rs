@@ -3,6 +3,7 @@
 use mfactor::numbers::counted;
 
 use crate::agreement::Verdict;
+use crate::by_parameters::ByParameters;
 use crate::compare::Comparison;
 use crate::measured::{Measured, Ranking};
 
@@ -12,6 +13,7 @@ pub(crate) fn headline(comparison: &Comparison) -> Vec<String> {
     sentences.extend(crate::find::find(comparison));
     sentences.extend(truth(comparison));
     sentences.extend(better_ranking(comparison));
+    sentences.extend(comparison.by_parameters.as_ref().map(ByParameters::words));
     sentences
 }
 

@@ -14,6 +14,7 @@
 //! | [`by_class`] | how a network does class by class |
 //! | [`side_by_side`] | boards, engines and precisions beside each other |
 //! | [`pick`] | a model for each budget |
+//! | [`by_parameters`] | what a search for what a board takes brought against one for few parameters |
 //! | [`prediction`] | how what was told of networks beforehand agrees with what was measured |
 //! | [`trust`] | how far a regression over the trials can be trusted |
 //! | [`front`] | how much of a front each strategy covered |
@@ -25,6 +26,7 @@ pub mod agreement;
 pub mod baselines;
 pub mod bench;
 pub mod by_class;
+pub mod by_parameters;
 mod compare;
 pub mod confirm;
 pub mod doubts;

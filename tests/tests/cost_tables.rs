@@ -91,7 +91,8 @@ fn latency_is_a_cost_like_any_other_where_a_table_tells_it() {
         // A limit is kept but for nine in ten of the table's errors.
         assert_eq!(trial["state"] == "skipped", ms > 1.05, "{network}: {ms} ms, {}", trial["state"]);
     }
-    place.run("compare study", exit::DONE);
+    let (stdout, _) = place.run("compare study", exit::DONE);
+    assert!(stdout.contains("By parameters"), "{stdout}");
 }
 
 #[test]

@@ -1,0 +1,93 @@
+//! What a search for what a board takes brought against one for few parameters, over the same trials.
+
+use mfactor::numbers::{percent, points};
+use mfactor::{Architecture, Objective, Quantity, SearchSpace, Trial};
+use serde::{Deserialize, Serialize};
+
+/// The best network by what a board takes, and the best by parameters.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ByParameters {
+    /// What the board takes.
+    pub quantity: Quantity,
+    /// The best by the study's M.
+    pub chosen: Choice,
+    /// The best by the paper's M at the same α: parameters against those of the smallest architecture.
+    pub by_parameters: Choice,
+}
+
+/// A network that was chosen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Choice {
+    /// Its architecture.
+    pub architecture: Architecture,
+    /// A: accuracy on the validation split, of the kind that the objective says.
+    pub accuracy: f64,
+    /// What it takes, as the cost table tells, in the quantity's unit.
+    pub cost: f64,
+}
+
+/// Both, where M is over something that a cost table tells and a trial is complete.
+pub(crate) fn by_parameters(
+    trials: &[Trial],
+    space: &SearchSpace,
+    objective: &Objective,
+) -> Option<ByParameters> {
+    let quantity =
+        objective.terms().iter().map(|term| term.quantity).find(|quantity| !quantity.is_exact())?;
+    let papers = Objective::paper(objective.alpha(), space.minimum_parameters()).ok()?;
+    let best = |objective: &Objective| {
+        let scored = trials.iter().filter_map(|trial| Some((trial, objective.score(&trial.values())?)));
+        // The earlier of equals.
+        let better = |best: (&'_ Trial, f64), next: (&'_ Trial, f64)| next.1 > best.1;
+        let best = scored.reduce(|best, next| if better(best, next) { next } else { best });
+        let trial = best?.0;
+        let (accuracy, cost) = (trial.accuracy?, trial.cost.values().get(quantity)?);
+        Some(Choice { architecture: trial.architecture.clone(), accuracy, cost })
+    };
+    Some(ByParameters { quantity, chosen: best(objective)?, by_parameters: best(&papers)? })
+}
+
+impl ByParameters {
+    /// In a sentence.
+    pub fn words(&self) -> String {
+        let Self { quantity, chosen, by_parameters: other } = self;
+        let label = quantity.label();
+        if chosen.architecture == other.architecture {
+            return format!("By parameters the same network would have been chosen as for {label}.");
+        }
+        let more = if other.cost > chosen.cost { "more" } else { "less" };
+        format!(
+            "By parameters {} would have been chosen: {} and a {label} of {}, as the cost table tells. For {label} it is {}: {} and {}. \
+             Searching by parameters would have cost {} points of accuracy and {} {more}.",
+            other.architecture,
+            percent(other.accuracy),
+            quantity.show(other.cost),
+            chosen.architecture,
+            percent(chosen.accuracy),
+            quantity.show(chosen.cost),
+            points(chosen.accuracy - other.accuracy),
+            quantity.show((other.cost - chosen.cost).abs()),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_parameters_would_have_cost_is_said_in_both_units() {
+        let choice = |id: &str, accuracy, cost| Choice { architecture: id.parse().unwrap(), accuracy, cost };
+        let both = |by_parameters| ByParameters {
+            quantity: Quantity::LatencyP50,
+            chosen: choice("333-333-357", 0.78, 0.2),
+            by_parameters,
+        };
+        let words = both(choice("357-333-333", 0.75, 0.32)).words();
+        assert!(
+            words.contains("0.32 ms") && words.contains("+3.00 points") && words.contains("0.12 ms more"),
+            "{words}"
+        );
+        assert!(both(choice("333-333-357", 0.78, 0.2)).words().contains("same network"));
+    }
+}
