@@ -170,7 +170,7 @@ impl Agreement {
         }
         match self.tau {
             Some(tau) if tau >= TAU => {}
-            Some(tau) => problems.push(format!("its tau is {tau:.2}, less than {TAU}")),
+            Some(tau) => problems.push(format!("its tau is {tau:.3}, less than {TAU}")),
             None => problems.push("it has no tau".to_owned()),
         }
         problems
@@ -305,7 +305,7 @@ mod tests {
             (Agreement { median_error: 0.051, ..agreement() }, "median of its errors is 5.1 %"),
             (Agreement { p90_error: 0.2, ..agreement() }, "90th percentile"),
             (Agreement { p90_error: f64::NAN, ..agreement() }, "90th percentile"),
-            (Agreement { tau: Some(0.9), ..agreement() }, "tau is 0.90"),
+            (Agreement { tau: Some(0.9), ..agreement() }, "tau is 0.900"),
             (Agreement { tau: None, ..agreement() }, "no tau"),
         ] {
             let problems = wrong.shortcomings();
