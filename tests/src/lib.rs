@@ -1,8 +1,11 @@
 //! What the tests in `tests/` share: running the programs as a user would, in a folder of their own, on a data set
 //! that is made here. The tests are of what crosses rooms; each room tests itself.
 
+pub mod bucket;
 pub mod loopback;
 pub mod postgres;
+pub mod site;
+pub mod slurm;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

@@ -4,7 +4,9 @@
 mod conditions;
 mod faults;
 mod optuna;
+mod partitions;
 #[path = "../../../search/tests/search/pretend.rs"]
 mod pretend;
 mod shared;
+mod trainings;
 mod worker;
