@@ -62,6 +62,20 @@ pub fn python() -> PathBuf {
     python
 }
 
+/// A program as root: by sudo, which asks nothing, where the tests do not run as root.
+///
+/// # Panics
+/// If the system has no `/proc`.
+pub fn as_root(program: &str) -> Command {
+    use std::os::unix::fs::MetadataExt;
+    if std::fs::metadata("/proc/self").expect("Linux has it").uid() == 0 {
+        return Command::new(program);
+    }
+    let mut command = Command::new("sudo");
+    command.args(["-n", program]);
+    command
+}
+
 /// A folder in which commands run, and the commands.
 pub struct Workplace {
     folder: TempDir,

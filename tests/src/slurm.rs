@@ -13,8 +13,6 @@ use tempfile::TempDir;
 pub const NODES: [&str; 4] = ["n1", "n2", "n3", "n4"];
 /// Where Debian puts daemons.
 const DAEMONS: &str = "/usr/sbin";
-/// Variable by which processes of a node are told from others.
-const NODE: &str = "MFACTOR_TEST_NODE";
 /// How long the nodes may take to come up, on a machine that does other work as well.
 const LONGEST_START: Duration = Duration::from_secs(60);
 
@@ -125,7 +123,7 @@ impl Slurm {
         );
         let log = fs::File::create(self.path(&format!("{name}.out"))).expect("a log");
         let mut command = Command::new(path);
-        command.args(arguments).env("SLURM_CONF", self.path("slurm.conf")).env(NODE, name);
+        command.args(arguments).env("SLURM_CONF", self.path("slurm.conf"));
         let child = command.stdin(Stdio::null()).stdout(log.try_clone().expect("a log")).stderr(log).spawn();
         self.daemons.push((name.to_owned(), child.expect("a daemon starts")));
     }
@@ -165,30 +163,41 @@ impl Slurm {
     }
 
     /// Kills a node as a power cut would: its daemon, and all that runs on it.
+    ///
+    /// # Panics
+    /// If there is no such node.
     pub fn kill_node(&mut self, node: &str) {
-        self.kill(|variables| {
-            let is = |name: &str| variables.iter().any(|variable| *variable == format!("{name}={node}"));
-            is(NODE) || is("SLURMD_NODENAME")
-        });
-    }
-
-    /// Kills processes of this cluster, those with certain variables, and waits for those that were started here.
-    fn kill(&mut self, is_meant: impl Fn(&[String]) -> bool) {
-        let own = format!("SLURM_CONF={}", self.path("slurm.conf").display());
-        for (id, variables) in processes() {
-            if variables.contains(&own) && is_meant(&variables) && id != std::process::id() {
-                let _ = Command::new("kill").args(["-KILL", &id.to_string()]).status();
+        let (_, daemon) = self.daemons.iter_mut().find(|(name, _)| name == node).expect("a node");
+        daemon.kill().expect("it is ours");
+        daemon.wait().expect("it was started here");
+        let place = format!("SLURMD_NODENAME={node}");
+        for (id, variables) in self.processes() {
+            if variables.contains(&place) {
+                // First who looks after it, and would tell the controller.
+                parent(id).filter(|parent| is_step(*parent)).into_iter().for_each(kill);
+                kill(id);
             }
         }
-        for (_, daemon) in &mut self.daemons {
-            let _ = daemon.try_wait();
-        }
+    }
+
+    /// The processes of this cluster, and the variables with which each began.
+    fn processes(&self) -> Vec<(u32, Vec<String>)> {
+        let own = format!("SLURM_CONF={}", self.path("slurm.conf").display());
+        let entries = fs::read_dir("/proc").expect("Linux has it").flatten();
+        let process = |entry: fs::DirEntry| {
+            let id = entry.file_name().to_str()?.parse().ok()?;
+            let bytes = fs::read(entry.path().join("environ")).ok()?;
+            let text = String::from_utf8_lossy(&bytes);
+            let variables: Vec<String> = text.split('\0').map(str::to_owned).collect();
+            variables.contains(&own).then_some((id, variables))
+        };
+        entries.filter_map(process).collect()
     }
 }
 
 impl Drop for Slurm {
     fn drop(&mut self) {
-        self.kill(|_| true);
+        self.processes().into_iter().for_each(|(id, _)| kill(id));
         for (_, daemon) in &mut self.daemons {
             let _ = daemon.kill();
             let _ = daemon.wait();
@@ -196,13 +205,15 @@ impl Drop for Slurm {
     }
 }
 
-/// The processes that there are, and the variables with which each began.
-fn processes() -> Vec<(u32, Vec<String>)> {
-    let entries = fs::read_dir("/proc").expect("Linux has it").flatten();
-    let process = |entry: fs::DirEntry| {
-        let id = entry.file_name().to_str()?.parse().ok()?;
-        let bytes = fs::read(entry.path().join("environ")).ok()?;
-        Some((id, String::from_utf8_lossy(&bytes).split('\0').map(str::to_owned).collect()))
-    };
-    entries.filter_map(process).collect()
+fn kill(id: u32) {
+    let _ = Command::new("kill").args(["-KILL", &id.to_string()]).stderr(Stdio::null()).status();
+}
+
+fn parent(id: u32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
+}
+
+fn is_step(id: u32) -> bool {
+    fs::read_to_string(format!("/proc/{id}/cmdline")).is_ok_and(|command| command.starts_with("slurmstepd"))
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -32,6 +32,30 @@ impl Folder {
         self.0.join(name)
     }
 
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.path(name);
+        let draft = tempfile::Builder::new()
+            .prefix(DRAFT)
+            .permissions(fs::Permissions::from_mode(0o644))
+            .tempfile_in(&self.0);
+        let mut draft = draft.map_err(Error::io("write to", &self.0))?;
+        draft.write_all(bytes).map_err(Error::io("write", &path))?;
+        draft.as_file().sync_all().map_err(Error::io("write", &path))?;
+        draft.persist(&path).map_err(|error| Error::io("write", &path)(error.error))?;
+        files::sync_folder(&self.0)
+    }
+
+    /// What is to be done about a disk that is full.
+    fn with_advice(&self, error: Error) -> Error {
+        match error {
+            Error::Io { source, .. } if source.kind() == ErrorKind::StorageFull => Error::Board {
+                subject: self.to_string(),
+                problem: "its disk is full; make room there, nothing was written".to_owned(),
+            },
+            error => error,
+        }
+    }
+
     fn kept(entry: &fs::DirEntry) -> Option<Kept> {
         let facts = entry.metadata().ok()?;
         let age = facts.modified().ok()?.elapsed().unwrap_or_default();
@@ -57,16 +81,7 @@ impl Place for Folder {
 
     /// Drafts of other machines are left alone, for nobody can see here whether they live.
     fn replace(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let path = self.path(name);
-        let draft = tempfile::Builder::new()
-            .prefix(DRAFT)
-            .permissions(fs::Permissions::from_mode(0o644))
-            .tempfile_in(&self.0);
-        let mut draft = draft.map_err(Error::io("write to", &self.0))?;
-        draft.write_all(bytes).map_err(Error::io("write", &path))?;
-        draft.as_file().sync_all().map_err(Error::io("write", &path))?;
-        draft.persist(&path).map_err(|error| Error::io("write", &path)(error.error))?;
-        files::sync_folder(&self.0)
+        self.write(name, bytes).map_err(|error| self.with_advice(error))
     }
 
     fn names(&self) -> Result<Vec<Kept>> {
