@@ -1,8 +1,10 @@
 //! Files by the SHA-256 of their contents, in a folder that machines share or in a bucket: written once and never changed, and
 //! checked when they are read.
 
+#[cfg(feature = "s3")]
 mod bucket;
 mod folder;
+#[cfg(feature = "s3")]
 mod http;
 
 use std::fmt;
@@ -14,7 +16,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use self::bucket::Bucket;
 use self::folder::Folder;
 use crate::link::Patience;
 
@@ -48,6 +49,9 @@ trait Place: fmt::Debug + fmt::Display + Send + Sync {
 
     fn remove(&self, name: &str) -> Result<()>;
 }
+
+/// What an environment says: the value of a variable that is set.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// A file of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,9 +110,17 @@ impl Store {
     /// # Errors
     /// [`Error::Input`] for another kind of URL, a folder that is not there, or an environment without credentials.
     pub fn open(url: &str) -> Result<Self> {
+        Self::open_in(url, &|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+    }
+
+    /// The same in an environment that says nothing else than `environment`: values by the names of variables.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_in(url: &str, environment: Environment) -> Result<Self> {
         let place: Arc<dyn Place> = match url.split_once("://") {
             Some(("file", path)) => Arc::new(Folder::open(url, path)?),
-            Some(("s3", place)) => Arc::new(Bucket::open(url, place)?),
+            Some(("s3", place)) => bucket(url, place, environment)?,
             _ => {
                 let problem =
                     "is none that this version knows; there are file:///FOLDER and s3://BUCKET/PREFIX";
@@ -208,6 +220,17 @@ impl Store {
     pub fn remove(&self, kept: &Kept) -> Result<()> {
         self.place.remove(&kept.name)
     }
+}
+
+#[cfg(feature = "s3")]
+fn bucket(url: &str, place: &str, environment: Environment) -> Result<Arc<dyn Place>> {
+    Ok(Arc::new(bucket::Bucket::open(url, place, environment)?))
+}
+
+#[cfg(not(feature = "s3"))]
+fn bucket(url: &str, _: &str, _: Environment) -> Result<Arc<dyn Place>> {
+    let what = format!("store {url:?} is in a bucket, and this mfactor was built without S3");
+    Err(Error::missing(what, "cargo build --release --package cli --features s3"))
 }
 
 impl fmt::Display for Store {

@@ -1,13 +1,12 @@
 //! A store in a bucket of S3, or of any server that speaks its language. Credentials come from the environment alone.
 
-use std::env;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::Path as FilePath;
 use std::time::{Duration, SystemTime};
 
 use mfactor::{Error, Result};
-use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::path::Path;
 use object_store::{
     BackoffConfig, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, RetryConfig,
@@ -15,7 +14,7 @@ use object_store::{
 use tokio::runtime::{Builder, Runtime};
 
 use super::http::Http;
-use super::{Kept, Place};
+use super::{Environment, Kept, Place};
 
 /// Where a server is that is not Amazon's, in the order in which Amazon's own tools look.
 const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
@@ -26,6 +25,19 @@ const LOGINS: [&str; 4] = [
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 ];
+/// What else is said of the server and of who logs in.
+const SETTINGS: [&str; 10] = [
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_ROLE_ARN",
+    "AWS_ROLE_SESSION_NAME",
+    "AWS_ENDPOINT_URL_STS",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_VIRTUAL_HOSTED_STYLE_REQUEST",
+    "AWS_REQUEST_PAYER",
+];
 /// What is tried again before a sentence says so.
 const RETRIES: usize = 2;
 const LONGEST_RETRY: Duration = Duration::from_secs(20);
@@ -33,6 +45,8 @@ const LONGEST_RETRY: Duration = Duration::from_secs(20);
 /// A bucket, and the part of it that is the store.
 pub(super) struct Bucket {
     name: String,
+    /// The server.
+    way: String,
     prefix: Path,
     client: AmazonS3,
     runtime: Runtime,
@@ -45,7 +59,7 @@ impl Bucket {
     ///
     /// # Errors
     /// [`Error::Input`] for another form, a way that is not encrypted, or an environment without credentials.
-    pub fn open(url: &str, place: &str) -> Result<Self> {
+    pub fn open(url: &str, place: &str, environment: Environment) -> Result<Self> {
         let refused = |problem: &str| Error::input("the store's URL", problem);
         if place.contains(['@', '?', '#']) {
             return Err(refused(
@@ -60,13 +74,15 @@ impl Bucket {
         }
         let prefix = Path::parse(prefix.trim_end_matches('/'))
             .map_err(|error| refused(&format!("has a prefix that is none: {error}")))?;
-        check_way(endpoint().as_deref())?;
-        check_login()?;
-        let client =
-            client(bucket).map_err(|error| Error::input(format!("store {url}"), innermost(&error)))?;
+        let endpoint = ENDPOINTS.iter().find_map(|name| environment(name));
+        check_way(endpoint.as_deref(), environment)?;
+        check_login(environment)?;
+        let client = client(bucket, endpoint.as_deref(), environment)?.build();
+        let client = client.map_err(|error| Error::input(format!("store {url}"), innermost(&error)))?;
+        let way = endpoint.unwrap_or_else(|| "Amazon S3".to_owned());
         let runtime = Builder::new_current_thread().enable_time().build();
         let runtime = runtime.map_err(|error| Error::Defect(format!("no runtime can be made: {error}")))?;
-        Ok(Self { name: url.to_owned(), prefix, client: client?, runtime })
+        Ok(Self { name: url.to_owned(), way, prefix, client, runtime })
     }
 
     fn path(&self, name: &str) -> Path {
@@ -94,53 +110,51 @@ impl Bucket {
             let problem = "does not let this key read or write; look at AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the key's rights";
             Error::input(self, problem)
         } else {
-            let way = endpoint().unwrap_or_else(|| "Amazon S3".to_owned());
+            let (way, said) = (&self.way, said(&text));
             let problem =
-                format!("{way} does not do what it is asked ({}); does it run, and is it full?", said(&text));
+                format!("{way} does not do what it is asked ({said}); does it run, and is it full?");
             Error::Board { subject: self.to_string(), problem }
         }
     }
 }
 
-fn endpoint() -> Option<String> {
-    ENDPOINTS.iter().find_map(|name| env::var(name).ok().filter(|url| !url.is_empty()))
-}
-
 /// Refuses to send results as plain text to another machine, unless the environment says that it may be.
-fn check_way(endpoint: Option<&str>) -> Result<()> {
+fn check_way(endpoint: Option<&str>, environment: Environment) -> Result<()> {
     let Some(place) = endpoint.and_then(|url| url.strip_prefix("http://")) else { return Ok(()) };
     let host = place.split('/').next().unwrap_or_default();
     let host = host.rsplit_once(':').map_or(host, |(host, _)| host).trim_matches(['[', ']']);
     let is_here = host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
-    if is_here || env::var("AWS_ALLOW_HTTP").is_ok_and(|value| value == "true") {
+    if is_here || environment("AWS_ALLOW_HTTP").is_some_and(|value| value == "true") {
         return Ok(());
     }
     let problem = "goes to another machine as plain text; use https, or set AWS_ALLOW_HTTP=true where the network is trusted";
     Err(Error::input("AWS_ENDPOINT_URL", problem))
 }
 
-fn check_login() -> Result<()> {
-    if LOGINS.iter().any(|name| env::var_os(name).is_some_and(|value| !value.is_empty())) {
+fn check_login(environment: Environment) -> Result<()> {
+    if LOGINS.iter().any(|name| environment(name).is_some()) {
         return Ok(());
     }
     let problem = "is not set, and neither is another way to log in to the store; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
     Err(Error::input("AWS_ACCESS_KEY_ID", problem))
 }
 
-fn client(bucket: &str) -> Answer<Result<AmazonS3>> {
-    let roots = env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty());
-    let http = match Http::new(roots.as_deref().map(FilePath::new)) {
-        Ok(http) => http,
-        Err(error) => return Ok(Err(error)),
-    };
+fn client(bucket: &str, endpoint: Option<&str>, environment: Environment) -> Result<AmazonS3Builder> {
+    let http = Http::new(environment("AWS_CA_BUNDLE").as_deref().map(FilePath::new))?;
     let backoff = BackoffConfig { init_backoff: Duration::from_millis(200), ..BackoffConfig::default() };
     let retry = RetryConfig { backoff, max_retries: RETRIES, retry_timeout: LONGEST_RETRY };
-    let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket).with_retry(retry);
-    if let Some(endpoint) = endpoint() {
+    let mut builder = AmazonS3Builder::new().with_bucket_name(bucket).with_retry(retry);
+    for name in LOGINS.into_iter().chain(SETTINGS) {
+        let key = name.to_ascii_lowercase().parse::<AmazonS3ConfigKey>();
+        if let (Some(value), Ok(key)) = (environment(name), key) {
+            builder = builder.with_config(key, value);
+        }
+    }
+    if let Some(endpoint) = endpoint {
         builder = builder.with_endpoint(endpoint);
     }
     // Whether plain text may be is decided above.
-    builder.with_allow_http(true).with_http_connector(http).build().map(Ok)
+    Ok(builder.with_allow_http(true).with_http_connector(http))
 }
 
 /// The last cause, which is the first thing that went wrong.
@@ -228,10 +242,11 @@ mod tests {
         for here in
             ["http://127.0.0.1:9000", "http://[::1]:9000/x", "http://localhost", "https://s3.example.org"]
         {
-            check_way(Some(here)).unwrap();
+            check_way(Some(here), &|_| None).unwrap();
         }
-        let text = check_way(Some("http://s3.example.org:9000")).unwrap_err().to_string();
+        let text = check_way(Some("http://s3.example.org:9000"), &|_| None).unwrap_err().to_string();
         assert!(text.contains("AWS_ALLOW_HTTP"), "{text}");
+        check_way(Some("http://s3.example.org:9000"), &|_| Some("true".to_owned())).unwrap();
     }
 
     #[test]
@@ -242,7 +257,7 @@ mod tests {
             ("B", "names no bucket"),
             ("bucket//x", "prefix"),
         ] {
-            let text = Bucket::open(&format!("s3://{place}"), place).unwrap_err().to_string();
+            let text = Bucket::open(&format!("s3://{place}"), place, &|_| None).unwrap_err().to_string();
             assert!(text.contains(problem) && !text.contains("secret@"), "{place}: {text}");
         }
     }
