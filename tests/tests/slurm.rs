@@ -61,8 +61,6 @@ fn an_array_that_loses_a_node_and_an_element_comes_to_what_one_machine_does() {
     site.json("cluster pull s");
     site.run(&format!("{STUDY} --out alone"), exit::DONE);
     assert_eq!(found(&site, "runs/s"), found(&site, "alone"));
-    let log = fs::read_to_string(site.place.path("mfactor-s-1.log")).unwrap();
-    assert!(log.contains("handed back") || log.contains("is done"), "{log}");
 }
 
 /// A study of real trainings whose trainers are started by a command.
@@ -106,8 +104,9 @@ fn survives_a_kill(place: &Workplace, variables: &[(&str, String)], launch: &str
     let mut local = trained(place, &[], "", "local");
     assert!(local.status().unwrap().success());
     let mut search = trained(place, variables, launch, "launched").spawn().unwrap();
-    until("a trainer", || !trainers(trainers_in).is_empty());
-    sleep(Duration::from_millis(300));
+    // One that is killed before it is up ends a search, as a local one does.
+    let journal = place.path("launched/journal.log");
+    until("an epoch", || fs::read_to_string(&journal).is_ok_and(|text| text.contains("intermediate_value")));
     if let Some(id) = trainers(trainers_in).first() {
         assert!(Command::new("kill").args(["-KILL", id]).status().unwrap().success());
     }

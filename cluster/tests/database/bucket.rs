@@ -24,7 +24,7 @@ use crate::worker::{config, link, register, terms};
 
 /// The store in a part of the bucket, with something else in the environment where that is said.
 fn open(server: &BucketServer, url: &str, port: u16, other: &[(&str, &str)]) -> Result<Store> {
-    let mut environment = server.environment(port).map(|(name, value)| (name, value)).to_vec();
+    let mut environment = server.environment(port).to_vec();
     for (name, value) in other {
         environment.retain(|(known, _)| known != name);
         if !value.is_empty() {

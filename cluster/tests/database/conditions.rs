@@ -120,8 +120,7 @@ fn a_worker_that_is_at_a_study_notices_that_it_is_extended() {
     let storage = DatabaseStorage::new(patient(&url), &study, &config, "w", None, folder.path()).unwrap();
     let mut study = Study::over(folder.path(), config, Box::new(storage)).unwrap();
     let mut observer = |event: &StudyEvent| {
-        if matches!(event, StudyEvent::Finished { place, .. } if place.strategy == "random" && place.number == 3)
-        {
+        if matches!(event, StudyEvent::Started { place } if place.strategy == "random" && place.number == 3) {
             registry::extend(&mut link(&url), "s", Some(34)).unwrap();
         }
     };

@@ -128,6 +128,10 @@ fn workers_that_the_network_cuts_off_write_nothing_into_what_they_lost() {
     islands.iter().for_each(|island| island.serve(server.port()).unwrap());
     let mut workers: Vec<Child> = islands.iter().map(|island| island.worker(&url, "s")).collect();
     workers.push(command(&url, "s", "mainland", Mode::Plain).spawn().unwrap());
+    // Whoever comes to a database that is not there is not waited for.
+    while server.sql("islands", "SELECT count(DISTINCT worker) FROM mfactor_leases") != "4" {
+        sleep(Duration::from_millis(20));
+    }
     let cuts = [Cut::Both, Cut::There, Cut::Back];
     for round in 0..12 {
         let (island, cut) = (&islands[round % 3], cuts[(round + round / 3) % 3]);
