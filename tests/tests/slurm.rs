@@ -115,7 +115,7 @@ fn survives_a_kill(place: &Workplace, variables: &[(&str, String)], launch: &str
 }
 
 #[test]
-#[ignore = "needs Slurm and the trainer: scripts/test"]
+#[ignore = "needs Slurm and the trainer: scripts/test-cluster"]
 fn a_trainer_that_dies_behind_srun_begins_again() {
     let (slurm, place) = (Slurm::new(), Workplace::new());
     place.prepare();
@@ -123,7 +123,7 @@ fn a_trainer_that_dies_behind_srun_begins_again() {
 }
 
 #[test]
-#[ignore = "needs OpenSSH's server and the trainer: scripts/test"]
+#[ignore = "needs OpenSSH's server and the trainer: scripts/test-cluster"]
 fn a_trainer_that_dies_behind_ssh_begins_again() {
     let (board, place) = (LoopbackBoard::new(), Workplace::new());
     place.prepare();

@@ -44,7 +44,7 @@ fn store(server: &BucketServer, name: &str) -> Store {
 }
 
 #[test]
-#[ignore = "needs SeaweedFS: scripts/test"]
+#[ignore = "needs SeaweedFS: scripts/test-cluster"]
 fn a_bucket_keeps_files_by_their_contents_once() {
     let server = BucketServer::new();
     let kept = store(&server, "lab/files");
@@ -72,7 +72,7 @@ fn a_bucket_keeps_files_by_their_contents_once() {
 }
 
 #[test]
-#[ignore = "needs SeaweedFS: scripts/test"]
+#[ignore = "needs SeaweedFS: scripts/test-cluster"]
 fn what_is_wrong_with_a_bucket_is_said_in_a_sentence() {
     let mut server = BucketServer::new();
     let (url, port) = (server.url("lab"), server.port());
@@ -105,7 +105,7 @@ fn training(url: &str, name: &str, data: &Path) -> StudyConfig {
 }
 
 #[test]
-#[ignore = "needs PostgreSQL and SeaweedFS: scripts/test"]
+#[ignore = "needs PostgreSQL and SeaweedFS: scripts/test-cluster"]
 fn what_a_study_reads_is_pushed_once_and_fetched_whole() {
     let (server, bucket, places) = (Postgres::new(&[]), BucketServer::new(), tempfile::tempdir().unwrap());
     let [data, copy, home] = ["data", "copy", "home"].map(|name| places.path().join(name));
@@ -193,7 +193,7 @@ fn after(to: u16, bytes: usize, strike: impl FnOnce() + Send + 'static) -> u16 {
 }
 
 #[test]
-#[ignore = "needs PostgreSQL and SeaweedFS: scripts/test"]
+#[ignore = "needs PostgreSQL and SeaweedFS: scripts/test-cluster"]
 fn a_server_that_is_killed_in_the_middle_of_a_push_leaves_nothing_half_made() {
     let (server, mut bucket, places) =
         (Postgres::new(&[]), BucketServer::new(), tempfile::tempdir().unwrap());
@@ -226,7 +226,7 @@ fn a_server_that_is_killed_in_the_middle_of_a_push_leaves_nothing_half_made() {
 }
 
 #[test]
-#[ignore = "needs PostgreSQL and SeaweedFS: scripts/test"]
+#[ignore = "needs PostgreSQL and SeaweedFS: scripts/test-cluster"]
 fn the_end_of_a_trial_waits_for_a_bucket_that_is_gone() {
     let (server, bucket, places) = (Postgres::new(&[]), BucketServer::new(), tempfile::tempdir().unwrap());
     let url = server.database("waits");

@@ -110,7 +110,7 @@ fn workers_leave_a_study_that_somebody_stops() {
 }
 
 #[test]
-#[ignore = "needs PostgreSQL: scripts/test"]
+#[ignore = "needs PostgreSQL: scripts/test-cluster"]
 fn a_worker_that_is_at_a_study_notices_that_it_is_extended() {
     let server = Postgres::new(&[]);
     let url = server.database("longer");

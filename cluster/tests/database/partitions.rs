@@ -118,7 +118,7 @@ fn ip(arguments: &[&str]) {
 }
 
 #[test]
-#[ignore = "needs PostgreSQL, root and iproute2: scripts/test"]
+#[ignore = "needs PostgreSQL, root and iproute2: scripts/test-cluster"]
 fn workers_that_the_network_cuts_off_write_nothing_into_what_they_lost() {
     let server = Postgres::new(&[]);
     let url = server.database("islands");
