@@ -1,31 +1,46 @@
-"""Whole trials a second in PostgreSQL: `mfactor worker` with an evaluator that answers at once, and Optuna's RDB storage."""
+"""Whole trials a second in PostgreSQL: `mfactor worker` with an evaluator that answers at once, and Optuna's own storages.
 
+A trial is the same for all: it begins with nine parameters and two attributes, and ends with a value. Each way has its own
+study in one server, one after the other; programs are started within the time that is measured.
+"""
+
+import argparse
 import multiprocessing
 import os
+import socket
+import statistics
 import subprocess
-import sys
 import time
 
 import optuna
 
 URL = os.environ["MFACTOR_DATABASE"]
+RDB = URL.replace("postgresql://", "postgresql+psycopg://")
 BLOCKS = 9
+HISTORY = 10_000
+LONGEST_CLAIM_MS = 50
+LEAST_RATIO = 3
 
 
-def mfactor(program, workers):
+def quietly(*command):
+    subprocess.run([*command, "--quiet"], check=True, stdout=subprocess.DEVNULL)
+
+
+def mfactor(program, workers, trials):
     """Seconds for the trials of random search by so many workers, from their start to the end of the last."""
-    trials, name = max(50, 10 * workers), f"with{workers}"
+    name = f"with{workers}"
     dry = ["search", "--evaluator", "constant:0.75", "--strategy", "random", "--trials", str(trials)]
-    subprocess.run([program, *dry, "--workers", str(workers), "--name", name, "--detach", "--quiet"], check=True, stdout=subprocess.DEVNULL)
+    quietly(program, *dry, "--workers", str(workers), "--name", name, "--detach")
     began = time.monotonic()
     crew = [subprocess.Popen([program, "worker", name, "--quiet"], stdout=subprocess.DEVNULL) for _ in range(workers)]
     assert all(worker.wait() == 0 for worker in crew)
-    return trials + 1, time.monotonic() - began
+    return time.monotonic() - began
 
 
-def optimize(name, share):
+def optimize(name, share, port):
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = optuna.load_study(study_name=name, storage=URL.replace("postgresql://", "postgresql+psycopg://"), sampler=optuna.samplers.RandomSampler())
+    storage = optuna.storages.GrpcStorageProxy(host="127.0.0.1", port=port) if port else RDB
+    study = optuna.load_study(study_name=name, storage=storage, sampler=optuna.samplers.RandomSampler())
     for _ in range(share):
         trial = study.ask()
         for block in range(BLOCKS):
@@ -35,28 +50,86 @@ def optimize(name, share):
         study.tell(trial, 0.5)
 
 
-def beside(workers):
-    """The same by Optuna: ask, nine parameters, two attributes, tell."""
-    name, share = f"optuna{workers}", max(50, 10 * workers) // workers
-    optuna.create_study(study_name=name, storage=URL.replace("postgresql://", "postgresql+psycopg://"), direction="maximize")
+def serve(port):
+    optuna.storages.run_grpc_proxy_server(optuna.storages.get_storage(RDB), host="127.0.0.1", port=port)
+
+
+def beside(workers, trials, port=None):
+    """The same by Optuna, over the proxy at a port or with a connection for each worker."""
+    name = f"optuna-{workers}-{port}"
+    optuna.create_study(study_name=name, storage=RDB, direction="maximize")
+    spawn = multiprocessing.get_context("spawn")  # gRPC does not survive a fork
     began = time.monotonic()
-    crew = [multiprocessing.Process(target=optimize, args=(name, share)) for _ in range(workers)]
+    crew = [spawn.Process(target=optimize, args=(name, trials // workers, port)) for _ in range(workers)]
     for worker in crew:
         worker.start()
     for worker in crew:
         worker.join()
         assert worker.exitcode == 0
-    return share * workers, time.monotonic() - began
+    return time.monotonic() - began
+
+
+# A copy of the last trial of a study, so many times, numbered on; ended and never to be looked at again but as history.
+COPY = """
+WITH source AS (SELECT t.* FROM trials t JOIN studies s USING (study_id) WHERE s.study_name = %(study)s ORDER BY number DESC LIMIT 1),
+ made AS (INSERT INTO trials (number, study_id, state, datetime_start, datetime_complete)
+    SELECT number + i, study_id, state, datetime_start, datetime_complete FROM source, generate_series(1, %(copies)s) AS i RETURNING trial_id),
+ p AS (INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json)
+    SELECT m.trial_id, p.param_name, p.param_value, p.distribution_json FROM made m, trial_params p WHERE p.trial_id = (SELECT trial_id FROM source)),
+ a AS (INSERT INTO trial_user_attributes (trial_id, key, value_json)
+    SELECT m.trial_id, a.key, a.value_json FROM made m, trial_user_attributes a WHERE a.trial_id = (SELECT trial_id FROM source)),
+ v AS (INSERT INTO trial_values (trial_id, objective, value, value_type)
+    SELECT m.trial_id, v.objective, v.value, v.value_type FROM made m, trial_values v WHERE v.trial_id = (SELECT trial_id FROM source))
+INSERT INTO mfactor_leases (trial_id, token, worker, expires, done) SELECT trial_id, gen_random_uuid(), 'copied', 'infinity', true FROM made
+"""
+GAPS = """
+SELECT extract(epoch FROM datetime_start - lag(datetime_complete) OVER (ORDER BY number))::float8 * 1000
+FROM trials JOIN studies USING (study_id) WHERE study_name = %(study)s AND number > %(first)s
+"""
+
+
+def claim(program):
+    """Median milliseconds from the end of a trial to the beginning of the next, behind 10,000 that have ended."""
+    import psycopg
+
+    dry = ["search", "--evaluator", "constant:0.75", "--strategy", "random", "--workers", "1", "--name", "long"]
+    quietly(program, *dry, "--trials", "2", "--detach")
+    quietly(program, "worker", "long")
+    with psycopg.connect(URL) as connection:
+        connection.execute(COPY, {"study": "long-random", "copies": HISTORY})
+        connection.execute("ANALYZE")
+    quietly(program, "cluster", "extend", "long", "--trials", str(HISTORY + 52))
+    quietly(program, "worker", "long")
+    with psycopg.connect(URL) as connection:
+        gaps = [gap for (gap,) in connection.execute(GAPS, {"study": "long-random", "first": HISTORY + 5}) if gap is not None]
+    return statistics.median(gaps), max(gaps)
 
 
 def main():
-    program, *numbers = sys.argv[1:]
-    subprocess.run([program, "cluster", "init", "--quiet"], check=True, stdout=subprocess.DEVNULL)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("program")
+    parser.add_argument("workers", nargs="*", type=int, default=[1, 8, 32])
+    parser.add_argument("--trials", type=int, default=20, help="of each worker, and 100 at the least")
+    options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    print("workers  mfactor trials/s  Optuna RDB trials/s")
-    for workers in map(int, numbers or ["1", "8", "32"]):
-        rates = [trials / seconds for trials, seconds in (mfactor(program, workers), beside(workers))]
-        print(f"{workers:>7}  {rates[0]:>16.1f}  {rates[1]:>19.1f}", flush=True)
+    quietly(options.program, "cluster", "init")
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        port = held.getsockname()[1]
+    proxy = multiprocessing.get_context("spawn").Process(target=serve, args=(port,), daemon=True)
+    proxy.start()
+    print(f"load {os.getloadavg()[0]:.1f}\nworkers  mfactor  Optuna RDB  Optuna gRPC  (trials/s)  ratio to the better")
+    for workers in options.workers:
+        trials = max(100, options.trials * workers) // workers * workers
+        ways = [mfactor(options.program, workers, trials), beside(workers, trials), beside(workers, trials, port)]
+        own, *others = [trials / seconds for seconds in ways]
+        ratio = own / max(others)
+        short = f"  (below {LEAST_RATIO})" if workers > 1 and ratio < LEAST_RATIO else ""
+        print(f"{workers:>7}  {own:>7.1f}  {others[0]:>10.1f}  {others[1]:>11.1f}  {ratio:>31.1f}{short}", flush=True)
+    middle, longest = claim(options.program)
+    short = "" if middle <= LONGEST_CLAIM_MS else f"  (above {LONGEST_CLAIM_MS})"
+    print(f"claim behind {HISTORY} trials: median {middle:.1f} ms, longest {longest:.1f} ms{short}; load {os.getloadavg()[0]:.1f}")
+    proxy.terminate()
 
 
 if __name__ == "__main__":

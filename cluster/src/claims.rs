@@ -114,6 +114,10 @@ struct State {
     held: BTreeMap<i32, Uuid>,
     lost: Vec<(i32, Uuid)>,
     stops: bool,
+    /// Trials of each strategy, as the database has it.
+    trials: Option<u64>,
+    /// Keys of trainings that this process is at.
+    trainings: BTreeMap<String, Uuid>,
 }
 
 impl Holds {
@@ -146,6 +150,30 @@ impl Holds {
         let mut state = self.state();
         state.stops = stops;
         state.lost.extend(asked.iter().filter(|(trial, _)| !kept.contains(trial)));
+    }
+
+    /// Takes note of how many trials of each strategy are asked for.
+    pub fn ask(&self, trials: u64) {
+        self.state().trials = Some(trials);
+    }
+
+    /// How many trials of each strategy are asked for, if that changed since the last call.
+    pub fn asked(&self) -> Option<u64> {
+        self.state().trials.take()
+    }
+
+    /// Notes that this process is at a training, or no longer.
+    pub fn train(&self, key: &str, token: Option<Uuid>) {
+        let trainings = &mut self.state().trainings;
+        match token {
+            Some(token) => drop(trainings.insert(key.to_owned(), token)),
+            None => drop(trainings.remove(key)),
+        }
+    }
+
+    /// Trainings that this process is at.
+    pub fn trainings(&self) -> (Vec<String>, Vec<Uuid>) {
+        self.state().trainings.iter().map(|(key, token)| (key.clone(), *token)).unzip()
     }
 
     /// Trials that were lost since the last call and not ended or given up before that, and whether the study stops.

@@ -46,7 +46,7 @@ SELECT privilege || ' on ' || name FROM (VALUES
   ('study_user_attributes', 'INSERT'), ('study_user_attributes', 'UPDATE'), ('trials', 'INSERT'), ('trials', 'UPDATE'),
   ('trial_params', 'INSERT'), ('trial_values', 'INSERT'), ('trial_user_attributes', 'INSERT'),
   ('trial_system_attributes', 'INSERT'), ('trial_intermediate_values', 'INSERT'), ('trial_intermediate_values', 'DELETE'),
-  ('mfactor_leases', 'INSERT'), ('mfactor_leases', 'UPDATE'), ('mfactor_deaths', 'INSERT')
+  ('mfactor_leases', 'INSERT'), ('mfactor_leases', 'UPDATE'), ('mfactor_deaths', 'INSERT'), ('mfactor_trainings', 'INSERT'), ('mfactor_trainings', 'UPDATE')
 ) AS needed (name, privilege) WHERE NOT has_table_privilege(name, privilege)";
 
 const ASKED: usize = 9;

@@ -22,7 +22,13 @@ pub struct Plan {
     pub program: PathBuf,
     /// Further arguments of `mfactor worker`.
     pub arguments: Vec<String>,
+    /// Further variables that the worker reads, none of them a secret.
+    pub variables: Vec<(String, String)>,
 }
+
+/// Variables that say where a bucket is and are no secret.
+pub const STORE_VARIABLES: [&str; 5] =
+    ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ALLOW_HTTP"];
 
 /// A command and what goes to its standard input.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,9 +41,10 @@ pub struct Submission {
 
 impl Plan {
     /// Variables that the worker reads.
-    fn environment(&self) -> Vec<(&'static str, &str)> {
+    fn environment(&self) -> Vec<(&str, &str)> {
         let artifacts = self.artifacts.as_deref().map(|url| ("MFACTOR_ARTIFACTS", url));
-        [("MFACTOR_DATABASE", &*self.database)].into_iter().chain(artifacts).collect()
+        let variables = self.variables.iter().map(|(name, value)| (&**name, &**value));
+        [("MFACTOR_DATABASE", &*self.database)].into_iter().chain(artifacts).chain(variables).collect()
     }
 
     /// `PROGRAM worker STUDY …`.
@@ -113,6 +120,7 @@ pub(crate) mod tests {
             artifacts: Some("file:///shared/mfactor".to_owned()),
             program: PathBuf::from("/opt/mfactor/bin/mfactor"),
             arguments: ["--trainers", "auto"].map(str::to_owned).to_vec(),
+            variables: vec![],
         }
     }
 

@@ -15,13 +15,16 @@
 //! | [`registry`] | studies: registered, found, stopped, extended, removed |
 //! | [`storage`] | the trials of one study, behind [`search::storage::Storage`] |
 //! | `begin`, `claims`, `renewal`, `rows` | how a trial begins, whose it is, leases that are kept alive, rows read as trials |
-//! | [`store`] | files by the SHA-256 of their contents, in a folder that machines share |
+//! | [`store`] | files by the SHA-256 of their contents, in a folder that machines share or in a bucket |
+//! | [`inputs`] | what a study reads, pushed once and fetched by each machine |
+//! | [`trainings`] | trainings that all workers share |
 //! | [`pull`] | a study of the database as a folder |
 //! | [`launch`] | scripts and manifests that start workers |
 //! | [`status`], [`doctor`] | how a study stands; whether this machine can work with the database |
 
 pub mod address;
 pub mod doctor;
+pub mod inputs;
 pub mod launch;
 pub mod link;
 pub mod pull;
@@ -30,6 +33,7 @@ pub mod schema;
 pub mod status;
 pub mod storage;
 pub mod store;
+pub mod trainings;
 
 mod begin;
 mod claims;

@@ -14,6 +14,7 @@ use crate::link::Link;
 use crate::registry::Registered;
 use crate::rows::Reader;
 use crate::store::{ARTIFACTS, Artifact, Kept, Store};
+use crate::trainings;
 
 /// What was brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,10 +98,12 @@ pub fn orphans(link: &mut Link, store: &Store, database: uuid::Uuid, age: Durati
     let kept = store.list()?;
     let rows = link.work(|session, _| {
         session.rows(
-            "SELECT substr(key, length($1) + 1)::text FROM trial_system_attributes WHERE starts_with(key, $1)",
+            "SELECT substr(key, length($1) + 1)::text FROM trial_system_attributes WHERE starts_with(key, $1)
+             UNION ALL SELECT substr(key, length($1) + 1)::text FROM study_system_attributes WHERE starts_with(key, $1)",
             &[&ARTIFACTS],
         )
     })?;
-    let named: BTreeSet<String> = rows.iter().map(|row| row.get(0)).collect();
+    let mut named: BTreeSet<String> = rows.iter().map(|row| row.get(0)).collect();
+    named.extend(trainings::files(link)?);
     Ok(kept.into_iter().filter(|kept| !named.contains(&kept.name) && kept.age > age).collect())
 }

@@ -8,7 +8,9 @@ use crate::link::{Link, Session};
 use crate::trouble::Trouble;
 
 /// Version of our tables.
-pub const SCHEMA: i32 = 1;
+pub const SCHEMA: i32 = 2;
+/// The version before, which lacks the table of trainings alone.
+const WITHOUT_TRAININGS: i32 = 1;
 /// Version of Optuna's tables, the same from Optuna 3.2 to 5.0.
 const ALEMBIC: &str = "v3.2.0.a";
 /// The first Optuna that writes times in UTC: times of earlier ones are those of whoever wrote them.
@@ -20,6 +22,7 @@ const LOCK: i64 = 0x006d_6661_6374_6f72;
 
 const OPTUNA_TABLES: &str = include_str!("sql/optuna.sql");
 const OUR_TABLES: &str = include_str!("sql/mfactor.sql");
+const TRAININGS: &str = include_str!("sql/trainings.sql");
 
 /// What a worker's role needs beside `CONNECT` and `USAGE`: it reads and writes trials, and makes or removes no study.
 const RIGHTS: &str = include_str!("sql/rights.sql");
@@ -53,13 +56,24 @@ pub fn make(link: &mut Link) -> Result<Made> {
             check_optuna(session, &address)?;
             if ours {
                 session.batch(OUR_TABLES)?;
+                session.batch(TRAININGS)?;
                 session.execute("INSERT INTO mfactor_schema (version) VALUES ($1)", &[&SCHEMA])?;
             }
+            upgrade(session)?;
             let database = check_ours(session, &address)?;
             Ok(Some(Made { optuna, ours, database }))
         })?;
         made.ok_or_else(|| Trouble::Other(Error::Defect("tables were made and taken back".to_owned())))
     })
+}
+
+/// Adds what tables of an earlier version lack.
+fn upgrade(session: &mut Session) -> Result<(), Trouble> {
+    let set = "UPDATE mfactor_schema SET version = $1 WHERE version = $2";
+    if session.execute(set, &[&SCHEMA, &WITHOUT_TRAININGS])? > 0 {
+        session.batch(TRAININGS)?;
+    }
+    Ok(())
 }
 
 /// Holds the tables against what this version expects; what tells this database from others.
@@ -142,8 +156,14 @@ fn check_ours(session: &mut Session, address: &Address) -> Result<Uuid, Trouble>
     if version == SCHEMA {
         return Ok(row.get(1));
     }
-    let problem = format!(
-        "holds mfactor's tables in version {version}; this mfactor knows {SCHEMA}: take the mfactor that made them"
-    );
+    let problem = if version < SCHEMA {
+        format!(
+            "holds mfactor's tables in version {version}; to bring them to {SCHEMA}, run: mfactor cluster init"
+        )
+    } else {
+        format!(
+            "holds mfactor's tables in version {version}; this mfactor knows {SCHEMA}: take the mfactor that made them"
+        )
+    };
     Err(Error::input(address, problem).into())
 }

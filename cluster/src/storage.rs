@@ -1,7 +1,7 @@
 //! The trials of one study in the database, as one worker has them.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use mfactor::{Error, Result, Trial, TrialState};
@@ -10,6 +10,7 @@ use search::evaluators::TRAINED_FILES;
 use search::storage::form::{self, state};
 use search::storage::{Attributes, Beat, Hold, Storage};
 use search::study::trial_folder;
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::begin::{FIRST_PROPOSAL_MS, LONGEST_PROPOSAL_MS, Study, begin, columns, lock, millis};
@@ -19,6 +20,7 @@ use crate::registry::{self, Registered};
 use crate::renewal::Renewal;
 use crate::rows::Reader;
 use crate::store::{Artifact, Store};
+use crate::trainings::Trainings;
 
 /// Pauses between two looks for what others have done, while nothing is found: doubled from the first to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -30,7 +32,10 @@ const LONGEST_LOOK: Duration = Duration::from_secs(1);
 /// The study's trials behind the seam of `search`.
 pub struct DatabaseStorage {
     link: Link,
+    name: String,
     worker: String,
+    /// What decides trainings beside their jobs and trainers.
+    context: Value,
     study: Study,
     holds: Arc<Holds>,
     _renewal: Renewal,
@@ -98,7 +103,9 @@ impl DatabaseStorage {
         let renewal = Renewal::start(link.beside(), study.name.clone(), lease, Arc::clone(&holds))?;
         Ok(Self {
             link,
+            name: study.name.clone(),
             worker: worker.to_owned(),
+            context: config.training_context(),
             ended: vec![0; study.tracks.len()],
             study: Study {
                 ids: study.ids(),
@@ -115,6 +122,20 @@ impl DatabaseStorage {
             free_looked: None,
             files: store.map(|store| Files { store, folder: folder.to_owned() }),
         })
+    }
+
+    /// The trainings that this worker shares with all others of the database; `None` where the study keeps no files.
+    pub fn trainings(&self) -> Option<Arc<Trainings>> {
+        let files = self.files.as_ref()?;
+        Some(Arc::new(Trainings {
+            link: Mutex::new(self.link.beside()),
+            study: self.name.clone(),
+            worker: self.worker.clone(),
+            lease: self.study.lease,
+            store: files.store.clone(),
+            holds: Arc::clone(&self.holds),
+            context: self.context.clone(),
+        }))
     }
 
     /// Leaves out from now on what has ended and is known; what is held here changes yet in the eyes of the loop.
@@ -254,7 +275,11 @@ impl Storage for DatabaseStorage {
         if !lost.is_empty() {
             self.news.hurry();
         }
-        Ok(Beat { lost: lost.into_iter().map(|trial| trial as u64).collect(), stops })
+        Ok(Beat {
+            lost: lost.into_iter().map(|trial| trial as u64).collect(),
+            stops,
+            trials: self.holds.asked(),
+        })
     }
 
     fn report(&mut self, trial: u64, epoch: u32, accuracy: f64) -> Result<Hold> {

@@ -1,10 +1,14 @@
-//! Files by the SHA-256 of their contents, in a folder that machines share: written once and never changed, and checked when
-//! they are read.
+//! Files by the SHA-256 of their contents, in a folder that machines share or in a bucket: written once and never changed, and
+//! checked when they are read.
 
-use std::fs;
-use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+#[cfg(feature = "s3")]
+mod bucket;
+mod folder;
+#[cfg(feature = "s3")]
+mod http;
+
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mfactor::{Error, Result, files};
@@ -12,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use self::folder::Folder;
 use crate::link::Patience;
 
 /// How the names begin of the empty files that say which databases name files of a store.
@@ -23,11 +28,30 @@ const DIGITS: usize = 64;
 /// How the keys of Optuna's attributes for files begin.
 pub(crate) const ARTIFACTS: &str = "artifacts:";
 
-/// A folder of files named by their contents, flat, as Optuna's `FileSystemArtifactStore` has them.
+/// Files named by their contents, flat, as Optuna's `FileSystemArtifactStore` and `Boto3ArtifactStore` have them.
 #[derive(Debug, Clone)]
 pub struct Store {
-    folder: PathBuf,
+    place: Arc<dyn Place>,
 }
+
+/// Where files are kept by name. A file appears whole or not at all.
+trait Place: fmt::Debug + fmt::Display + Send + Sync {
+    fn read(&self, name: &str) -> Result<Vec<u8>>;
+
+    fn has(&self, name: &str) -> Result<bool>;
+
+    /// Whether it was written: one that is there already stays as it is.
+    fn create(&self, name: &str, bytes: &[u8]) -> Result<bool>;
+
+    fn replace(&self, name: &str, bytes: &[u8]) -> Result<()>;
+
+    fn names(&self) -> Result<Vec<Kept>>;
+
+    fn remove(&self, name: &str) -> Result<()>;
+}
+
+/// What an environment says: the value of a variable that is set.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// A file of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,59 +104,58 @@ fn is_sha256(name: &str) -> bool {
 }
 
 impl Store {
-    /// Opens the store at `file:///FOLDER`, which must be there.
+    /// Opens the store at `file:///FOLDER`, which must be there, or `s3://BUCKET/PREFIX`, whose credentials and server are
+    /// those of the environment (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_ENDPOINT_URL` and so on).
     ///
     /// # Errors
-    /// [`Error::Input`] for another kind of URL, or a folder that is not there.
+    /// [`Error::Input`] for another kind of URL, a folder that is not there, or an environment without credentials.
     pub fn open(url: &str) -> Result<Self> {
-        let refused = |problem: &str| Error::input(format!("store {url:?}"), problem);
-        let Some(path) = url.strip_prefix("file://") else {
-            return Err(refused("is none that this version knows; there is file:///FOLDER"));
-        };
-        let folder = PathBuf::from(path);
-        if !folder.is_absolute() {
-            return Err(refused("must name a folder from the root, as in file:///shared/mfactor"));
-        }
-        if !folder.is_dir() {
-            return Err(refused("is not there; is the shared folder mounted? To make it, use mkdir"));
-        }
-        Ok(Self { folder })
+        Self::open_in(url, &|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
     }
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
+    /// The same in an environment that says nothing else than `environment`: values by the names of variables.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_in(url: &str, environment: Environment) -> Result<Self> {
+        let place: Arc<dyn Place> = match url.split_once("://") {
+            Some(("file", path)) => Arc::new(Folder::open(url, path)?),
+            Some(("s3", place)) => bucket(url, place, environment)?,
+            _ => {
+                let problem =
+                    "is none that this version knows; there are file:///FOLDER and s3://BUCKET/PREFIX";
+                return Err(Error::input("the store's URL", problem));
+            }
+        };
+        Ok(Self { place })
     }
 
     /// Keeps a file; its SHA-256. One that is there already is not written again, unless it is damaged.
     pub fn put(&self, bytes: &[u8]) -> Result<String> {
         let sha256 = files::sha256(bytes);
-        if self.get(&sha256).is_err() {
-            self.write(&sha256, bytes)?;
+        if !self.place.create(&sha256, bytes)? && self.place.read(&sha256)? != bytes {
+            self.place.replace(&sha256, bytes)?;
         }
         Ok(sha256)
     }
 
-    /// Lets a file appear whole. Drafts of other machines are left alone, for nobody can see here whether they live.
-    fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let path = self.path(name);
-        let draft = tempfile::Builder::new()
-            .prefix(DRAFT)
-            .permissions(fs::Permissions::from_mode(0o644))
-            .tempfile_in(&self.folder);
-        let mut draft = draft.map_err(Error::io("write to", &self.folder))?;
-        draft.write_all(bytes).map_err(Error::io("write", &path))?;
-        draft.as_file().sync_all().map_err(Error::io("write", &path))?;
-        draft.persist(&path).map_err(|error| Error::io("write", &path)(error.error))?;
-        files::sync_folder(&self.folder)
-    }
-
     /// The same, waiting for a store that is not to be written to.
     pub(crate) fn put_patiently(&self, bytes: &[u8], patience: &Patience) -> Result<String> {
-        let unreachable = |error: Error| Error::Board {
-            subject: format!("store {}", self.folder.display()),
-            problem: error.to_string(),
+        self.patiently(patience, |store| store.put(bytes))
+    }
+
+    /// A file by its SHA-256, waiting for a store that is not to be read from; what is damaged or gone is not waited for.
+    pub(crate) fn get_patiently(&self, sha256: &str, patience: &Patience) -> Result<Vec<u8>> {
+        let is_passing = |error: &Error| matches!(error, Error::Board { .. });
+        patience.until(|_| self.get(sha256).map_err(|error| (is_passing(&error), error)))
+    }
+
+    fn patiently<T>(&self, patience: &Patience, work: impl Fn(&Self) -> Result<T>) -> Result<T> {
+        let unreachable = |error: Error| match error {
+            error @ Error::Board { .. } => error,
+            error => Error::Board { subject: self.to_string(), problem: error.to_string() },
         };
-        patience.until(|_| self.put(bytes).map_err(|error| (true, unreachable(error))))
+        patience.until(|_| work(self).map_err(|error| (true, unreachable(error))))
     }
 
     /// A file by its SHA-256.
@@ -143,15 +166,12 @@ impl Store {
         if !is_sha256(sha256) {
             return Err(Error::input(format!("file {sha256:?} of a store"), "is no SHA-256"));
         }
-        let path = self.path(sha256);
-        let bytes = files::read(&path)?;
+        let bytes = self.place.read(sha256)?;
         if files::sha256(&bytes) == sha256 {
             return Ok(bytes);
         }
-        Err(Error::file(
-            &path,
-            "is damaged: its contents are not those that it is named after; restore it from a copy",
-        ))
+        let problem = "is damaged: its contents are not those that it is named after; restore it from a copy";
+        Err(Error::input(format!("{self}, {sha256}"), problem))
     }
 
     /// Writes something, reads it back and removes it.
@@ -159,22 +179,21 @@ impl Store {
         let bytes = Uuid::new_v4();
         let name = self.put(bytes.as_bytes())?;
         self.get(&name)?;
-        let path = self.path(&name);
-        fs::remove_file(&path).map_err(Error::io("remove", &path))
+        self.place.remove(&name)
     }
 
     /// Notes that a database names files of this store; refuses a store that cannot be written to.
     pub fn mark(&self, database: Uuid) -> Result<()> {
-        self.write(&format!("{MARK}{database}"), b"")
+        self.place.replace(&format!("{MARK}{database}"), b"")
     }
 
     /// Refuses a store that is not the one into which the files of a database go.
     pub fn check(&self, database: Uuid) -> Result<()> {
-        if self.path(&format!("{MARK}{database}")).exists() {
+        if self.place.has(&format!("{MARK}{database}"))? {
             return Ok(());
         }
-        let problem = "is not the store of this database; name the folder that `mfactor search` was given";
-        Err(Error::file(&self.folder, problem))
+        let problem = "is not the store of this database; name the one that `mfactor search` was given";
+        Err(Error::input(self, problem))
     }
 
     /// Databases other than this that name files here.
@@ -192,26 +211,38 @@ impl Store {
     }
 
     fn names(&self) -> Result<Vec<Kept>> {
-        let kept = |entry: fs::DirEntry| {
-            let facts = entry.metadata().ok()?;
-            let age = facts.modified().ok()?.elapsed().unwrap_or_default();
-            Some(Kept { name: entry.file_name().to_str()?.to_owned(), bytes: facts.len(), age })
-        };
-        let entries = fs::read_dir(&self.folder).map_err(Error::io("read", &self.folder))?;
-        let mut names: Vec<Kept> = entries.flatten().filter_map(kept).collect();
+        let mut names = self.place.names()?;
         names.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(names)
     }
 
     /// Removes what [`Store::list`] gave.
     pub fn remove(&self, kept: &Kept) -> Result<()> {
-        let path = self.path(&kept.name);
-        fs::remove_file(&path).map_err(Error::io("remove", &path))
+        self.place.remove(&kept.name)
+    }
+}
+
+#[cfg(feature = "s3")]
+fn bucket(url: &str, place: &str, environment: Environment) -> Result<Arc<dyn Place>> {
+    Ok(Arc::new(bucket::Bucket::open(url, place, environment)?))
+}
+
+#[cfg(not(feature = "s3"))]
+fn bucket(url: &str, _: &str, _: Environment) -> Result<Arc<dyn Place>> {
+    let what = format!("store {url:?} is in a bucket, and this mfactor was built without S3");
+    Err(Error::missing(what, "cargo build --release --package cli --features s3"))
+}
+
+impl fmt::Display for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.place.fmt(f)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn store() -> (tempfile::TempDir, Store) {

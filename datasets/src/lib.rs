@@ -25,7 +25,7 @@ use std::path::Path;
 use mfactor::dataset::DataSet;
 use mfactor::{Error, Result};
 
-pub use places::{folder, resolve};
+pub use places::{folder, folder_of, resolve};
 pub use published::{PublishedTable, fetch_table, table, table_names};
 pub use summary::{Summary, check};
 

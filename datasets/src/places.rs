@@ -36,8 +36,11 @@ fn folder_in(name: &str, environment: Environment<'_>) -> Result<PathBuf> {
     place_in(name, environment)
 }
 
-/// The same for a name that is known to be one.
-pub(crate) fn folder_of(name: &str) -> Result<PathBuf> {
+/// The same for any name that can be a folder's: where this machine keeps what is not a set that is known by name.
+///
+/// # Errors
+/// [`Error::Input`] where the environment names no such place.
+pub fn folder_of(name: &str) -> Result<PathBuf> {
     place_in(name, &|variable| std::env::var_os(variable))
 }
 

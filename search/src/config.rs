@@ -12,7 +12,7 @@ use std::time::Duration;
 use mfactor::objective::check_alpha;
 use mfactor::{Architecture, Error, Recipe, Result, SearchSpace, files, name};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::evaluators::{Cached, Constant, Evaluator, Table, TrainerCommand, TrainerProcess};
 use crate::pruning::Pruning;
@@ -287,14 +287,18 @@ impl StudyConfig {
         }
     }
 
+    /// What decides a training's result beside its job and its trainer.
+    pub fn training_context(&self) -> Value {
+        json!({ "data": self.data.as_ref().map(|data| &data.fingerprint) })
+    }
+
     fn trainers(&self, trainers: &[TrainerCommand], cache: Option<&Path>) -> Result<Vec<Box<dyn Evaluator>>> {
         self.check_data("the study")?;
         let timeout = self.trial_timeout_seconds.map(Duration::from_secs);
         let evaluator = |command: &TrainerCommand| -> Result<Box<dyn Evaluator>> {
             let trainer = TrainerProcess::new(command.clone(), timeout);
             let Some(cache) = cache else { return Ok(Box::new(trainer)) };
-            let context = json!({ "data": self.data.as_ref().map(|data| &data.fingerprint) });
-            Ok(Box::new(Cached::new(trainer, cache, context)?))
+            Ok(Box::new(Cached::new(trainer, cache, self.training_context())?))
         };
         trainers.iter().map(evaluator).collect()
     }

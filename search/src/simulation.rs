@@ -1,5 +1,7 @@
 //! A strategy against a function in place of training: no evaluator, no files. For judging strategies.
 
+pub mod pool;
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, Instant};

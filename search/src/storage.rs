@@ -24,6 +24,8 @@ pub struct Beat {
     pub lost: Vec<u64>,
     /// Whether the study is to be left: somebody stopped it.
     pub stops: bool,
+    /// Trials of each strategy, where somebody asked for more.
+    pub trials: Option<u64>,
 }
 
 /// What keeps the trials of a study. Tracks (the baseline, the given architectures, each strategy) are named by their position.

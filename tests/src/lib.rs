@@ -1,8 +1,11 @@
 //! What the tests in `tests/` share: running the programs as a user would, in a folder of their own, on a data set
 //! that is made here. The tests are of what crosses rooms; each room tests itself.
 
+pub mod bucket;
 pub mod loopback;
 pub mod postgres;
+pub mod site;
+pub mod slurm;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -57,6 +60,20 @@ pub fn python() -> PathBuf {
         python.display()
     );
     python
+}
+
+/// A program as root: by sudo, which asks nothing, where the tests do not run as root.
+///
+/// # Panics
+/// If the system has no `/proc`.
+pub fn as_root(program: &str) -> Command {
+    use std::os::unix::fs::MetadataExt;
+    if std::fs::metadata("/proc/self").expect("Linux has it").uid() == 0 {
+        return Command::new(program);
+    }
+    let mut command = Command::new("sudo");
+    command.args(["-n", program]);
+    command
 }
 
 /// A folder in which commands run, and the commands.

@@ -4,62 +4,13 @@
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Output};
+use std::process::Command;
 
 use mfactor::exit;
 use serde_json::{Value, json};
 use tests::postgres::Postgres;
+use tests::site::{DRY, Site};
 use tests::{Workplace, expect};
-
-/// A place where commands find a database.
-struct Site {
-    place: Workplace,
-    url: String,
-}
-
-impl Site {
-    fn new(url: &str) -> Self {
-        let site = Self { place: Workplace::new(), url: url.to_owned() };
-        fs::create_dir(site.place.path("store")).unwrap();
-        site
-    }
-
-    fn store(&self) -> String {
-        format!("file://{}", self.place.path("store").display())
-    }
-
-    fn command(&self, arguments: &str) -> Command {
-        let mut command = self.place.mfactor(arguments.split_whitespace());
-        command.env("MFACTOR_DATABASE", &self.url).env("HOME", self.place.path("."));
-        command.env_remove("PGPASSWORD").env_remove("PGPASSFILE").env_remove("MFACTOR_ARTIFACTS");
-        command
-    }
-
-    fn output(&self, arguments: &str) -> Output {
-        self.command(arguments).output().unwrap()
-    }
-
-    fn run(&self, arguments: &str, code: u8) -> (String, String) {
-        expect(arguments, &self.output(arguments), code)
-    }
-
-    fn json(&self, arguments: &str) -> Value {
-        serde_json::from_str(&self.run(&format!("{arguments} --json"), exit::DONE).0).unwrap()
-    }
-
-    /// Runs what must fail with `code` in one sentence that has every one of the words.
-    fn refused(&self, arguments: &str, code: u8, words: &[&str]) {
-        let (stdout, stderr) = self.run(arguments, code);
-        let errors: Vec<&str> = stderr.lines().filter(|line| line.starts_with("error: ")).collect();
-        assert_eq!((errors.len(), &*stdout), (1, ""), "{arguments}: {stderr}");
-        for word in words {
-            assert!(errors[0].contains(word), "{arguments}: {word:?} is missing in {stderr}");
-        }
-        assert!(!stderr.contains("secret") && !stderr.contains("panicked"), "{stderr}");
-    }
-}
-
-const DRY: &str = "search --evaluator constant:0.75 --strategy random,evolution --trials 5 --workers 2";
 
 #[test]
 #[ignore = "needs PostgreSQL: scripts/test"]

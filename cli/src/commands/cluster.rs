@@ -7,12 +7,12 @@ use clap::{Args, Subcommand};
 use cluster::doctor::{self, Health};
 use cluster::registry;
 use cluster::status::Status;
-use cluster::{Patience, Store, pull, schema};
+use cluster::{Patience, Store, inputs, pull, schema};
 use mfactor::Error;
 use mfactor::numbers::duration;
 use serde_json::json;
 
-use super::shared::{DatabaseOptions, PlaceOptions, default_folder};
+use super::shared::{DatabaseOptions, PlaceOptions, Pushed, default_folder};
 use crate::output::{Output, table, thousands};
 
 /// Studies in a database, at which any number of machines work
@@ -58,13 +58,26 @@ Examples:
 Example:
   mfactor cluster extend cifar10 --trials 100
 
-Workers that are at it already know of no more trials: start new ones.")]
+Workers that are at it take note within a third of a lease; those that have left have to be started again.")]
     Extend {
         #[command(flatten)]
         named: Named,
         /// Trials of each strategy, of which there can only be more
         #[arg(long, value_name = "N")]
         trials: Option<u64>,
+    },
+    /// Put what a study reads into the store, from where machines that lack it fetch it: data set, table, ratings
+    #[command(after_help = "\
+Examples:
+  mfactor cluster push cifar10
+  mfactor cluster push leaves --data data/leaves --artifacts s3://lab/mfactor
+
+Files are named by their SHA-256: what is there already is not sent again, and workers check what they fetch.")]
+    Push {
+        #[command(flatten)]
+        named: Named,
+        #[command(flatten)]
+        places: PlaceOptions,
     },
     /// Bring a study here as a folder, also again and again while it runs
     #[command(after_help = "\
@@ -124,6 +137,7 @@ impl Cluster {
                 let (name, trials) = (&study.name, study.config.trials);
                 said(output, name, format!("study {name} goes on, with {trials} trials of each strategy"))
             }
+            Action::Push { named, places } => send(&named, &places, output),
             Action::Pull { named, dir, places } => {
                 let dir = dir.unwrap_or_else(|| default_folder(&named.study));
                 bring(&named, &dir, &places, output)
@@ -185,7 +199,13 @@ fn health_text(health: &Health, store: Option<&str>) -> String {
         ("server", format!("PostgreSQL {}", health.server)),
         ("encryption", health.encryption.clone().unwrap_or_else(|| "none".to_owned())),
         ("round trip", format!("{:.1} ms", health.round_trip_ms)),
-        ("connections", format!("{} of {}; a worker has two", health.connections, health.most_connections)),
+        (
+            "connections",
+            format!(
+                "{} of {}; a worker has two, and a third where it trains",
+                health.connections, health.most_connections
+            ),
+        ),
         ("rights", rights.to_owned()),
         ("time zone", format!("{}; times are kept in UTC", health.time_zone)),
         ("store", store.map_or("none was named".to_owned(), |url| format!("{url}: written and read"))),
@@ -244,11 +264,32 @@ fn status_text(status: &Status) -> String {
     )
 }
 
+fn send(named: &Named, places: &PlaceOptions, output: &Output) -> anyhow::Result<()> {
+    let mut link = named.database.once(output)?;
+    let study = registry::find(&mut link, &named.study)?;
+    let Some(store) = named.database.store(&mut link)? else {
+        return Err(Error::Usage("push needs --artifacts URL or MFACTOR_ARTIFACTS".to_owned()).into());
+    };
+    let config = places.lay_over(&study, None)?;
+    config.check_inputs()?;
+    let pushed = inputs::push(&mut link, &study, &config, &store)?;
+    let result = json!({ "study": study.name, "files": pushed.files, "bytes": pushed.bytes });
+    output.result(&result, || {
+        format!(
+            "{}: {} files of {} bytes are in the {store}\n",
+            study.name,
+            pushed.files,
+            thousands(pushed.bytes)
+        )
+    })
+}
+
 fn bring(named: &Named, dir: &Path, places: &PlaceOptions, output: &Output) -> anyhow::Result<()> {
     let mut link = named.database.once(output)?;
     let study = registry::find(&mut link, &named.study)?;
     let store = named.database.store(&mut link)?;
-    let config = places.lay_over(&study)?;
+    let pushed = Pushed::of(&mut link, &study, store.as_ref())?;
+    let config = places.lay_over(&study, pushed.as_ref())?;
     let pulled = pull::pull(&mut link, &study, config, store.as_ref(), dir)?;
     let result = json!({ "study": dir, "ended": pulled.ended, "running": pulled.running });
     output.result(&result, || {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use clap::{Args, Subcommand};
-use cluster::launch::{Kubernetes, Plan, Slurm, Submission};
+use cluster::launch::{Kubernetes, Plan, STORE_VARIABLES, Slurm, Submission};
 use cluster::{Patience, registry};
 use mfactor::{Error, Result};
 use serde_json::json;
@@ -28,7 +28,7 @@ Examples:
   mfactor launch slurm cifar10 --tasks 16 --partition gpu --gres gpu:1 --time 8:00:00
   mfactor launch slurm cifar10 --tasks 4 --print > workers.sbatch
 
-The password is that of ~/.pgpass on the nodes.")]
+The password is that of ~/.pgpass on the nodes; what logs in to a bucket may come by --prolog '. ~/.mfactor-store'.")]
     Slurm {
         #[command(flatten)]
         what: What,
@@ -71,6 +71,9 @@ Examples:
         /// Secret that has the database's password under the key `password`
         #[arg(long, default_value = "mfactor-database")]
         secret: String,
+        /// Secret whose keys are the variables that log in to a bucket: AWS_ACCESS_KEY_ID and so on
+        #[arg(long, default_value = "mfactor-store")]
+        store_secret: String,
         /// Claim on the volume that is the store, mounted where --artifacts says
         #[arg(long)]
         claim: Option<String>,
@@ -166,7 +169,11 @@ impl What {
         if self.database.way.insecure_database {
             arguments.push("--insecure-database".to_owned());
         }
+        let is_bucket = self.database.way.artifacts.as_deref().is_some_and(|url| url.starts_with("s3://"));
+        let set = STORE_VARIABLES.iter().filter(|_| is_bucket);
+        let set = set.filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)));
         Ok(Plan {
+            variables: set.collect(),
             study: study.name,
             database: self.database.database.clone(),
             artifacts: self.database.way.artifacts.clone(),
@@ -196,8 +203,20 @@ impl By {
                 let submission = what.plan(output)?.slurm(&slurm);
                 (what, vec![submission])
             }
-            Self::Kubernetes { what, image, pods, namespace, secret, claim, cpu, memory, gpus } => {
-                let kubernetes = Kubernetes { pods, image, namespace, secret, claim, cpu, memory, gpus };
+            Self::Kubernetes {
+                what,
+                image,
+                pods,
+                namespace,
+                secret,
+                store_secret,
+                claim,
+                cpu,
+                memory,
+                gpus,
+            } => {
+                let kubernetes =
+                    Kubernetes { pods, image, namespace, secret, store_secret, claim, cpu, memory, gpus };
                 let submission = what.plan(output)?.kubernetes(&kubernetes);
                 (what, vec![submission])
             }

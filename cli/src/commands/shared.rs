@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use clap::Args;
+use cluster::inputs::{self, Inputs};
 use cluster::registry::{self, LEASE, MOST_ATTEMPTS, Registered, Terms};
 use cluster::{Address, Link, Patience, Store, schema};
 use mfactor::{Error, Result};
@@ -36,7 +37,10 @@ pub struct WayOptions {
     /// Let passwords and results go to another machine as plain text, where the network is trusted
     #[arg(long)]
     pub insecure_database: bool,
-    /// Where weights are kept, in a folder that all machines share: file:///FOLDER
+    /// Where weights are kept, in a folder that all machines share or a bucket: file:///FOLDER or s3://BUCKET/PREFIX
+    ///
+    /// For a bucket the environment has the credentials (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) and names the server
+    /// (AWS_ENDPOINT_URL, AWS_REGION), as for other tools of S3.
     #[arg(long, value_name = "URL", env = "MFACTOR_ARTIFACTS")]
     pub artifacts: Option<String>,
 }
@@ -156,8 +160,7 @@ impl SharedOptions {
         let store = self.way.artifacts.as_deref().map(Store::open).transpose()?;
         match &store {
             None if keeps_files => {
-                let problem =
-                    "is needed for what trainings leave: a folder that all machines share, file:///FOLDER";
+                let problem = "is needed for what trainings leave: file:///FOLDER, which all machines share, or s3://BUCKET/PREFIX";
                 return Err(Error::input("--artifacts", problem));
             }
             Some(store) => store.mark(schema::check(link)?)?,
@@ -187,30 +190,80 @@ pub struct PlaceOptions {
 }
 
 impl PlaceOptions {
-    /// The study's configuration with the places that are here.
-    pub fn lay_over(&self, study: &Registered) -> Result<StudyConfig> {
+    /// The study's configuration with the places that are here. What no option names is fetched, where it was `pushed`, into
+    /// this machine's cache.
+    pub fn lay_over(&self, study: &Registered, pushed: Option<&Pushed>) -> Result<StudyConfig> {
         let mut config = study.config.clone();
         if let Some(source) = &mut config.data {
-            let folder = datasets::resolve(self.data.as_ref().unwrap_or(&source.name))?;
+            let folder = match (&self.data, pushed) {
+                (None, Some(pushed)) => pushed.data(&source.fingerprint)?,
+                _ => None,
+            };
+            let named = || datasets::resolve(self.data.as_ref().unwrap_or(&source.name));
+            let folder = folder.map_or_else(named, Ok)?;
             source.folder = std::fs::canonicalize(&folder).map_err(Error::io("find", &folder))?;
         }
-        if let EvaluatorConfig::Table { file, .. } = &mut config.evaluator {
-            *file = here(study, "--table", self.table.as_deref())?;
+        if let EvaluatorConfig::Table { file, sha256 } = &mut config.evaluator {
+            let fetched = || pushed.map_or(Ok(None), |pushed| pushed.file(sha256, Inputs::fetch_table));
+            *file = here(study, "--table", self.table.as_deref(), fetched)?;
         }
         if let Some(ratings) = &mut config.naswot {
-            ratings.file = here(study, "--naswot", self.naswot.as_deref())?;
+            let sha256 = &ratings.sha256;
+            let fetched = || pushed.map_or(Ok(None), |pushed| pushed.file(sha256, Inputs::fetch_ratings));
+            ratings.file = here(study, "--naswot", self.naswot.as_deref(), fetched)?;
         }
         Ok(config)
     }
 }
 
-/// A file of a study that has to be named.
-fn here(study: &Registered, option: &str, named: Option<&Path>) -> Result<PathBuf> {
-    let Some(path) = named else {
-        let problem = format!("reads a file; name it here by {option} FILE");
-        return Err(Error::input(format!("study {:?}", study.name), problem));
-    };
-    std::path::absolute(path).map_err(Error::io("find", path))
+/// What `mfactor cluster push` has put into the store.
+pub struct Pushed {
+    inputs: Inputs,
+    store: Store,
+}
+
+/// Name of the folder in this machine's cache into which it is fetched.
+const PUSHED: &str = "pushed";
+
+impl Pushed {
+    /// What was pushed of a study, where there is a store.
+    pub fn of(link: &mut Link, study: &Registered, store: Option<&Store>) -> Result<Option<Self>> {
+        let found = |store: &Store| Ok(Self { inputs: inputs::find(link, study)?, store: store.clone() });
+        store.map(found).transpose()
+    }
+
+    fn data(&self, fingerprint: &str) -> Result<Option<PathBuf>> {
+        let folder = datasets::folder_of(PUSHED)?.join(fingerprint);
+        Ok(self.inputs.fetch_data(&self.store, &folder)?.then_some(folder))
+    }
+
+    fn file(
+        &self,
+        sha256: &str,
+        fetch: fn(&Inputs, &Store, &Path) -> Result<bool>,
+    ) -> Result<Option<PathBuf>> {
+        let path = datasets::folder_of(PUSHED)?.join(sha256);
+        Ok(fetch(&self.inputs, &self.store, &path)?.then_some(path))
+    }
+}
+
+/// A file of a study: as it was named, or else as it was fetched.
+fn here(
+    study: &Registered,
+    option: &str,
+    named: Option<&Path>,
+    fetched: impl Fn() -> Result<Option<PathBuf>>,
+) -> Result<PathBuf> {
+    if let Some(path) = named {
+        return std::path::absolute(path).map_err(Error::io("find", path));
+    }
+    fetched()?.ok_or_else(|| {
+        let name = &study.name;
+        let problem = format!(
+            "reads a file; name it here by {option} FILE, or where it is run: mfactor cluster push {name}"
+        );
+        Error::input(format!("study {name:?}"), problem)
+    })
 }
 
 /// Folder of a study that is brought here.

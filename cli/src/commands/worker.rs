@@ -6,13 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use cluster::registry::{self, Registered};
+use cluster::trainings::Shared;
 use cluster::{DatabaseStorage, Link, Store};
 use mfactor::{Error, Result, name};
+use search::config::EvaluatorConfig;
 use search::evaluators::TrainerCommand;
-use search::{Outcome, Study, StudyConfig, StudyEvent};
+use search::{Evaluator, Outcome, Study, StudyConfig, StudyEvent};
 use serde::Serialize;
 
-use super::shared::{DatabaseOptions, PlaceOptions, patience, seconds};
+use super::shared::{DatabaseOptions, PlaceOptions, Pushed, patience, seconds};
 use crate::output::Output;
 use crate::progress::SearchProgress;
 use crate::signals;
@@ -42,8 +44,11 @@ pub struct Worker {
     options: TrainerOptions,
     #[command(flatten)]
     places: PlaceOptions,
-    /// Folder in which trainings are kept and found again; machines may share it
-    #[arg(long, value_name = "DIR")]
+    /// Folder in which trainings are kept on this machine as well, or none [default: they are shared by the store]
+    ///
+    /// Whatever one worker has trained no other trains again, in any study of the database: they wait for each other. With
+    /// none this worker trains for itself.
+    #[arg(long, value_name = "DIR|none")]
     cache: Option<PathBuf>,
     /// What this worker is called [default: the machine's name and the process's number]
     #[arg(long, value_name = "NAME", env = "MFACTOR_WORKER_NAME")]
@@ -94,10 +99,11 @@ impl Worker {
             ));
             return Ok(());
         }
-        let config = self.places.lay_over(&study)?;
-        config.check_inputs()?;
         let store = self.database.store(&mut link)?;
         study.check_store(store.is_some())?;
+        let pushed = Pushed::of(&mut link, &study, store.as_ref())?;
+        let config = self.places.lay_over(&study, pushed.as_ref())?;
+        config.check_inputs()?;
         let trainers = match self.trainers {
             Workers::Count(trainers) => trainers,
             Workers::Auto => self.options.most()?,
@@ -143,7 +149,15 @@ pub fn work(work: Work, output: &Output) -> anyhow::Result<()> {
 fn run(work: Work, folder: &Path, output: &Output) -> anyhow::Result<(Worked, Arc<AtomicBool>)> {
     let Work { link, study, config, store, trainers, stop, cache, name, mixed_hardware } = work;
     let storage = DatabaseStorage::new(link, &study, &config, &name, store, folder)?;
-    let mut evaluators = config.evaluators(&trainers, cache.as_deref())?;
+    let is_for_itself = cache.as_deref() == Some(Path::new("none"));
+    let trainings = storage.trainings().filter(|_| !is_for_itself);
+    let folder_of_trainings = cache.as_deref().filter(|_| !is_for_itself);
+    let mut evaluators = config.evaluators(&trainers, folder_of_trainings)?;
+    if let (Some(trainings), EvaluatorConfig::Train) = (trainings, &config.evaluator) {
+        let shared =
+            |evaluator| -> Box<dyn Evaluator> { Box::new(Shared::new(evaluator, Arc::clone(&trainings))) };
+        evaluators = evaluators.into_iter().map(shared).collect();
+    }
     let mut progress = SearchProgress::new(output, &config)?;
     let mut shared = Study::over(folder, config, Box::new(storage))?;
     if mixed_hardware {

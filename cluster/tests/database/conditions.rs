@@ -110,6 +110,26 @@ fn workers_leave_a_study_that_somebody_stops() {
 }
 
 #[test]
+#[ignore = "needs PostgreSQL: scripts/test-cluster"]
+fn a_worker_that_is_at_a_study_notices_that_it_is_extended() {
+    let server = Postgres::new(&[]);
+    let url = server.database("longer");
+    let config = config("s", 30);
+    let study = register(&url, &config, terms(900));
+    let folder = tempfile::tempdir().unwrap();
+    let storage = DatabaseStorage::new(patient(&url), &study, &config, "w", None, folder.path()).unwrap();
+    let mut study = Study::over(folder.path(), config, Box::new(storage)).unwrap();
+    let mut observer = |event: &StudyEvent| {
+        if matches!(event, StudyEvent::Started { place } if place.strategy == "random" && place.number == 3) {
+            registry::extend(&mut link(&url), "s", Some(34)).unwrap();
+        }
+    };
+    let outcome = study.run(&mut [pretend(10)], &mut observer, &AtomicBool::new(false)).unwrap();
+    assert_eq!(outcome, Outcome::Finished);
+    assert_eq!(pulled(&url, "s"), alone(&crate::worker::config("s", 34)));
+}
+
+#[test]
 #[ignore = "needs PostgreSQL: scripts/test"]
 fn a_trial_that_a_person_ends_is_given_up_by_its_worker() {
     let server = Postgres::new(&[]);

@@ -1,6 +1,9 @@
 //! What goes wrong, a hundred times: workers killed and frozen, the database crashed. The trials are those of an undisturbed
 //! search.
 
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -116,6 +119,19 @@ impl Struck {
     fn total(&self) -> u64 {
         self.kills + self.freezes + self.crashes
     }
+
+    fn add(&mut self, other: &Self) {
+        self.kills += other.kills;
+        self.freezes += other.freezes;
+        self.crashes += other.crashes;
+    }
+
+    /// Of a line of the log.
+    fn parse(line: &str) -> Self {
+        let mut counts = line.split(' ').map(|count| count.parse().unwrap());
+        let mut next = || counts.next().unwrap();
+        Self { kills: next(), freezes: next(), crashes: next() }
+    }
 }
 
 /// One fault: mostly a kill, one in four a freeze beyond the lease, one in twenty the database.
@@ -139,38 +155,52 @@ fn strike(crew: &mut Crew, server: &mut Postgres, chance: &mut Chance, struck: &
     }
 }
 
-/// Studies one after the other, until so many faults have struck.
-fn survive(faults: u64) -> Struck {
+/// Studies one after the other, until so many faults have struck, those that a log has from earlier runs among them.
+fn survive(faults: u64, log: Option<&Path>) -> Struck {
     let mut server = Postgres::new(&["max_connections=60"]);
-    let (mut chance, mut struck) = (Chance(7), Struck::default());
-    for round in 0.. {
-        let config = config(&format!("s{round}"), 30);
-        let url = server.database(&config.name);
-        register(&url, &config, terms(LEASE_MS));
-        let mut crew = Crew::new(&url, &config.name, Mode::Plain, 6);
-        while !crew.is_done() {
-            sleep(Duration::from_millis(40 + chance.below(300)));
-            crew.thaw(false);
-            if !crew.is_done() && struck.total() < faults {
-                strike(&mut crew, &mut server, &mut chance, &mut struck);
-            }
-        }
-        crew.leave();
-        assert_eq!(pulled(&url, &config.name), alone(&config));
-        let odd = "SELECT count(*) FROM trials t LEFT JOIN mfactor_leases l USING (trial_id)
-            WHERE t.state = 'RUNNING' OR l.done IS NOT TRUE";
-        assert_eq!(server.sql(&config.name, odd), "0", "no lease is at odds with its trial");
+    let rounds = log.and_then(|log| fs::read_to_string(log).ok()).unwrap_or_default();
+    let mut struck = Struck::default();
+    rounds.lines().for_each(|line| struck.add(&Struck::parse(line)));
+    for round in rounds.lines().count() as u64.. {
         if struck.total() >= faults {
             break;
         }
+        let found = survive_one(round, faults - struck.total(), &mut server);
+        struck.add(&found);
+        if let Some(log) = log {
+            let mut log = fs::File::options().create(true).append(true).open(log).unwrap();
+            writeln!(log, "{} {} {}", found.kills, found.freezes, found.crashes).unwrap();
+        }
     }
+    struck
+}
+
+/// One study, in which so many faults strike at the most.
+fn survive_one(round: u64, most: u64, server: &mut Postgres) -> Struck {
+    let (mut chance, mut struck) = (Chance(7 + round), Struck::default());
+    let config = config(&format!("s{round}"), 30);
+    let url = server.database(&config.name);
+    register(&url, &config, terms(LEASE_MS));
+    let mut crew = Crew::new(&url, &config.name, Mode::Plain, 6);
+    while !crew.is_done() {
+        sleep(Duration::from_millis(40 + chance.below(300)));
+        crew.thaw(false);
+        if !crew.is_done() && struck.total() < most {
+            strike(&mut crew, server, &mut chance, &mut struck);
+        }
+    }
+    crew.leave();
+    assert_eq!(pulled(&url, &config.name), alone(&config));
+    let odd = "SELECT count(*) FROM trials t LEFT JOIN mfactor_leases l USING (trial_id)
+        WHERE t.state = 'RUNNING' OR l.done IS NOT TRUE";
+    assert_eq!(server.sql(&config.name, odd), "0", "no lease is at odds with its trial");
     struck
 }
 
 #[test]
 #[ignore = "needs PostgreSQL: scripts/test"]
 fn a_hundred_faults_change_no_trial() {
-    let struck = survive(100);
+    let struck = survive(100, None);
     assert!(struck.kills > 0 && struck.freezes > 0 && struck.crashes > 0, "{struck:?}");
     println!("{struck:?}");
 }
@@ -178,7 +208,8 @@ fn a_hundred_faults_change_no_trial() {
 #[test]
 #[ignore = "needs PostgreSQL, and minutes: scripts/test-cluster"]
 fn a_thousand_faults_change_no_trial() {
-    println!("{:?}", survive(1000));
+    let log = std::env::var_os("MFACTOR_FAULTS_LOG").map(PathBuf::from);
+    println!("{:?}", survive(1000, log.as_deref()));
 }
 
 /// Trials that hold a word of somebody else than their last holder, and how many were taken over at all.

@@ -38,7 +38,7 @@ fn the_trials_are_those_of_a_search_without_a_database_however_many_workers_ther
 }
 
 /// An evaluator that leaves files, whose contents tell the training.
-struct Leaves;
+pub struct Leaves;
 
 impl Evaluator for Leaves {
     fn evaluate(
@@ -55,7 +55,7 @@ impl Evaluator for Leaves {
     }
 }
 
-fn left(name: &str, seed: u64) -> String {
+pub fn left(name: &str, seed: u64) -> String {
     format!("{name} of {seed}")
 }
 

@@ -59,7 +59,7 @@ pub fn link(url: &str) -> Link {
 /// A link that waits for the database as long as it takes.
 pub fn patient(url: &str) -> Link {
     let patience = Patience { limit: None, stop: Arc::default(), say: Arc::new(|_| {}) };
-    Link::open(&Address::parse(url, false).unwrap(), patience).unwrap()
+    Link::open(&Address::parse(url, true).unwrap(), patience).unwrap()
 }
 
 /// Registers a study in a database that may have no tables yet.
@@ -103,16 +103,21 @@ fn found(mut trials: Vec<Trial>) -> Vec<Trial> {
 
 /// A worker's process.
 pub fn process(url: &str, study: &str, name: &str, mode: Mode) -> Child {
-    Command::new(std::env::current_exe().unwrap())
+    command(url, study, name, mode).spawn().unwrap()
+}
+
+/// How it is started.
+pub fn command(url: &str, study: &str, name: &str, mode: Mode) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
         .args(["--ignored", "--exact", "worker::process_to_kill"])
         .env(URL, url)
         .env(NAME, name)
         .env(STUDY, study)
         .env(MODE, format!("{mode:?}"))
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+        .stderr(Stdio::null());
+    command
 }
 
 #[test]

@@ -65,29 +65,52 @@ impl<E: Evaluator> Cached<E> {
         collect(folder);
         Ok(Self { inner, folder: folder.to_owned(), context })
     }
+}
 
-    /// All that decides the result of `job` on this trainer.
-    fn key(&self, job: &Job, trainer: Option<&TrainerFacts>) -> Value {
-        let trainer = trainer.map(|facts| {
-            json!({
-                "version": facts.version,
-                "build": facts.build,
-                "hardware": facts.hardware(),
-                "threads": facts.threads,
-            })
-        });
+/// All that decides the result of `job` on this trainer: two trainings with one key come to the same. `context` is what decides
+/// it beside the two, the contents of the data set.
+pub fn training_key(job: &Job, trainer: Option<&TrainerFacts>, context: &Value) -> Value {
+    let trainer = trainer.map(|facts| {
         json!({
-            "schema": SCHEMA,
-            "tool": mfactor::version(),
-            "architecture": job.architecture,
-            "space": job.space,
-            "recipe": job.recipe,
-            "seed": job.seed,
-            "accuracy": job.accuracy,
-            "trainer": trainer,
-            "context": self.context,
+            "version": facts.version,
+            "build": facts.build,
+            "hardware": facts.hardware(),
+            "threads": facts.threads,
         })
+    });
+    json!({
+        "schema": SCHEMA,
+        "tool": mfactor::version(),
+        "architecture": job.architecture,
+        "space": job.space,
+        "recipe": job.recipe,
+        "seed": job.seed,
+        "accuracy": job.accuracy,
+        "trainer": trainer,
+        "context": context,
+    })
+}
+
+/// Answers a job as its training did, and lets it be pruned as that would have been. The files are the caller's to bring.
+///
+/// # Errors
+/// Those of `on_report`.
+pub fn replay(
+    evaluation: &Evaluation,
+    epochs: &[Epoch],
+    job: &Job,
+    on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
+) -> Result<Ended> {
+    on_report(Report::Reused)?;
+    for epoch in epochs {
+        let verdict = on_report(Report::Epoch(Epoch { trial: job.trial, ..epoch.clone() }))?;
+        if verdict == Verdict::Prune && job.decisions.contains(&epoch.epoch) {
+            let share = f64::from(epoch.epoch) / f64::from(epoch.epochs);
+            let images = (evaluation.images as f64 * share).round() as u64;
+            return Ok(Ended::Pruned { seconds: evaluation.seconds * share, images });
+        }
     }
+    Ok(Ended::Complete(evaluation.clone()))
 }
 
 impl<E: Evaluator> Evaluator for Cached<E> {
@@ -106,7 +129,7 @@ impl<E: Evaluator> Evaluator for Cached<E> {
         stop: &AtomicBool,
     ) -> Result<Ended> {
         let trainer = self.inner.trainer(on_report, stop)?;
-        let key = self.key(job, trainer.as_ref());
+        let key = training_key(job, trainer.as_ref(), &self.context);
         let name = files::sha256(key.to_string().as_bytes());
         let _lock = lock(&self.folder.join(format!("{name}.lock")), stop)?;
         // What one left that was killed while it held the lock.
@@ -244,20 +267,14 @@ impl Entry {
         job: &Job,
         on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
     ) -> Result<Ended> {
-        on_report(Report::Reused)?;
-        for epoch in &self.epochs {
-            let verdict = on_report(Report::Epoch(Epoch { trial: job.trial, ..epoch.clone() }))?;
-            if verdict == Verdict::Prune && job.decisions.contains(&epoch.epoch) {
-                let share = f64::from(epoch.epoch) / f64::from(epoch.epochs);
-                let images = (self.evaluation.images as f64 * share).round() as u64;
-                return Ok(Ended::Pruned { seconds: self.evaluation.seconds * share, images });
+        let ended = replay(&self.evaluation, &self.epochs, job, on_report)?;
+        if let Ended::Complete(_) = ended {
+            files::make_folder(&job.output)?;
+            for name in self.files() {
+                link(&folder.join(name), &job.output.join(name))?;
             }
         }
-        files::make_folder(&job.output)?;
-        for name in self.files() {
-            link(&folder.join(name), &job.output.join(name))?;
-        }
-        Ok(Ended::Complete(self.evaluation.clone()))
+        Ok(ended)
     }
 }
 

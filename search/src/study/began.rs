@@ -1,5 +1,6 @@
 //! How a study began, as the journal keeps it: what has to be the same when it goes on.
 
+use mfactor::Error;
 use mfactor::protocol::{Hardware, TrainerFacts};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -71,15 +72,29 @@ pub(super) fn mixed(hardware: &[Hardware]) -> Option<String> {
     })
 }
 
-/// Adds a kind of hardware to those that trained; the error says why it may not be.
+/// That the trainer is not of the kind that the study began with.
+pub(super) fn unlike_trainer(difference: &str) -> String {
+    format!(
+        "the trainer is not of the kind that the study began with: {difference}; go on where it began, or pass --mixed-hardware: \
+         the study will say that its accuracies cannot all be compared"
+    )
+}
+
+/// The same of a worker, whose machine lacks such a trainer.
+pub(super) fn unlike_worker(difference: &str) -> Error {
+    let what = format!("this worker's trainer is not of the kind that the study began with: {difference}");
+    Error::missing(
+        what,
+        "mfactor worker on a machine of that kind, or with --mixed-hardware, which the study will say",
+    )
+}
+
+/// Adds a kind of hardware to those that trained; the error is in what it differs, where that may not be.
 pub(super) fn join(kinds: &mut Vec<Hardware>, own: Hardware, is_mixed: bool) -> Result<(), String> {
     let differences: Vec<_> = kinds.iter().map(|known| known.difference(&own)).collect();
     if differences.iter().all(Option::is_some) {
         if let (Some(Some(difference)), false) = (differences.first(), is_mixed) {
-            return Err(format!(
-                "the trainer is not of the kind that the study began with: {difference}; go on where it began, or pass \
-                 --mixed-hardware: the study will say that its accuracies cannot all be compared"
-            ));
+            return Err(difference.clone());
         }
         kinds.push(own);
     }

@@ -99,6 +99,7 @@ impl Study {
         if beat.stops {
             run.end(Ok(Outcome::Stopped));
         }
+        self.config.trials = beat.trials.unwrap_or(0).max(self.config.trials);
         let id = |next: &Next| self.tracks[next.track].trials()[next.number].id;
         let lost = run.workers.busy().filter(|(_, next)| beat.lost.contains(&id(next)));
         for worker in lost.map(|(worker, _)| worker).collect::<Vec<_>>() {
@@ -320,15 +321,16 @@ impl Study {
 
     /// Notes who trains. Another kind of hardware gives other accuracies for the same trial: a study has one.
     fn note_trainer(&mut self, facts: TrainerFacts, observer: &mut dyn FnMut(&StudyEvent)) -> Result<()> {
-        let subject = match self.storage.is_shared() {
-            true => format!("study {:?}", self.config.name),
-            false => self.folder.join(CONFIG_FILE).display().to_string(),
-        };
+        let (is_shared, path) = (self.storage.is_shared(), self.folder.join(CONFIG_FILE));
         let (hardware, is_mixed) = (&mut self.hardware, self.allows_mixed_hardware);
         self.storage.study(&mut |known| {
             let mut kinds = known.as_ref().map_or_else(|| hardware.clone(), began::hardware);
-            began::join(&mut kinds, facts.hardware(), is_mixed)
-                .map_err(|problem| Error::input(&subject, problem))?;
+            if let Err(difference) = began::join(&mut kinds, facts.hardware(), is_mixed) {
+                return Err(match is_shared {
+                    true => began::unlike_worker(&difference),
+                    false => Error::file(&path, began::unlike_trainer(&difference)),
+                });
+            }
             *hardware = kinds;
             Ok(began::of_trainers(&facts, hardware))
         })?;

@@ -75,7 +75,7 @@ impl Storage for Shared {
     }
 
     fn beat(&mut self) -> Result<Beat> {
-        Ok(Beat { lost: std::mem::take(&mut self.lost), stops: false })
+        Ok(Beat { lost: std::mem::take(&mut self.lost), ..Beat::default() })
     }
 
     fn report(&mut self, id: u64, _: u32, accuracy: f64) -> Result<Hold> {
