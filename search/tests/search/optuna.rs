@@ -45,6 +45,7 @@ fn expected(trial: &Trial, space: &SearchSpace) -> Value {
         ("seconds", json!(trial.seconds)),
         ("images", json!(trial.images)),
         ("failure", json!(trial.failure)),
+        ("failure_kind", json!(trial.failure_kind)),
     ];
     for (key, value) in found.into_iter().filter(|(_, value)| !value.is_null()) {
         attributes[key] = value;
