@@ -72,7 +72,7 @@ fn within_a_budget_m_chooses_the_most_accurate() {
             let mut costs: Vec<f64> =
                 networks.iter().map(|of| of.0.values().get(quantity).unwrap()).collect();
             costs.sort_by(f64::total_cmp);
-            for quantile in [5, 10, 20, 25, 30, 40, 50, 60, 70, 75, 80, 90] {
+            for quantile in [10, 25, 50, 75] {
                 let budget = costs[costs.len() * quantile / 100];
                 let term = CostTerm::parse_budget(&format!("{}={budget}", quantity.name())).unwrap();
                 let objective = objective(alpha, &[term], &space).unwrap();
@@ -84,7 +84,7 @@ fn within_a_budget_m_chooses_the_most_accurate() {
                 agreeing += usize::from(by_m == most_accurate);
             }
         }
-        assert!(agreeing >= 22, "{agreeing} of 24 at α = {alpha}");
+        assert!(agreeing >= 7, "{agreeing} of 8 at α = {alpha}");
     }
 }
 
