@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use mfactor::protocol::{Epoch, Evaluation, Job, TrainerFacts};
 use mfactor::{Error, Result, files};
-use search::evaluators::{TRAINED_FILES, replay, training_key};
+use search::evaluators::{TRAINED_FILES, recorded, replay, training_key};
 use search::{Ended, Evaluator, Report, Verdict};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -173,16 +173,7 @@ impl<E: Evaluator> Shared<E> {
         on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
         stop: &AtomicBool,
     ) -> Result<Ended> {
-        let mut epochs = vec![];
-        let mut record = |report: Report| {
-            match &report {
-                Report::Epoch(epoch) => epochs.push(epoch.clone()),
-                Report::Again(_) => epochs.clear(),
-                _ => {}
-            }
-            on_report(report)
-        };
-        let ended = self.inner.evaluate(job, &mut record, stop)?;
+        let (ended, epochs) = recorded(&mut self.inner, job, on_report, stop)?;
         if let Ended::Complete(evaluation) = &ended
             && evaluation.accuracy.is_finite()
         {

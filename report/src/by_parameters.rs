@@ -1,7 +1,8 @@
 //! What a search for what a board takes brought against one for few parameters, over the same trials.
 
 use mfactor::numbers::{percent, points};
-use mfactor::{Architecture, Objective, Quantity, SearchSpace, Trial};
+use mfactor::trial::best;
+use mfactor::{Architecture, Objective, Quantity, Trial};
 use serde::{Deserialize, Serialize};
 
 /// The best network by what a board takes, and the best by parameters.
@@ -26,25 +27,21 @@ pub struct Choice {
     pub cost: f64,
 }
 
-/// Both, where M is over something that a cost table tells and a trial is complete.
+/// Both, where M is over something that a cost table tells and a trial is complete. `trials` have the study's M, and `papers`
+/// are the same ones with the paper's.
 pub(crate) fn by_parameters(
     trials: &[Trial],
-    space: &SearchSpace,
+    papers: &[Trial],
     objective: &Objective,
 ) -> Option<ByParameters> {
     let quantity =
         objective.terms().iter().map(|term| term.quantity).find(|quantity| !quantity.is_exact())?;
-    let papers = Objective::paper(objective.alpha(), space.minimum_parameters()).ok()?;
-    let best = |objective: &Objective| {
-        let scored = trials.iter().filter_map(|trial| Some((trial, objective.score(&trial.values())?)));
-        // The earlier of equals.
-        let better = |best: (&'_ Trial, f64), next: (&'_ Trial, f64)| next.1 > best.1;
-        let best = scored.reduce(|best, next| if better(best, next) { next } else { best });
-        let trial = best?.0;
+    let choice = |trials: &[Trial]| {
+        let trial = best(trials)?;
         let (accuracy, cost) = (trial.accuracy?, trial.cost.values().get(quantity)?);
         Some(Choice { architecture: trial.architecture.clone(), accuracy, cost })
     };
-    Some(ByParameters { quantity, chosen: best(objective)?, by_parameters: best(&papers)? })
+    Some(ByParameters { quantity, chosen: choice(trials)?, by_parameters: choice(papers)? })
 }
 
 impl ByParameters {

@@ -190,6 +190,7 @@ pub fn compare(input: &Input<'_>) -> Result<Comparison> {
         .zip(short)
         .map(|(bench, short)| compare_bench(bench, short, input, objective, &objectives))
         .collect();
+    let papers = Objective::paper(objective.alpha(), input.space.minimum_parameters())?;
     let strategies = strategies::summarise(&trials, objective);
     let yardstick = yardstick(input, objective, &models, &strategies);
     Ok(Comparison {
@@ -216,7 +217,7 @@ pub fn compare(input: &Input<'_>) -> Result<Comparison> {
         seeds: over_seeds(input, objective),
         yardstick,
         front: pareto_front(&trials).into_iter().map(|trial| trial.id).collect(),
-        by_parameters: by_parameters(&trials, input.space, objective),
+        by_parameters: by_parameters(&trials, &at_alpha(&trials, &papers), objective),
         sought_front: input.front.map(|front| front_summary(&trials, front)),
         by_class: Vec::new(),
         left_out,

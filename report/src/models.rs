@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mfactor::measurement::{Preset, Verdict};
-use mfactor::{AccuracyKind, Architecture, Cost, Limits, Measurement, Objective, Trial};
+use mfactor::{AccuracyKind, Architecture, Cost, Limits, Measurement, Objective, Quantity, Trial};
 use serde::{Deserialize, Serialize};
 
 use crate::bench::{Filed, Setup};
@@ -104,6 +104,22 @@ pub struct Figures {
 }
 
 impl Figures {
+    /// What a cost came to, and how far that may be off, in the quantity's unit; `None` of what is exact, or was not
+    /// measured.
+    pub(crate) fn cost(&self, quantity: Quantity) -> Option<(f64, f64)> {
+        match quantity {
+            Quantity::LatencyP50 => Some((self.latency_p50_ms, self.latency_noise_ms)),
+            Quantity::LatencyP90 => Some((self.latency_p90_ms, 0.0)),
+            Quantity::PeakMemory => self.peak_rss_bytes.map(|bytes| (bytes as f64, 0.0)),
+            Quantity::Energy => self.energy_mj.map(|mj| (mj, self.energy_noise_mj.unwrap_or(0.0))),
+            Quantity::Accuracy
+            | Quantity::Parameters
+            | Quantity::Macs
+            | Quantity::ModelBytes
+            | Quantity::PeakActivations => None,
+        }
+    }
+
     fn new(measurement: &Measurement, limits: &Limits) -> Self {
         let latency = &measurement.latency;
         let energy = energy::told(measurement);

@@ -129,19 +129,7 @@ fn trained(trials: &[Trial], quantity: Quantity, validation_images: Option<u64>)
 /// Models of one bench with a cost that was measured there; those without are left out.
 fn measured(models: &[MeasuredModel], quantity: Quantity, validation_images: Option<u64>) -> Vec<Candidate> {
     let candidate = |row: &MeasuredModel| {
-        let figures = &row.figures;
-        let (cost, noise) = match quantity {
-            Quantity::LatencyP50 => (Some(figures.latency_p50_ms), figures.latency_noise_ms),
-            Quantity::LatencyP90 => (Some(figures.latency_p90_ms), 0.0),
-            Quantity::PeakMemory => (figures.peak_rss_bytes.map(|bytes| bytes as f64), 0.0),
-            Quantity::Energy => (figures.energy_mj, figures.energy_noise_mj.unwrap_or(0.0)),
-            Quantity::Accuracy
-            | Quantity::Parameters
-            | Quantity::Macs
-            | Quantity::ModelBytes
-            | Quantity::PeakActivations => return None,
-        };
-        let cost = cost?;
+        let (cost, noise) = row.figures.cost(quantity)?;
         let model = &row.model;
         let (architecture, accuracy) = (model.architecture.clone(), model.validation_accuracy);
         let interval = interval(accuracy, validation_images);

@@ -10,7 +10,7 @@ use rand_chacha::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
 
 use crate::bench::Setup;
-use crate::models::{Figures, MeasuredModel};
+use crate::models::MeasuredModel;
 use crate::rank::Statistic;
 use crate::resample::{FEWEST, bootstrap_interval};
 
@@ -82,7 +82,8 @@ pub(crate) fn told(
         let miss = |row: &MeasuredModel| {
             let architecture = row.model.architecture.clone();
             let told = model.predict(quantity, space, &architecture);
-            Some(Miss { architecture, told, measured: measured(quantity, &row.figures)? })
+            let (measured, _) = row.figures.cost(quantity)?;
+            Some(Miss { architecture, told, measured })
         };
         let mut misses: Vec<Miss> = models.iter().filter_map(miss).collect();
         let pairs: Vec<(f64, f64)> = misses.iter().map(|miss| (miss.told, miss.measured)).collect();
@@ -98,16 +99,6 @@ fn is_of(model: &CostModel, setup: &Setup) -> bool {
     (model.target == HOST) == (setup.place == HOST)
         && model.engine == setup.engine
         && model.precision == setup.precision
-}
-
-fn measured(quantity: Quantity, figures: &Figures) -> Option<f64> {
-    match quantity {
-        Quantity::LatencyP50 => Some(figures.latency_p50_ms),
-        Quantity::LatencyP90 => Some(figures.latency_p90_ms),
-        Quantity::PeakMemory => figures.peak_rss_bytes.map(|bytes| bytes as f64),
-        Quantity::Energy => figures.energy_mj,
-        _ => None,
-    }
 }
 
 /// How predictions agree with measurements, pairs of both; errors are shares of what was measured. `None` of none.

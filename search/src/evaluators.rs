@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicBool;
 use mfactor::Result;
 use mfactor::protocol::{Epoch, Evaluation, FailureKind, Job, TrainerFacts};
 
-pub use cached::{Cached, replay, training_key};
+pub use cached::{Cached, recorded, replay, training_key};
 pub use constant::Constant;
 pub use table::Table;
 pub use trained::TRAINED_FILES;

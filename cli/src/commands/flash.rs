@@ -1,7 +1,7 @@
 //! `mfactor flash`: the models of a study to a board, and numbers back.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use edge_runner::figures;
@@ -15,12 +15,12 @@ use serde::Serialize;
 use targets::inventory::{self, Listed};
 use targets::keys::{self, Signer};
 use targets::{
-    Assignment, Board, BoardName, BuildOptions, Bundle, Contents, FlashEvent, FlashOptions, Flashed, Folder,
-    Host, MeasureOptions, SshOptions, Target, flash_all,
+    Assignment, Board, BoardName, Bundle, Contents, FlashEvent, FlashOptions, Flashed, Folder, Host,
+    MeasureOptions, SshOptions, Target, flash_all,
 };
 
 use super::measure::{self, Thoroughness, measurements_folder, models};
-use super::targets::show_build;
+use super::targets::runner;
 use crate::flash_progress::FlashProgress;
 use crate::output::{Output, table};
 use crate::{signals, studies};
@@ -200,13 +200,7 @@ impl Flash {
         };
         let mut bundles = BTreeMap::new();
         for (name, target) in targets {
-            contents.runner = match &self.runner {
-                Some(runner) => runner.clone(),
-                None => {
-                    let options = BuildOptions { workspace: targets::find_workspace(Path::new("."))? };
-                    targets::build(target, &options, &mut |event| show_build(event, output))?.path
-                }
-            };
+            contents.runner = runner(self.runner.as_deref(), target, output)?;
             bundles.insert(name.clone(), Bundle::make(target, &contents, signer)?);
         }
         Ok(bundles)

@@ -13,8 +13,8 @@ use targets::keys::{self, Signer};
 use targets::{BoardName, Folder, Host};
 
 use super::flash::Reach;
-use super::targets::show_build;
-use crate::cost_tables::board::{self, OnBoard};
+use super::targets::runner;
+use crate::cost_tables::board::OnBoard;
 use crate::cost_tables::{self, Records, Wanted, here};
 use crate::output::{Output, table, thousands};
 
@@ -180,7 +180,7 @@ impl Build {
         let reach = Reach { folder: self.folder.clone(), ssh_config: self.ssh_config.clone() };
         let name: BoardName = host.board_name().map_err(Error::Usage)?;
         let signer = Signer::load(&self.key.clone().map_or_else(keys::default_path, Ok)?)?;
-        let runner = board::runner(self.runner.as_deref(), target, &mut |event| show_build(event, output))?;
+        let runner = runner(self.runner.as_deref(), target, output)?;
         let on = OnBoard {
             target,
             board: &reach.board(host, name),
@@ -195,7 +195,7 @@ impl Build {
 }
 
 fn shown<'a>(file: &'a Path, table: &'a CostTable) -> Shown<'a> {
-    let shortcomings = table.lines.iter().map(|(quantity, line)| (*quantity, line.test.shortcomings()));
+    let shortcomings = table.lines.iter().map(|(quantity, line)| (*quantity, table.shortcomings(line)));
     Shown { file, table, shortcomings: shortcomings.collect() }
 }
 
@@ -217,15 +217,14 @@ fn check(built: &[(PathBuf, CostTable)]) -> anyhow::Result<()> {
 
 fn text(path: &Path, built: &CostTable) -> String {
     let headers = ["quantity", ">median error", ">90 % within", ">tau", "95 % of tau", "relied on"];
-    let percent = |share: f64| numbers::percent(share);
     let rows = built.lines.iter().map(|(quantity, line)| {
         let test = &line.test;
         let interval = test.tau_interval.map(|[low, high]| format!("{low:.2} to {high:.2}"));
-        let is_relied_on = test.shortcomings().is_empty() && !built.board.emulated;
+        let is_relied_on = built.shortcomings(line).is_empty();
         [
             quantity.label().to_owned(),
-            percent(test.median_error),
-            percent(test.p90_error),
+            numbers::percent(test.median_error),
+            numbers::percent(test.p90_error),
             test.tau.map_or_else(|| "-".to_owned(), |tau| format!("{tau:.2}")),
             interval.unwrap_or_else(|| "-".to_owned()),
             if is_relied_on { "yes" } else { "no" }.to_owned(),

@@ -82,8 +82,20 @@ fn build(name: &str, output: &Output) -> anyhow::Result<()> {
     })
 }
 
+/// The runner for a target: the one that is given, or one that is built.
+///
+/// # Errors
+/// As [`targets::build`].
+pub fn runner(given: Option<&Path>, target: &Target, output: &Output) -> mfactor::Result<PathBuf> {
+    if let Some(runner) = given {
+        return Ok(runner.to_owned());
+    }
+    let options = BuildOptions { workspace: targets::find_workspace(Path::new("."))? };
+    Ok(targets::build(target, &options, &mut |event| show_build(event, output))?.path)
+}
+
 /// Says how a build goes on.
-pub fn show_build(event: BuildEvent, output: &Output) {
+fn show_build(event: BuildEvent, output: &Output) {
     match event {
         BuildEvent::Way { description, .. } => output.say(format!("Building with {description}")),
         BuildEvent::Command { line } => output.say(line),

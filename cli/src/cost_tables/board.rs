@@ -1,6 +1,6 @@
 //! The models of a cost table measured on a board, as a signed release.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use engines::EngineKind;
 use mfactor::Result;
@@ -96,23 +96,5 @@ fn file(records: &mut Records, models: &[Wanted], record: &Measurement) -> Resul
     match models.iter().find(is_of) {
         Some(model) if model.is_of(record) => records.add(&model.model, EngineKind::Tract, record.clone()),
         _ => Ok(()),
-    }
-}
-
-/// The file of the runner: the one that is given, or one that is built.
-///
-/// # Errors
-/// As [`targets::build`].
-pub fn runner(
-    given: Option<&Path>,
-    target: &Target,
-    on_event: &mut dyn FnMut(targets::BuildEvent),
-) -> Result<PathBuf> {
-    match given {
-        Some(runner) => Ok(runner.to_owned()),
-        None => {
-            let options = targets::BuildOptions { workspace: targets::find_workspace(Path::new("."))? };
-            Ok(targets::build(target, &options, on_event)?.path)
-        }
     }
 }

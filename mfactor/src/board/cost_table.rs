@@ -243,6 +243,13 @@ impl CostTable {
         medians
     }
 
+    /// Why a line of this table is not to be relied on, as phrases; none if it is.
+    pub fn shortcomings(&self, line: &Line) -> Vec<String> {
+        let emulated = "its processor is emulated, so that times mean nothing";
+        let of_board = self.board.emulated.then(|| emulated.to_owned());
+        line.test.shortcomings().into_iter().chain(of_board).collect()
+    }
+
     /// What a study needs to tell a quantity of the networks of its space. A table that cannot be relied on, or is of an
     /// emulated processor, is refused unless `is_forced`.
     ///
@@ -256,10 +263,7 @@ impl CostTable {
             let problem = format!("does not tell {}; it tells {}", quantity.name(), known.join(", "));
             return Err(Error::input(subject(), problem));
         };
-        let mut shortcomings = line.test.shortcomings();
-        if self.board.emulated {
-            shortcomings.push("its processor is emulated, so that times mean nothing".to_owned());
-        }
+        let shortcomings = self.shortcomings(line);
         if !shortcomings.is_empty() && !is_forced {
             let problem = format!(
                 "cannot be relied on for {}: {}; build it again on a machine that does nothing else, or take it all the \

@@ -113,6 +113,29 @@ pub fn replay(
     Ok(Ended::Complete(evaluation.clone()))
 }
 
+/// An evaluation, and its epochs, which [`replay`] will want: those since it last began.
+///
+/// # Errors
+/// Those of the evaluation.
+pub fn recorded<E: Evaluator>(
+    inner: &mut E,
+    job: &Job,
+    on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
+    stop: &AtomicBool,
+) -> Result<(Ended, Vec<Epoch>)> {
+    let mut epochs = vec![];
+    let mut record = |report: Report| {
+        match &report {
+            Report::Epoch(epoch) => epochs.push(epoch.clone()),
+            Report::Again(_) => epochs.clear(),
+            _ => {}
+        }
+        on_report(report)
+    };
+    let ended = inner.evaluate(job, &mut record, stop)?;
+    Ok((ended, epochs))
+}
+
 impl<E: Evaluator> Evaluator for Cached<E> {
     fn trainer(
         &mut self,
@@ -143,16 +166,7 @@ impl<E: Evaluator> Evaluator for Cached<E> {
                 on_report(Report::Warning(format!("{folder} is damaged ({problem}): it is trained again")))?;
             }
         }
-        let mut epochs = Vec::new();
-        let mut record = |report: Report| {
-            match &report {
-                Report::Epoch(epoch) => epochs.push(epoch.clone()),
-                Report::Again(_) => epochs.clear(),
-                _ => {}
-            }
-            on_report(report)
-        };
-        let ended = self.inner.evaluate(job, &mut record, stop)?;
+        let (ended, epochs) = recorded(&mut self.inner, job, on_report, stop)?;
         if let Ended::Complete(evaluation) = &ended
             && evaluation.accuracy.is_finite()
         {
