@@ -3,6 +3,7 @@
 //! This file is the table of contents: parse, run, print the error chain, exit. One file a subcommand
 //! lives in `commands/`; what they share to talk to the user is in `output.rs`.
 
+mod boards_in_search;
 mod commands;
 mod confirm;
 mod cost_tables;

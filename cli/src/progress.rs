@@ -102,6 +102,10 @@ impl<'a> SearchProgress<'a> {
                 self.ended(place, &self.finished(place, trial));
             }
             StudyEvent::Pruned { place, trial } => self.ended(place, &pruned(place, trial)),
+            StudyEvent::Skipped { place, trial } => {
+                let reason = trial.failure.as_deref().unwrap_or("it costs too much");
+                self.ended(place, &format!("{} skipped: it {reason}", now(place)));
+            }
             StudyEvent::Warning { place, text } => self.say(&format!("{}: {text}", now(place))),
             StudyEvent::Failed { place, trial } => {
                 let reason = trial.failure.as_deref().unwrap_or("no reason was given");

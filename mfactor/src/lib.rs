@@ -9,7 +9,7 @@
 //! | [`space`] | the search space as data; [`point`]s, their [`architecture`]s, [`plan`]s, [`parts`] and [`block`]s; [`layers`], the one table of [`operation`]s, [`cost`] and its [`extremes`] |
 //! | `study/` | [`trial`], its [`proposer`] and its [`confusion`] of classes, [`objective`] and the metrics it is compared with, [`front`]s, what chance can do ([`statistics`]), [`recipe`], the trainer's [`protocol`], [`paper`] |
 //! | `model/` | the part of the ONNX format ([`onnx`]) and its [`onnx_operators`], what a model file says of itself ([`metadata`]), [`golden`] inputs |
-//! | `board/` | what a board reported ([`measurement`], [`latency`]), what it will say of other networks ([`cost_table`], [`cost_model`]), and what a model must keep to ([`limits`]) |
+//! | `board/` | what a board reported ([`measurement`], [`latency`]), what it said of networks in a search ([`measured_networks`]), what it will say of others ([`cost_table`], [`cost_model`]), and what a model must keep to ([`limits`]) |
 //! | `data/` | image records in CIFAR-10's binary layout, and their split ([`dataset`]); images made smaller ([`resize`]) |
 //! | `io/` | [`files`] read within limits and written whole, by way of [`drafts`], [`lines`] of pipes, pipes that may fall silent ([`patience`]), other programs asked with a deadline ([`process`]), [`text`] made fit to be shown, [`markdown`], [`name`]s, files told by their first bytes ([`magic`]), what people read in 80 [`columns`] with its [`numbers`], what the programs hand over ([`console`]), [`error`]s and [`exit`] codes |
 //!
@@ -22,7 +22,7 @@ mod model;
 pub mod space;
 mod study;
 
-pub use board::{cost_model, cost_table, latency, limits, measurement};
+pub use board::{cost_model, cost_table, latency, limits, measured_networks, measurement};
 pub use data::{dataset, resize};
 pub use io::{
     columns, console, drafts, error, exit, files, lines, magic, markdown, name, numbers, patience, process,

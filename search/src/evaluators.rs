@@ -10,6 +10,7 @@ mod trainer_process;
 use std::sync::atomic::AtomicBool;
 
 use mfactor::Result;
+use mfactor::cost::BoardCosts;
 use mfactor::protocol::{Epoch, Evaluation, FailureKind, Job, TrainerFacts};
 
 pub use cached::{Cached, recorded, replay, training_key};
@@ -32,7 +33,7 @@ pub trait Evaluator: Send {
     }
 
     /// Evaluates one job. What happens on the way goes to `on_report` as it comes. Its answer to an epoch that
-    /// [`Job::decisions`] names says whether to go on, and means nothing elsewhere; an error from it ends the
+    /// [`Job::decisions`] names, or to [`Report::Measured`], says whether to go on, and means nothing elsewhere; an error from it ends the
     /// evaluation. Once `stop` is set the evaluation ends soon, with [`mfactor::Error::Interrupted`].
     ///
     /// # Errors
@@ -90,6 +91,8 @@ pub enum Report {
     Trainer(TrainerFacts),
     /// An epoch has ended.
     Epoch(Epoch),
+    /// What a board said that the network costs. Its answer says whether it is worth a training: it may be beyond a limit.
+    Measured(BoardCosts),
     /// The result comes from an earlier training of the same job. Sent before its epochs.
     Reused,
     /// The evaluation begins again, for the reason given: the epochs so far do not count.
@@ -112,7 +115,7 @@ pub enum Verdict {
 pub enum Ended {
     /// With a result.
     Complete(Evaluation),
-    /// Early, as the study's verdict was.
+    /// Early, as the study's verdict was, or never begun.
     Pruned {
         /// Wall-clock seconds until then.
         seconds: f64,

@@ -3,7 +3,7 @@
 use mfactor::protocol::{Epoch, TrainerFacts};
 use mfactor::{Architecture, Trial};
 
-/// What happened. For each trial: `Started`, `Epoch` zero or more times, then one of `Finished`, `Pruned` and
+/// What happened. For each trial: `Started`, `Epoch` zero or more times, then one of `Finished`, `Pruned`, `Skipped` and
 /// `Failed`, or nothing more if the study was stopped. With several workers the events of several trials mix.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StudyEvent {
@@ -33,6 +33,13 @@ pub enum StudyEvent {
         /// Which.
         place: Place,
         /// The trial, with its accuracies so far.
+        trial: Trial,
+    },
+    /// A trial was not trained, for what a board said of it is beyond a limit.
+    Skipped {
+        /// Which.
+        place: Place,
+        /// The trial; `failure` says what it costs.
         trial: Trial,
     },
     /// Something went wrong in a trial that does not change its result.

@@ -11,6 +11,7 @@ mod workers;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
+use mfactor::measured_networks::MeasuredNetworks;
 use mfactor::protocol::Hardware;
 use mfactor::{Error, Proposer, Result, Trial, drafts, files};
 
@@ -19,7 +20,7 @@ use crate::journal::{self, Contents, Journal, JournalStorage, Reader};
 use crate::lock::{LOCK_FILE, StudyLock};
 use crate::storage::{Attributes, Storage};
 use crate::strategies::{Given, Smallest, Strategy};
-use crate::track::{Terms, Track};
+use crate::track::{Terms, Track, learn_measured};
 
 pub use record::{Baselines, RandomBaseline, StudyRecord};
 pub use run::Outcome;
@@ -121,6 +122,7 @@ impl Study {
         let remarks = deleted.chain(began::mixed(&hardware)).collect();
         let mut trials = contents.trials.concat();
         trials.sort_by_key(|trial| trial.id);
+        learn_measured(&mut trials, &MeasuredNetworks::read(folder)?, &terms.sought.objective);
         Ok(StudyRecord { config, trials, hardware, damage, remarks })
     }
 
@@ -141,9 +143,13 @@ impl Study {
         });
         let studies = journal.studies(attributes.collect())?;
         let hardware = hardware(&contents.attributes);
+        let measured = MeasuredNetworks::read(folder)?;
         let tracks = strategies(&config).into_iter().zip(contents.trials);
-        let tracks: Vec<Track> =
-            tracks.map(|((name, strategy), trials)| Track::new(name, strategy, trials)).collect();
+        let track = |((proposer, strategy), mut trials): ((Proposer, Box<dyn Strategy>), Vec<Trial>)| {
+            learn_measured(&mut trials, &measured, &terms.sought.objective);
+            Track::new(proposer, strategy, trials)
+        };
+        let tracks: Vec<Track> = tracks.map(track).collect();
         Ok(Self {
             folder: folder.to_owned(),
             kept_aside: journal.kept_aside().map(Path::to_owned),
@@ -230,6 +236,16 @@ impl Study {
             config.save(&self.folder.join(CONFIG_FILE))?;
             self.config = config;
         }
+        Ok(())
+    }
+
+    /// Takes in what boards said of networks since their trials ended, as [`Study::resume`] does.
+    ///
+    /// # Errors
+    /// As [`MeasuredNetworks::read`].
+    pub fn learn_measured(&mut self) -> Result<()> {
+        let measured = MeasuredNetworks::read(&self.folder)?;
+        self.tracks.iter_mut().for_each(|track| track.learn_measured(&measured, &self.terms));
         Ok(())
     }
 

@@ -19,6 +19,11 @@ pub(crate) fn tell(trial: &mut Trial, ended: Ended, objective: &Objective) {
                 trial.score(objective);
             }
         },
+        // Whatever is told to break a limit was not evaluated: that it does was measured.
+        Ended::Pruned { .. } if let Some(breach) = objective.breach(&trial.cost) => {
+            trial.state = TrialState::Skipped;
+            trial.failure = Some(breach);
+        }
         Ended::Pruned { seconds, images } => {
             trial.state = TrialState::Pruned;
             trial.seconds = Some(seconds).filter(|seconds| seconds.is_finite());

@@ -1,7 +1,9 @@
 //! The ask and tell of one strategy: its history in memory, without evaluator or journal. What changes the
 //! history is apart from what decides the change, so that a study can write it down in between.
 
+use mfactor::cost::BoardCosts;
 use mfactor::front::Losses;
+use mfactor::measured_networks::MeasuredNetworks;
 use mfactor::{Objective, Proposer, Result, SearchSpace, Trial, TrialState};
 
 use crate::evaluators::Ended;
@@ -181,7 +183,7 @@ impl Track {
     /// Why a trial is not evaluated, if it is not: it breaks a limit; or no accuracy would give it a larger M than one that
     /// is known to it, `lead` among them, the best of the tracks that came before.
     pub fn reason_to_skip(&self, trial: &Trial, lead: Option<f64>, terms: &Terms) -> Option<String> {
-        if let Some(breach) = terms.sought.objective.breach(&trial.cost.values()) {
+        if let Some(breach) = terms.sought.objective.breach(&trial.cost) {
             return Some(breach);
         }
         let known = self.trials[..terms.known(trial.number as usize)].iter();
@@ -213,14 +215,16 @@ impl Track {
     }
 
     /// A failed trial as it begins again, under a new id, for [`Track::replace`].
-    pub fn again(&self, number: usize) -> Trial {
-        Trial {
+    pub fn again(&self, number: usize, terms: &Terms) -> Trial {
+        let mut trial = Trial {
             state: TrialState::Running,
             failure: None,
             failure_kind: None,
             epoch_accuracies: vec![],
             ..self.trials[number].clone()
-        }
+        };
+        trial.measure(BoardCosts::default(), &terms.sought.objective);
+        trial
     }
 
     /// Forgets what a running trial has said, for its evaluation begins again.
@@ -237,6 +241,21 @@ impl Track {
     /// Marks a running trial as one that costs nothing.
     pub fn reuse(&mut self, number: usize) {
         self.trials[number].reused = true;
+    }
+
+    /// Takes in what a board said of a running trial's network.
+    pub fn measure(&mut self, number: usize, costs: BoardCosts, terms: &Terms) {
+        self.trials[number].measure(costs, &terms.sought.objective);
+    }
+
+    /// Takes in what boards said of networks after their trials had ended.
+    pub fn learn_measured(&mut self, known: &MeasuredNetworks, terms: &Terms) {
+        learn_measured(&mut self.trials, known, &terms.sought.objective);
+    }
+
+    /// In what a trial costs more than it may.
+    pub fn breach(&self, number: usize, terms: &Terms) -> Option<String> {
+        terms.sought.objective.breach(&self.trials[number].cost)
     }
 
     /// Whether a running trial goes on after `epoch`, held against the trials that it may know of.
@@ -269,6 +288,15 @@ impl Track {
     pub fn replace(&mut self, trial: Trial) {
         let number = trial.number as usize;
         self.trials[number] = trial;
+    }
+}
+
+/// Has trials count as boards said of their networks, some of them after the trials had ended.
+pub(crate) fn learn_measured(trials: &mut [Trial], known: &MeasuredNetworks, objective: &Objective) {
+    for trial in trials {
+        if let Some(network) = known.get(&trial.architecture) {
+            trial.measure(network.costs(), objective);
+        }
     }
 }
 

@@ -7,12 +7,17 @@ pub mod postgres;
 pub mod site;
 pub mod slurm;
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use mfactor::cost_table::{self, Agreement, CostTable, Entry, Line};
 use mfactor::dataset::{MANIFEST_FILE, Manifest, RecordFile, SCHEMA};
+use mfactor::measurement::{Board, EngineFacts};
+use mfactor::parts::Part;
 use mfactor::space::ImageShape;
+use mfactor::{Quantity, SearchSpace};
 use tempfile::TempDir;
 
 /// A space of 96 networks with few parts.
@@ -35,6 +40,50 @@ width = [8, 12]
 stride = 2
 block = [{ kind = "basic", kernel = [3, 5] }]
 "#;
+
+/// The cost table of a board on which a million of multiply-accumulates takes a millisecond.
+pub fn made_up_table(space: &SearchSpace) -> CostTable {
+    let entry = |part: &Part| {
+        let (space, network) = space.network_of(part).expect("a part of the space");
+        let macs = space.cost(&network).macs;
+        let ms = macs as f64 / 1e6;
+        Entry { macs, latency_p50: ms, interval: [ms, ms], latency_p90: ms, peak_memory: None, energy: None }
+    };
+    let test = Agreement {
+        networks: 30,
+        median_error: 0.02,
+        p90_error: 0.05,
+        tau: Some(0.97),
+        tau_interval: Some([0.93, 0.99]),
+    };
+    CostTable {
+        schema: cost_table::SCHEMA,
+        tool_version: mfactor::version(),
+        unix_seconds: 1,
+        target: "host".to_owned(),
+        space: space.name().to_owned(),
+        precision: "f32".to_owned(),
+        engine: EngineFacts {
+            name: "tract".to_owned(),
+            version: "1".to_owned(),
+            threads: 1,
+            knobs: BTreeMap::new(),
+            kernels: None,
+        },
+        board: Board {
+            name: "a board".to_owned(),
+            architecture: "x86_64".to_owned(),
+            processor: None,
+            kernel: None,
+            cores: 1,
+            memory_bytes: None,
+            emulated: false,
+        },
+        lines: BTreeMap::from([(Quantity::LatencyP50, Line { intercept: 0.0, slope: 1.0, test })]),
+        parts: space.parts().iter().map(|part| (part.to_string(), entry(part))).collect(),
+        networks: vec![],
+    }
+}
 
 /// Path of a program of this workspace, built with the profile of the running test.
 ///

@@ -2,66 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test cannot unwrap, it fails by")]
 
-use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use mfactor::cost_table::{Agreement, CostTable, Entry, Line, SCHEMA};
-use mfactor::measurement::{Board, EngineFacts};
-use mfactor::parts::Part;
+use mfactor::cost_table::CostTable;
 use mfactor::{Architecture, Quantity, SearchSpace, exit};
-use tests::{FEW_NETWORKS, Workplace};
-
-/// A board on which a million of multiply-accumulates takes a millisecond.
-fn table(space: &SearchSpace) -> CostTable {
-    let entry = |part: &Part| {
-        let (space, network) = space.network_of(part).unwrap();
-        let macs = space.cost(&network).macs;
-        let ms = macs as f64 / 1e6;
-        Entry { macs, latency_p50: ms, interval: [ms, ms], latency_p90: ms, peak_memory: None, energy: None }
-    };
-    let test = Agreement {
-        networks: 30,
-        median_error: 0.02,
-        p90_error: 0.05,
-        tau: Some(0.97),
-        tau_interval: Some([0.93, 0.99]),
-    };
-    CostTable {
-        schema: SCHEMA,
-        tool_version: mfactor::version(),
-        unix_seconds: 1,
-        target: "host".to_owned(),
-        space: space.name().to_owned(),
-        precision: "f32".to_owned(),
-        engine: EngineFacts {
-            name: "tract".to_owned(),
-            version: "1".to_owned(),
-            threads: 1,
-            knobs: BTreeMap::new(),
-            kernels: None,
-        },
-        board: Board {
-            name: "a board".to_owned(),
-            architecture: "x86_64".to_owned(),
-            processor: None,
-            kernel: None,
-            cores: 1,
-            memory_bytes: None,
-            emulated: false,
-        },
-        lines: BTreeMap::from([(Quantity::LatencyP50, Line { intercept: 0.0, slope: 1.0, test })]),
-        parts: space.parts().iter().map(|part| (part.to_string(), entry(part))).collect(),
-        networks: vec![],
-    }
-}
+use tests::{FEW_NETWORKS, Workplace, made_up_table};
 
 /// A place with the space and a table of it.
 fn with_table() -> (Workplace, SearchSpace) {
     let place = Workplace::new();
     place.write("few.toml", FEW_NETWORKS);
     let space = SearchSpace::load(&place.path("few.toml")).unwrap();
-    table(&space).write(&place.path("table.toml")).unwrap();
+    made_up_table(&space).write(&place.path("table.toml")).unwrap();
     (place, space)
 }
 
@@ -137,7 +90,7 @@ fn a_study_file_names_a_table_and_where_it_was_measured() {
 #[test]
 fn a_table_that_does_not_serve_is_refused_and_says_why() {
     let (place, space) = with_table();
-    let good = table(&space);
+    let good = made_up_table(&space);
     let seek = format!("{SEARCH} --budget latency_p50=0.4ms --out study");
     let refused = |name: &str, words: &str| {
         let (_, stderr) = place.run(&format!("{seek} --cost-table {name}"), exit::INPUT);

@@ -9,7 +9,7 @@ mod data;
 mod data_import;
 mod doctor;
 mod export;
-mod flash;
+pub mod flash;
 mod launch;
 mod measure;
 mod naswot;
@@ -21,7 +21,7 @@ mod search;
 mod shared;
 mod space;
 mod table;
-mod targets;
+pub mod targets;
 mod trials;
 mod worker;
 

@@ -7,10 +7,12 @@ use mfactor::costs::{CostTerm, On, Source, parse_pair};
 use mfactor::{AccuracyKind, Error, Quantity, name};
 use report::confirm::Confirmation;
 use search::config::{DataSource, EvaluatorConfig, FileSource, ObjectiveConfig};
+use search::events::StudyEvent;
 use search::{Outcome, Pruning, StrategyKind, Study, StudyConfig, StudyRecord};
 use serde::Serialize;
 
 use super::shared::SharedOptions;
+use crate::boards_in_search::{self, BoardOptions, Measuring, Pool};
 use crate::confirm::{self, Confirm};
 use crate::output::Output;
 use crate::progress::SearchProgress;
@@ -136,9 +138,26 @@ pub struct Search {
     #[arg(long)]
     mixed_hardware: bool,
     #[command(flatten)]
+    boards: BoardOptions,
+    #[command(flatten)]
     trainers: TrainerOptions,
     #[command(flatten)]
     shared: SharedOptions,
+}
+
+/// What a search begins with.
+enum Start {
+    Old(Box<Study>),
+    New(Box<StudyConfig>),
+}
+
+impl Start {
+    fn config(&self) -> &StudyConfig {
+        match self {
+            Self::Old(study) => study.config(),
+            Self::New(config) => config,
+        }
+    }
 }
 
 /// What `--json` prints.
@@ -156,9 +175,21 @@ impl Search {
     pub fn run(self, output: &Output) -> anyhow::Result<()> {
         if self.shared.is_asked_for() {
             let config = self.configured(self.shared.name())?;
+            boards_in_search::refuse(&config)?;
             return self.shared.run(config, &self.trainers, output);
         }
-        let mut study = if self.resume { self.resumed()? } else { self.created()? };
+        let start = match self.resume {
+            true => Start::Old(Box::new(self.resumed()?)),
+            false => Start::New(Box::new(self.configured(None)?)),
+        };
+        let costs = start.config().objective.cost.clone();
+        let sought = boards_in_search::Sought::of(&costs)?;
+        self.boards.check(sought.as_ref())?;
+        let boards = sought.as_ref().map(|sought| self.boards.boards(sought, output)).transpose()?;
+        let pool = boards.as_ref().zip(sought.as_ref());
+        let pool =
+            pool.map(|(boards, sought)| boards.pool(sought, &start.config().space, &signals::stop_flag()));
+        let mut study = self.begun(start, sought.as_ref().zip(pool.as_ref()), output)?;
         if self.mixed_hardware {
             study.allow_mixed_hardware();
         }
@@ -170,7 +201,7 @@ impl Search {
                 aside.display()
             ));
         }
-        let outcome = self.searched(&mut study, output);
+        let outcome = self.searched(&mut study, pool.as_ref(), output);
         let record = study.record();
         let finished = match outcome {
             Ok(outcome) => outcome == Outcome::Finished,
@@ -181,7 +212,7 @@ impl Search {
         };
         let confirmation = match self.confirm {
             Some(confirm) if finished => {
-                confirm.run(&record, &folder, output, |study| self.searched(study, output))
+                confirm.run(&record, &folder, output, |study| self.searched(study, pool.as_ref(), output))
             }
             _ => Ok(None),
         };
@@ -195,7 +226,12 @@ impl Search {
     }
 
     /// Runs the study until it ends or a signal stops it.
-    fn searched(&self, study: &mut Study, output: &Output) -> anyhow::Result<Outcome> {
+    fn searched(
+        &self,
+        study: &mut Study,
+        pool: Option<&Pool<'_>>,
+        output: &Output,
+    ) -> anyhow::Result<Outcome> {
         let stop = signals::stop_flag();
         let cache = self.cache.clone().unwrap_or_else(|| study.folder().join("cache"));
         let cache = (cache != Path::new("none")).then_some(&*cache);
@@ -203,15 +239,38 @@ impl Search {
             .config()
             .evaluators(&self.trainers.commands(study.config(), study.config().workers)?, cache)?;
         let mut progress = SearchProgress::new(output, study.config())?;
-        let outcome = study.run(&mut evaluators, &mut |event| progress.show(event), &stop);
+        let mut observer = |event: &StudyEvent| progress.show(event);
+        let outcome = match pool {
+            None => study.run(&mut evaluators, &mut observer, &stop),
+            Some(pool) => {
+                pool.keep_in(study.folder())?;
+                let measuring = evaluators.into_iter().map(|evaluator| Measuring::new(evaluator, pool));
+                study.run(&mut measuring.collect::<Vec<_>>(), &mut observer, &stop)
+            }
+        };
         progress.finish();
+        if let (Some(pool), Ok(Outcome::Finished)) = (pool, &outcome) {
+            boards_in_search::catch_up(study, pool, output)?;
+        }
         Ok(outcome?)
     }
 
-    fn created(&self) -> anyhow::Result<Study> {
-        let config = self.configured(None)?;
+    /// The study: as it was, or a new one, once it is known what the least of a cost is.
+    fn begun(
+        &self,
+        start: Start,
+        boards: Option<(&boards_in_search::Sought<'_>, &Pool<'_>)>,
+        output: &Output,
+    ) -> anyhow::Result<Study> {
+        let mut config = match start {
+            Start::Old(study) => return Ok(*study),
+            Start::New(config) => config,
+        };
+        if let Some((sought, pool)) = boards {
+            boards_in_search::measure_least(&mut config, sought, pool, output)?;
+        }
         let folder = self.out.clone().unwrap_or_else(|| Path::new("runs").join(&config.name));
-        Ok(Study::create(&folder, config)?)
+        Ok(Study::create(&folder, *config)?)
     }
 
     /// The configuration of a new study. Before anything is written all that it needs is looked for: a search that cannot
@@ -280,6 +339,7 @@ impl Search {
             config.objective.front.clone_from(&self.front);
         }
         self.lay_over_table(config)?;
+        self.lay_over_measuring(config)?;
         config.objective.accuracy = self.accuracy.unwrap_or(config.objective.accuracy);
         config.objective.skip |= self.skip;
         if let Some(file) = &self.naswot {
@@ -343,6 +403,22 @@ impl Search {
             cost.source = Source::File { file: file.clone(), on: On::default() };
         }
         config.objective.read_tables(&config.space, self.force_cost_table)
+    }
+
+    /// What a table tells is measured too, if that was asked for.
+    fn lay_over_measuring(&self, config: &mut StudyConfig) -> mfactor::Result<()> {
+        if !self.boards.measure {
+            return Ok(());
+        }
+        let told = config.objective.cost.iter_mut().filter(|cost| matches!(cost.source, Source::Model(_)));
+        let told: Vec<&mut CostTerm> = told.collect();
+        if told.is_empty() {
+            let problem = "has to know what to measure, and for proposals what a table tells of it: name a budget and a \
+                           --cost-table, as in --budget latency_p50=2ms";
+            return Err(Error::Usage(format!("--measure {problem}")));
+        }
+        told.into_iter().for_each(|cost| cost.is_measured = true);
+        Ok(())
     }
 
     /// What the folder's name allows.

@@ -1,6 +1,6 @@
 //! The models of a cost table measured on a board, as a signed release.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use engines::EngineKind;
 use mfactor::Result;
@@ -52,7 +52,7 @@ impl OnBoard<'_> {
                 return Ok(());
             }
             missing.iter().try_for_each(Wanted::write)?;
-            self.release(records, space, &missing, output)?;
+            self.measured(records, space, &missing, output)?;
             if attempt < RETRIES {
                 records.forget_disturbed(DISTURBED);
             }
@@ -60,32 +60,44 @@ impl OnBoard<'_> {
         Ok(())
     }
 
-    fn release(&self, records: &mut Records, space: &str, models: &[Wanted], output: &Output) -> Result<()> {
-        let contents = Contents {
-            study: format!("table-{space}"),
-            runner: self.runner.to_owned(),
-            models: models.iter().map(|model| model.model.clone()).collect(),
-            records: vec![],
-        };
+    fn measured(&self, records: &mut Records, space: &str, models: &[Wanted], output: &Output) -> Result<()> {
+        let files = models.iter().map(|model| model.model.clone()).collect();
+        let mut progress = FlashProgress::new(output, &[self.board.name.as_str()]);
+        let mut unfiled = None;
+        let released = self.release(&format!("table-{space}"), files, Preset::Brief, &mut |event| {
+            if let FlashEvent::Measured(record) = event {
+                unfiled = unfiled.take().or(file(records, models, record).err());
+            }
+            progress.show(0, event);
+        });
+        progress.finish();
+        released.and(unfiled.map_or(Ok(()), Err))
+    }
+
+    /// Has the board measure models, without accuracy, as a release of its own.
+    ///
+    /// # Errors
+    /// As [`targets::flash`].
+    pub fn release(
+        &self,
+        study: &str,
+        models: Vec<PathBuf>,
+        preset: Preset,
+        on_event: &mut dyn FnMut(&FlashEvent),
+    ) -> Result<()> {
+        let contents =
+            Contents { study: study.to_owned(), runner: self.runner.to_owned(), models, records: vec![] };
         let bundle = Bundle::make(self.target, &contents, self.signer)?;
         let options = FlashOptions {
             ssh: self.ssh.clone(),
-            measure: Some(MeasureOptions { preset: Preset::Brief, threads: self.threads }),
+            measure: Some(MeasureOptions { preset, threads: self.threads }),
             allow_downgrade: false,
             repin: self.repin,
             dry_run: false,
         };
         let assignment = Assignment { board: self.board, target: self.target, bundle: &bundle };
-        let mut progress = FlashProgress::new(output, &[self.board.name.as_str()]);
-        let mut unfiled = None;
-        let results = flash_all(&[assignment], &options, &mut |place, event| {
-            if let FlashEvent::Measured(record) = &event {
-                unfiled = unfiled.take().or(file(records, models, record).err());
-            }
-            progress.show(place, &event);
-        });
-        progress.finish();
-        results.into_iter().find_map(Result::err).or(unfiled).map_or(Ok(()), Err)
+        let results = flash_all(&[assignment], &options, &mut |_, event| on_event(&event));
+        results.into_iter().find_map(Result::err).map_or(Ok(()), Err)
     }
 }
 

@@ -4,5 +4,6 @@ pub mod cost_model;
 pub mod cost_table;
 pub mod latency;
 pub mod limits;
+pub mod measured_networks;
 pub mod measurement;
 mod soundness;

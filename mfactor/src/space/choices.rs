@@ -91,6 +91,30 @@ impl SearchSpace {
         point
     }
 
+    /// The architectures that differ from one of this space in one choice, in the order of choices and options. A choice that
+    /// makes others active takes the first option of each.
+    ///
+    /// # Panics
+    /// If the architecture is not of this space.
+    pub fn neighbours(&self, architecture: &Architecture) -> Vec<Architecture> {
+        let point = self.point(architecture).expect("an architecture of this space");
+        let active = (0..self.choices.len()).filter(|choice| self.is_active(&point, *choice));
+        let moved = active.flat_map(|choice| {
+            let others = (0..self.choices[choice].options.len() as u8)
+                .filter(|option| *option != point.options()[choice])
+                .collect::<Vec<_>>();
+            others
+                .into_iter()
+                .map(|option| {
+                    let mut moved = point.clone();
+                    moved.options_mut()[choice] = option;
+                    self.architecture(&self.canonical(moved))
+                })
+                .collect::<Vec<_>>()
+        });
+        moved.collect()
+    }
+
     /// Number of canonical points; saturates at `u128::MAX`.
     pub fn size(&self) -> u128 {
         self.completions(0, &Point::new(vec![0; self.choices.len()]))

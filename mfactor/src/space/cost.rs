@@ -22,15 +22,20 @@ pub struct Cost {
     /// norm, activations and sums overwrite what they read. What an engine needs beside, for packing or unfolding, is
     /// not in it.
     pub peak_activations: u64,
-    /// What it will cost on a board.
-    #[serde(default, skip_serializing_if = "Predicted::is_nothing")]
-    pub predicted: Predicted,
+    /// What it will cost on a board, as a [`crate::cost_model::CostModel`] tells.
+    #[serde(default, skip_serializing_if = "BoardCosts::is_nothing")]
+    pub predicted: BoardCosts,
+    /// What a board said that it costs, which counts in place of what was told.
+    #[serde(default, skip_serializing_if = "BoardCosts::is_nothing")]
+    pub measured: BoardCosts,
 }
 
-/// What a network is told to cost on a board, by a [`crate::cost_model::CostModel`]; `None` where nothing tells.
+/// What a network costs on a board; `None` where nothing tells.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub struct Predicted {
-    /// Median latency, milliseconds.
+#[serde(deny_unknown_fields)]
+pub struct BoardCosts {
+    /// Median latency, milliseconds; where it was measured, the upper end of its interval, so that what keeps to a budget does
+    /// so for sure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_p50: Option<f64>,
     /// 90th percentile of latency, milliseconds.
@@ -44,7 +49,7 @@ pub struct Predicted {
     pub energy: Option<f64>,
 }
 
-impl Predicted {
+impl BoardCosts {
     /// Whether nothing is told.
     pub fn is_nothing(&self) -> bool {
         *self == Self::default()
@@ -67,6 +72,16 @@ impl Predicted {
         self
     }
 
+    /// One of them.
+    pub fn get(&self, quantity: Quantity) -> Option<f64> {
+        self.values().find_map(|(of, value)| (of == quantity).then_some(value))
+    }
+
+    /// Whether each is a finite number above 0, as whatever a board takes is.
+    pub fn are_sound(&self) -> bool {
+        self.values().all(|(_, value)| value.is_finite() && value > 0.0)
+    }
+
     fn values(&self) -> impl Iterator<Item = (Quantity, f64)> + use<> {
         let values = [
             (Quantity::LatencyP50, self.latency_p50),
@@ -79,7 +94,7 @@ impl Predicted {
 }
 
 impl Cost {
-    /// All of it, quantity by quantity.
+    /// All of it, quantity by quantity; what was measured in place of what was told.
     pub fn values(&self) -> Values {
         let values = [
             (Quantity::Parameters, self.parameters),
@@ -88,7 +103,7 @@ impl Cost {
             (Quantity::PeakActivations, self.peak_activations),
         ];
         let counts = values.into_iter().map(|(quantity, count)| (quantity, count as f64));
-        counts.chain(self.predicted.values()).collect()
+        counts.chain(self.predicted.values()).chain(self.measured.values()).collect()
     }
 }
 
@@ -110,7 +125,8 @@ pub fn cost(layers: &[Layer]) -> Cost {
         macs: count(Count::Macs),
         model_bytes: count(Count::ModelBytes),
         peak_activations: count(Count::PeakActivations),
-        predicted: Predicted::default(),
+        predicted: BoardCosts::default(),
+        measured: BoardCosts::default(),
     }
 }
 

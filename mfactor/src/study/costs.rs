@@ -39,6 +39,10 @@ pub struct CostTerm {
     pub alpha: Option<f64>,
     /// What tells it of networks before they are trained.
     pub source: Source,
+    /// Whether each network that is trained is measured on a board too, and counts as it was measured.
+    pub is_measured: bool,
+    /// The least that was measured when the study began, in the quantity's unit: what the minimum is then.
+    pub least: Option<f64>,
 }
 
 /// What tells a cost of networks before they are trained.
@@ -96,6 +100,8 @@ impl CostTerm {
             limit: None,
             alpha: None,
             source: Source::Exact,
+            is_measured: false,
+            least: None,
         }
     }
 
@@ -206,7 +212,7 @@ pub fn objective(alpha: f64, costs: &[CostTerm], space: &SearchSpace) -> Result<
         };
         let share = cost.alpha.map_or(1.0 / costs.len() as f64, |part| part / alpha);
         let reference = match cost.reference {
-            Reference::Minimum => minimum,
+            Reference::Minimum => cost.least.unwrap_or(minimum),
             Reference::Budget(budget) => at_least("budget", cost.quantity, budget, minimum, space)?,
         };
         let limit =
@@ -248,7 +254,20 @@ struct RawCost {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     precision: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    source: Option<SaidSource>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    minimum: Option<Said>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     table: Option<SaidTable>,
+}
+
+/// Where a cost comes from, in a word.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum SaidSource {
+    Exact,
+    Table,
+    Measured,
 }
 
 /// A cost table's file; or what was read of one, which a study keeps, so that it depends on no file.
@@ -312,12 +331,38 @@ impl TryFrom<RawCost> for CostTerm {
             }
             None => Source::Exact,
         };
-        Ok(Self { quantity, reference, limit, alpha: raw.alpha, source })
+        check_source(quantity, raw.source, &source)?;
+        let is_measured = raw.source == Some(SaidSource::Measured);
+        let least = raw.minimum.map(|said| said.amount(quantity)).transpose()?;
+        if least.is_some() && !(is_measured && reference == Reference::Minimum) {
+            let problem = "is what a board said of the smallest networks: it goes with source = \"measured\" and no budget";
+            return Err(Error::input("minimum", problem));
+        }
+        Ok(Self { quantity, reference, limit, alpha: raw.alpha, source, is_measured, least })
     }
 }
 
+/// Refuses a word for where a cost comes from that does not go with the rest of what is said of it.
+fn check_source(quantity: Quantity, said: Option<SaidSource>, source: &Source) -> Result<()> {
+    let problem = match (said, source) {
+        (Some(SaidSource::Exact), _) if !quantity.is_exact() => {
+            "is exact of no network: a board has to tell it"
+        }
+        (Some(SaidSource::Table | SaidSource::Measured), _) if quantity.is_exact() => {
+            "is counted in a network's layers: its source is exact"
+        }
+        (Some(SaidSource::Table), Source::Exact) => "comes from a table, and none is named",
+        (Some(SaidSource::Measured), Source::Exact) => {
+            "is measured when a network is trained; for proposals a table tells it, and none is named"
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::input(quantity.name(), problem))
+}
+
 impl From<CostTerm> for RawCost {
-    fn from(CostTerm { quantity, reference, limit, alpha, source }: CostTerm) -> Self {
+    fn from(cost: CostTerm) -> Self {
+        let CostTerm { quantity, reference, limit, alpha, source, is_measured, least } = cost;
         let reference = match reference {
             Reference::Minimum => Said::Text("minimum".to_owned()),
             Reference::Budget(budget) => Said::of(quantity, budget),
@@ -337,6 +382,8 @@ impl From<CostTerm> for RawCost {
             target: on.target,
             engine: on.engine,
             precision: on.precision,
+            source: is_measured.then_some(SaidSource::Measured),
+            minimum: least.map(|least| Said::of(quantity, least)),
             table,
         }
     }
@@ -358,12 +405,43 @@ mod tests {
             reference: Reference::Budget(20e6),
             limit: Some(30e6),
             alpha: Some(0.5),
-            source: Source::Exact,
+            ..CostTerm::paper()
         };
         assert_eq!(cost, expected);
         assert_eq!(parsed(&toml::to_string(&cost).unwrap()).unwrap(), cost);
         assert_eq!(parsed("metric = \"parameters\"").unwrap(), CostTerm::paper());
         assert_eq!(CostTerm::parse_budget("macs = 20M").unwrap().reference, Reference::Budget(20e6));
+    }
+
+    #[test]
+    fn what_is_measured_says_so_and_keeps_its_least() {
+        let table = "table = { target = \"host\", engine = \"tract\", precision = \"f32\", intercept = 0.0, slope = 1.0, \
+                     p90_error = 0.1, parts = {} }";
+        let cost =
+            parsed(&format!("metric = \"latency_p50\"\nsource = \"measured\"\nminimum = \"2 ms\"\n{table}"))
+                .unwrap();
+        assert!(cost.is_measured && cost.least == Some(2.0) && cost.reference == Reference::Minimum);
+        assert_eq!(parsed(&toml::to_string(&cost).unwrap()).unwrap(), cost);
+        assert!(
+            !parsed(&format!("metric = \"latency_p50\"\nsource = \"table\"\n{table}")).unwrap().is_measured
+        );
+        let refused = [
+            ("metric = \"macs\"\nsource = \"measured\"".to_owned(), "counted in a network's layers"),
+            ("metric = \"latency_p50\"\nsource = \"exact\"".to_owned(), "a board has to tell it"),
+            ("metric = \"latency_p50\"\nsource = \"measured\"".to_owned(), "for proposals a table tells it"),
+            ("metric = \"latency_p50\"\nsource = \"guessed\"".to_owned(), "guessed"),
+            (format!("metric = \"latency_p50\"\nminimum = \"2 ms\"\n{table}"), "goes with source"),
+            (
+                format!(
+                    "metric = \"latency_p50\"\nsource = \"measured\"\nminimum = \"2 ms\"\nreference = \"3 ms\"\n{table}"
+                ),
+                "no budget",
+            ),
+        ];
+        for (toml, words) in refused {
+            let error = parsed(&toml).unwrap_err().to_string();
+            assert!(error.contains(words), "{toml}: {error}");
+        }
     }
 
     #[test]

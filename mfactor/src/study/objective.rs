@@ -164,12 +164,14 @@ impl Objective {
     }
 
     /// In what an architecture costs more than it may, a phrase; `None` if it keeps to every limit. What is told may be wrong:
-    /// it breaks a limit where it is beyond it by more than nine in ten of the model's errors.
-    pub fn breach(&self, values: &Values) -> Option<String> {
+    /// it breaks a limit where it is beyond it by more than nine in ten of the model's errors. What was measured is believed.
+    pub fn breach(&self, cost: &Cost) -> Option<String> {
+        let values = cost.values();
         self.terms.iter().find_map(|term| {
             let (limit, value) = (term.limit?, values.get(term.quantity)?);
             let show = |value| term.quantity.show(value);
-            let doubt = self.models.get(term.quantity).map_or(0.0, |model| model.p90_error);
+            let model = self.models.get(term.quantity).filter(|_| cost.measured.get(term.quantity).is_none());
+            let doubt = model.map_or(0.0, |model| model.p90_error);
             (value > limit * (1.0 + doubt)).then(|| {
                 format!(
                     "has {} {}, more than the limit of {}",
@@ -272,6 +274,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::cost::BoardCosts;
 
     proptest! {
         #[test]
@@ -364,9 +367,36 @@ mod tests {
     fn a_limit_names_what_breaks_it() {
         let limited = Term { limit: Some(24e6), ..term(Quantity::Macs, 1.0, 20e6) };
         let objective = Objective::new(1.0, vec![limited]).unwrap();
-        assert_eq!(objective.breach(&costs(1.0, 24e6)), None);
-        let breach = objective.breach(&costs(1.0, 24_000_001.0)).unwrap();
+        assert_eq!(objective.breach(&of_macs(24_000_000)), None);
+        let breach = objective.breach(&of_macs(24_000_001)).unwrap();
         assert_eq!(breach, "has 24,000,001 MACs, more than the limit of 24,000,000");
+    }
+
+    fn of_macs(macs: u64) -> Cost {
+        Cost { macs, ..crate::cost::cost(&[]) }
+    }
+
+    #[test]
+    fn what_is_told_may_be_wrong_and_what_is_measured_is_believed() {
+        let limited = Term { limit: Some(10.0), ..term(Quantity::LatencyP50, 1.0, 8.0) };
+        let model = crate::cost_model::CostModel {
+            target: "host".to_owned(),
+            engine: "tract".to_owned(),
+            precision: "f32".to_owned(),
+            intercept: 0.0,
+            slope: 1.0,
+            p90_error: 0.1,
+            parts: std::collections::BTreeMap::new(),
+        };
+        let models = [(Quantity::LatencyP50, std::sync::Arc::new(model))].into_iter().collect();
+        let objective = Objective::new(1.0, vec![limited]).unwrap().with_models(models);
+        let of = |milliseconds| BoardCosts::default().with(Quantity::LatencyP50, milliseconds);
+        let (told, measured) = (Cost { predicted: of(10.9), ..of_macs(1) }, of(10.1));
+        assert_eq!(objective.breach(&told), None);
+        assert!(objective.breach(&Cost { predicted: of(11.1), ..told }).is_some());
+        assert!(objective.breach(&Cost { measured, ..told }).unwrap().contains("10.1 ms"));
+        let measured = of(16.0);
+        assert_eq!(objective.exact_size_score(&Cost { measured, ..told }), 0.5);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::Architecture;
-use crate::cost::Cost;
+use crate::cost::{BoardCosts, Cost};
 use crate::front::staircase;
 use crate::objective::Objective;
 use crate::proposer::Proposer;
@@ -94,10 +94,17 @@ impl Trial {
         self.accuracy.iter().fold(values, |values, accuracy| values.with(Quantity::Accuracy, *accuracy))
     }
 
-    /// Computes S' and M by an objective over costs that are exact.
+    /// Computes S' and M by an objective over costs that are exact, told or measured.
     pub fn score(&mut self, objective: &Objective) {
         self.size_score = objective.exact_size_score(&self.cost);
         self.m_factor = objective.score(&self.values());
+    }
+
+    /// Takes in what a board said of it, and scores it anew.
+    pub fn measure(&mut self, measured: BoardCosts, objective: &Objective) {
+        self.cost.measured = measured;
+        self.size_score = objective.exact_size_score(&self.cost);
+        self.m_factor = self.m_factor.and_then(|_| objective.score(&self.values()));
     }
 
     /// Whether nothing more will happen to it.
@@ -148,7 +155,8 @@ mod tests {
                 macs: 1,
                 model_bytes: 4 * parameters,
                 peak_activations: 1,
-                predicted: crate::cost::Predicted::default(),
+                predicted: BoardCosts::default(),
+                measured: BoardCosts::default(),
             },
             size_score: 100.0 / parameters as f64,
             accuracy,

@@ -41,6 +41,34 @@ fn what_is_inactive_is_0() {
 }
 
 #[test]
+fn neighbours_differ_in_one_choice() {
+    let space = small();
+    for architecture in space.architectures().step_by(5) {
+        let point = space.point(&architecture).unwrap();
+        let neighbours = space.neighbours(&architecture);
+        let unlike: Vec<usize> =
+            (0..point.options().len()).filter(|choice| space.is_active(&point, *choice)).collect();
+        let options: usize = space
+            .choices()
+            .enumerate()
+            .filter(|(choice, _)| unlike.contains(choice))
+            .map(|(_, choice)| choice.options.len() - 1)
+            .sum();
+        assert_eq!(neighbours.len(), options, "{architecture}");
+        for neighbour in &neighbours {
+            assert_ne!(*neighbour, architecture);
+            space.check(neighbour).unwrap();
+            let other = space.point(neighbour).unwrap();
+            let is_active_in_both =
+                |choice: &usize| space.is_active(&point, *choice) && space.is_active(&other, *choice);
+            let both: Vec<usize> = (0..point.options().len()).filter(is_active_in_both).collect();
+            let differ = both.iter().filter(|choice| point.options()[**choice] != other.options()[**choice]);
+            assert_eq!(differ.count(), 1, "{architecture} and {neighbour}");
+        }
+    }
+}
+
+#[test]
 fn samples_belong_to_the_space_and_reach_every_depth() {
     let space = shipped("edge32");
     let mut rng = ChaCha8Rng::seed_from_u64(1);

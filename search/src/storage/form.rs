@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use mfactor::cost::BoardCosts;
 use mfactor::{Architecture, Objective, Result, SearchSpace, Trial, TrialState};
 use serde_json::{Value, json};
 
@@ -15,6 +16,8 @@ use crate::tell::is_accuracy;
 const SKIPPED: &str = "skipped";
 /// Attribute of a failed trial: the word of its [`FailureKind`](mfactor::protocol::FailureKind), where it is known.
 const FAILURE_KIND: &str = "failure_kind";
+/// Attribute of a trial whose network was measured: what it costs.
+const MEASURED: &str = "measured";
 /// How far the value of a trial may be from the M-factor of its accuracy: a few roundings.
 const ROUNDING: f64 = 1e-9;
 /// System attribute from which Optuna and its dashboard take the objective's name.
@@ -71,7 +74,9 @@ impl Stored<'_> {
         if proposer != strategy {
             return Err(format!("is in the study of strategy {strategy} and says that it is of {proposer}"));
         }
-        let cost = objective.cost(space, &architecture);
+        let mut cost = objective.cost(space, &architecture);
+        let told = objective.exact_size_score(&cost);
+        cost.measured = self.measured()?;
         let size_score = objective.exact_size_score(&cost);
         self.check_parameters(space, &architecture)?;
         let counts =
@@ -79,7 +84,7 @@ impl Stored<'_> {
         for (name, count) in counts {
             agrees(name, attribute(name).is_none_or(|said| said.as_u64() == Some(count)), &architecture)?;
         }
-        let is_size_score = number("size_score").is_none_or(|said| is_close(said, size_score));
+        let is_size_score = number("size_score").is_none_or(|said| is_close(said, told));
         agrees("size_score", is_size_score, &architecture)?;
         let state = self.state()?;
         let accuracy = number("accuracy").filter(|_| state == TrialState::Complete);
@@ -115,6 +120,13 @@ impl Stored<'_> {
                 .filter(|_| state == TrialState::Failed)
                 .and_then(|kind| serde_json::from_value(kind.clone()).ok()),
         })
+    }
+
+    /// What a board said of its network.
+    fn measured(&self) -> Result<BoardCosts, String> {
+        let Some(said) = self.attributes.get(MEASURED) else { return Ok(BoardCosts::default()) };
+        let costs = serde_json::from_value(said.clone()).ok().filter(BoardCosts::are_sound);
+        costs.ok_or_else(|| format!("has {MEASURED:?}, {said}, which no board can have said"))
     }
 
     /// Holds the parameters that Optuna has against the architecture.
@@ -204,6 +216,7 @@ pub fn final_attributes(trial: &Trial) -> Attributes {
         ("accuracy", trial.accuracy.map(|accuracy| json!(accuracy))),
         ("seconds", trial.seconds.map(|seconds| json!(seconds))),
         ("images", trial.images.map(|images| json!(images))),
+        (MEASURED, (!trial.cost.measured.is_nothing()).then(|| json!(trial.cost.measured))),
         ("reused", trial.reused.then_some(Value::Bool(true))),
         (reason, trial.failure.as_ref().map(|failure| json!(failure))),
         (FAILURE_KIND, trial.failure_kind.map(|kind| json!(kind))),

@@ -65,8 +65,7 @@ impl Strategy for Guided {
         let predictor = Predictor::fit(self.candidates.features(), &trials);
         let front: Vec<Losses> = front.into_iter().map(|place| losses[place]).collect();
         let new = self.candidates.iter().filter(|candidate| {
-            self.history.is_new(&candidate.point)
-                && sought.objective.breach(&candidate.cost.values()).is_none()
+            self.history.is_new(&candidate.point) && sought.objective.breach(&candidate.cost).is_none()
         });
         let rated = new.map(|candidate| (worth(candidate, sought, &front, &predictor), candidate));
         // The first of equals.

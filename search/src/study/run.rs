@@ -228,7 +228,7 @@ impl Study {
 
     /// Begins a failed trial again. Optuna's trials end once: it gets an id of its own.
     fn retry(&mut self, index: usize, number: usize) -> Result<()> {
-        let again = self.tracks[index].again(number);
+        let again = self.tracks[index].again(number, &self.terms);
         let trial = self.storage.enqueue(index, Some(again.id), &mut |_| Some(again.clone()))?;
         trial.into_iter().for_each(|trial| self.tracks[index].replace(trial));
         Ok(())
@@ -296,6 +296,13 @@ impl Study {
     ) -> Result<Option<Verdict>> {
         match report {
             Report::Trainer(facts) => self.note_trainer(facts, observer)?,
+            Report::Measured(costs) => {
+                let track = &mut self.tracks[next.track];
+                track.measure(next.number, costs, &self.terms);
+                if track.breach(next.number, &self.terms).is_some() {
+                    return Ok(Some(Verdict::Prune));
+                }
+            }
             Report::Reused => self.tracks[next.track].reuse(next.number),
             Report::Again(text) => {
                 self.tracks[next.track].begin(next.number);
@@ -362,6 +369,7 @@ impl Study {
         observer(&match trial.state {
             TrialState::Complete => StudyEvent::Finished { place, trial },
             TrialState::Pruned => StudyEvent::Pruned { place, trial },
+            TrialState::Skipped => StudyEvent::Skipped { place, trial },
             _ => StudyEvent::Failed { place, trial },
         });
         Ok(())

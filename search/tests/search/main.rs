@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test cannot unwrap, it fails by")]
 
+mod budgets;
 mod cached;
 mod conformance;
 mod copies;
@@ -9,6 +10,7 @@ mod damage;
 mod disk;
 mod folders;
 mod interruption;
+mod measured;
 mod objective;
 mod optuna;
 mod others;

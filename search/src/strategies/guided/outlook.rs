@@ -45,7 +45,7 @@ pub fn outlook(sought: &Sought, observations: &[Observation], count: usize) -> O
     let standing: Vec<Losses> = front(&losses).into_iter().map(|place| losses[place]).collect();
     let tried: HashSet<&Point> = observations.iter().map(|seen| &seen.point).collect();
     let new = candidates.iter().filter(|candidate| {
-        !tried.contains(&candidate.point) && sought.objective.breach(&candidate.cost.values()).is_none()
+        !tried.contains(&candidate.point) && sought.objective.breach(&candidate.cost).is_none()
     });
     let mut rated: Vec<((f64, f64), &Candidate)> =
         new.map(|candidate| (worth(candidate, sought, &standing, &predictor), candidate)).collect();
