@@ -6,6 +6,7 @@ mod at_rest;
 mod cost_table;
 mod fleets;
 mod hostile;
+mod in_search;
 mod interrupted;
 mod logins;
 #[path = "../../../engines/tests/engines/model.rs"]
