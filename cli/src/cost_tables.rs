@@ -133,7 +133,12 @@ impl Records {
         models: &'a [Wanted],
         engine: EngineKind,
     ) -> impl Iterator<Item = &'a Wanted> + 'a {
-        models.iter().filter(move |model| !self.records.contains_key(&(model.model.clone(), engine.name())))
+        models.iter().filter(move |model| !self.has(&model.model, engine))
+    }
+
+    /// Whether there is a record of a model with an engine.
+    pub fn has(&self, model: &Path, engine: EngineKind) -> bool {
+        self.records.contains_key(&(model.to_owned(), engine.name()))
     }
 
     /// How many there are.
@@ -153,19 +158,23 @@ impl Records {
 
     /// Forgets the records of these models, in the folder, too.
     pub fn forget<'a>(&mut self, models: impl Iterator<Item = &'a Path>, engine: EngineKind) {
-        for model in models {
-            if let Some(record) = self.records.remove(&(model.to_owned(), engine.name())) {
-                // One that stays is replaced by the next.
-                let _ = std::fs::remove_file(self.folder.join(record::file_name(&record)));
-            }
+        models.for_each(|model| self.remove(&(model.to_owned(), engine.name())));
+    }
+
+    fn remove(&mut self, key: &(PathBuf, &'static str)) {
+        if let Some(record) = self.records.remove(key) {
+            // One that stays is replaced by the next.
+            let _ = std::fs::remove_file(self.folder.join(record::file_name(&record)));
         }
     }
 
-    /// Forgets the records whose windows are further from each other than this share; whether there were any.
+    /// Forgets the records whose windows are further from each other than this share, in the folder, too; whether there were
+    /// any.
     pub fn forget_disturbed(&mut self, most: f64) -> bool {
-        let before = self.records.len();
-        self.records.retain(|_, record| record.latency.window_spread <= most);
-        self.records.len() < before
+        let disturbed = self.records.iter().filter(|(_, record)| record.latency.window_spread > most);
+        let disturbed: Vec<_> = disturbed.map(|(key, _)| key.clone()).collect();
+        disturbed.iter().for_each(|key| self.remove(key));
+        !disturbed.is_empty()
     }
 
     /// The table of one engine, once every model has a record.

@@ -12,20 +12,23 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use crate::measure::Progress;
 use crate::rounds::{self, Event, LiveMachine, Order, Subject};
 
+/// Most characters of a name that somebody else chose.
+const LONGEST_NAME: usize = 40;
+
 /// Measures with the rounds of this runner, as long as anybody listens.
 pub struct RoundsOfRelease;
 
 impl Measurer for RoundsOfRelease {
     fn measure(&self, work: &Measuring, tell: &mut dyn FnMut(&Reply) -> Result<()>) -> Result<()> {
-        let threads = work.request.threads;
-        let engine = EngineOptions { threads, ..EngineOptions::new(EngineKind::Tract) };
-        let subject = |model: &Opened| Subject {
+        let engines = engines(work)?;
+        let subject = |model: &Opened, engine: &EngineOptions| Subject {
             model: model.path.clone(),
             contents: Some(model.contents.clone()),
             engine: engine.clone(),
         };
+        let of_model = |model| engines.iter().map(move |engine| subject(model, engine));
         let order = Order {
-            subjects: work.models.iter().map(subject).collect(),
+            subjects: work.models.iter().flat_map(of_model).collect(),
             data: work.data.iter().map(|data| data.contents.clone()).collect(),
             preset: work.request.preset,
         };
@@ -49,6 +52,19 @@ impl Measurer for RoundsOfRelease {
         let failed = results.into_iter().find_map(Result::err);
         failed.map_or(Ok(()), |error| Err(with_names(error, &work.data)))
     }
+}
+
+/// The engines that were asked for, by their names.
+fn engines(work: &Measuring) -> Result<Vec<EngineOptions>> {
+    let library = work.library.as_ref().map(|library| library.contents.clone());
+    let options = |name: &String| {
+        let kind = EngineKind::ALL.into_iter().find(|kind| kind.name() == name);
+        let kind = kind.ok_or_else(|| {
+            Error::Usage(format!("there is no engine {}", mfactor::text::quoted(name, LONGEST_NAME)))
+        })?;
+        Ok(EngineOptions { kind, threads: work.request.threads, library: library.clone() })
+    };
+    work.request.engines.iter().map(options).collect()
 }
 
 /// Whether standard output leads to nobody any more: the connection was closed.

@@ -120,6 +120,11 @@ impl EngineChoice {
             Self::All => &[EngineKind::Tract, EngineKind::Ort],
         }
     }
+
+    /// Their names, as records have them.
+    pub fn names(self) -> Vec<String> {
+        self.kinds().iter().map(|kind| kind.name().to_owned()).collect()
+    }
 }
 
 /// Which engine, and how it is to run.

@@ -80,9 +80,23 @@ pub struct MeasureRequest {
     pub preset: Preset,
     /// Threads of one inference.
     pub threads: usize,
+    /// Names of the engines, in whose rounds each model is measured. Runners that know one alone are not told.
+    #[serde(default = "first_engine", skip_serializing_if = "is_first_engine")]
+    pub engines: Vec<String>,
     /// Sensors that the board's description names.
     #[serde(default)]
     pub sensors: SensorChoice,
+}
+
+/// The engine that every runner has.
+pub const FIRST_ENGINE: &str = "tract";
+
+fn first_engine() -> Vec<String> {
+    vec![FIRST_ENGINE.to_owned()]
+}
+
+fn is_first_engine(engines: &[String]) -> bool {
+    engines == [FIRST_ENGINE]
 }
 
 /// Sensors that the description of a board names. What is not named, or is not there, is found by the runner itself.
@@ -297,9 +311,11 @@ mod tests {
         let request = Request::Measure(MeasureRequest {
             preset: Preset::Quick,
             threads: 1,
+            engines: vec![FIRST_ENGINE.to_owned()],
             sensors: SensorChoice::default(),
         });
         let line = serde_json::to_string(&request).unwrap();
         assert_eq!(serde_json::from_str::<Request>(&line).unwrap(), request);
+        assert!(!line.contains("engines"), "as former runners expect it: {line}");
     }
 }

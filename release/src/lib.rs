@@ -34,6 +34,8 @@ pub use manifest::{Manifest, RecordsFile, ReleaseFile, ReleaseModel, id, is_id};
 
 /// Name of the runner in a release.
 pub const RUNNER: &str = "edge-runner";
+/// Folder of a release for libraries that an engine of the runner loads: one file at the most.
+pub const LIBRARIES: &str = "lib/";
 /// Name of the manifest in a release.
 pub const MANIFEST: &str = "manifest.json";
 /// Name of the manifest's signature, as minisign names it.

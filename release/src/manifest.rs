@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{MANIFEST, RUNNER, SIGNATURE};
+use crate::{LIBRARIES, MANIFEST, RUNNER, SIGNATURE};
 use mfactor::error::{Error, Result};
 use mfactor::metadata::ModelMetadata;
 use mfactor::{files, golden, text};
@@ -156,6 +156,11 @@ impl Manifest {
         self.files.iter().find(|file| file.name == RUNNER)
     }
 
+    /// The library that an engine of the runner loads, where there is one.
+    pub fn library(&self) -> Option<&ReleaseFile> {
+        self.files.iter().find(|file| file.name.starts_with(LIBRARIES))
+    }
+
     /// Sum of the sizes of all files and records.
     pub fn bytes(&self) -> u64 {
         let files = self.files.iter().map(|file| file.bytes);
@@ -179,6 +184,9 @@ impl Manifest {
         }
         if self.runner().is_none() {
             return Err(format!("has no {RUNNER}"));
+        }
+        if self.files.iter().filter(|file| file.name.starts_with(LIBRARIES)).count() > 1 {
+            return Err(format!("has more than one file in {LIBRARIES}"));
         }
         let mut seen = BTreeSet::new();
         for model in &self.models {

@@ -8,7 +8,7 @@ use mfactor::metadata::ModelMetadata;
 use mfactor::onnx::Model;
 use mfactor::{Error, Result, files};
 use release::manifest::{SCHEMA, golden_inputs};
-use release::{Manifest, RUNNER, RecordsFile, ReleaseFile, ReleaseModel, SensorChoice, id};
+use release::{LIBRARIES, Manifest, RUNNER, RecordsFile, ReleaseFile, ReleaseModel, SensorChoice, id};
 
 use crate::elf;
 use crate::keys::Signer;
@@ -25,6 +25,8 @@ pub struct Contents {
     pub models: Vec<PathBuf>,
     /// Files of labelled test records, by which the board measures accuracy.
     pub records: Vec<PathBuf>,
+    /// The library of an engine that is none of the runner's own, built for the target.
+    pub library: Option<PathBuf>,
 }
 
 /// A release with all its bytes, ready to be sent to any number of boards. The bytes are kept, so that what is sent
@@ -50,12 +52,17 @@ impl Bundle {
     /// Reads, hashes and signs.
     ///
     /// # Errors
-    /// [`Error::Input`] for a runner that does not fit the target, and for a file that is no model of ours or breaks
+    /// [`Error::Input`] for a runner or a library that does not fit the target, and for a file that is no model of ours or breaks
     /// the target's limit on model files.
     pub fn make(target: &Target, contents: &Contents, signer: &Signer) -> Result<Self> {
         let facts = elf::read(&contents.runner)?;
         elf::check(&facts, &contents.runner, target)?;
         let mut files = vec![file(RUNNER.to_owned(), &contents.runner, 0o755)?];
+        if let Some(path) = &contents.library {
+            elf::check(&elf::read(path)?, path, target)?;
+            let name = format!("{LIBRARIES}{}", path.file_name().unwrap_or_default().to_string_lossy());
+            files.push(file(name, path, 0o644)?);
+        }
         let mut models = vec![];
         for path in &contents.models {
             let name = format!("models/{}", path.file_name().unwrap_or_default().to_string_lossy());
@@ -123,12 +130,14 @@ impl Bundle {
 }
 
 /// How a board is to measure after a flash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MeasureOptions {
     /// How thorough.
     pub preset: Preset,
     /// Threads of one inference.
     pub threads: usize,
+    /// Names of the engines.
+    pub engines: Vec<String>,
 }
 
 fn file(name: String, path: &Path, mode: u32) -> Result<(ReleaseFile, Vec<u8>)> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::Args;
-use engines::{EngineKind, EngineOptions};
+use engines::{EngineChoice, EngineKind, EngineOptions};
 use mfactor::cost_model::CostModel;
 use mfactor::costs::{CostTerm, Reference, Source};
 use mfactor::measurement::Preset;
@@ -15,7 +15,7 @@ use targets::{Board, Folder, Host, SshOptions, Target};
 
 use super::bench::{Away, Bench, Here};
 use super::pool::{Pool, Terms};
-use crate::commands::flash::Reach;
+use crate::commands::flash::{Reach, library as library_for};
 use crate::commands::targets::runner;
 use crate::cost_tables::board::OnBoard;
 use crate::output::Output;
@@ -54,8 +54,8 @@ pub struct BoardOptions {
     /// A configuration file for ssh, in place of your own
     #[arg(long, value_name = "FILE")]
     ssh_config: Option<PathBuf>,
-    /// ONNX Runtime's library, where networks are measured with it on this machine; looked for in the Python environment if not
-    /// given
+    /// ONNX Runtime's library, where networks are measured with it: that for the boards' processor, if there are boards; else
+    /// looked for in the Python environment if not given
     #[arg(long, value_name = "FILE", env = "ORT_DYLIB_PATH")]
     ort_library: Option<PathBuf>,
 }
@@ -154,6 +154,8 @@ struct Fleet {
     boards: Vec<(Board, SshOptions)>,
     signer: Signer,
     runner: PathBuf,
+    engine: EngineChoice,
+    library: Option<PathBuf>,
     repin: bool,
 }
 
@@ -189,7 +191,7 @@ impl BoardOptions {
                 ));
                 Way::Nowhere
             }
-            (target, false) => self.away(target, output)?,
+            (target, false) => self.away(target, &model.engine, output)?,
         };
         Ok(Boards { models, way })
     }
@@ -200,7 +202,7 @@ impl BoardOptions {
         Ok(EngineOptions { kind, threads: THREADS, library: self.ort_library.clone() })
     }
 
-    fn away(&self, target: &str, output: &Output) -> anyhow::Result<Way> {
+    fn away(&self, target: &str, engine: &str, output: &Output) -> anyhow::Result<Way> {
         let target = targets::load(target)?;
         let reach = Reach { folder: self.board_folder.clone(), ssh_config: self.ssh_config.clone() };
         let mut boards: Vec<(Board, SshOptions)> = vec![];
@@ -213,7 +215,14 @@ impl BoardOptions {
         }
         let signer = Signer::load(&self.key.clone().map_or_else(keys::default_path, Ok)?)?;
         let runner = runner(self.runner.as_deref(), &target, output)?;
-        Ok(Way::Away(Box::new(Fleet { target, boards, signer, runner, repin: self.repin })))
+        let engine = match self.engine(engine)?.kind {
+            EngineKind::Tract => EngineChoice::Tract,
+            EngineKind::Ort => EngineChoice::Ort,
+        };
+        let library = self.ort_library.as_deref().filter(|_| engine == EngineChoice::Ort);
+        let library = library_for(engine, library)?;
+        let fleet = Fleet { target, boards, signer, runner, engine, library, repin: self.repin };
+        Ok(Way::Away(Box::new(fleet)))
     }
 }
 
@@ -242,6 +251,8 @@ impl Fleet {
             ssh: ssh.clone(),
             signer: &self.signer,
             runner: &self.runner,
+            engine: self.engine,
+            library: self.library.clone(),
             threads: THREADS,
             repin: self.repin,
         };

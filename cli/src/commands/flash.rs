@@ -1,11 +1,12 @@
 //! `mfactor flash`: the models of a study to a board, and numbers back.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use edge_runner::figures;
 use edge_runner::record::file_name;
+use engines::{EngineChoice, EngineKind};
 use mfactor::dataset::DataSet;
 use mfactor::measurement::Measurement;
 use mfactor::numbers::bytes;
@@ -32,6 +33,7 @@ Examples:
   mfactor flash runs/first --target rpi4 --host pi@raspberrypi.local
   mfactor flash runs/first --target rpi4 --host pi@kitchen --host pi@roof
   mfactor flash runs/first --inventory boards.toml --preset quick
+  mfactor flash runs/first --target rpi4 --host pi@raspberrypi.local --engine all --ort-library libonnxruntime.so.1.32.0
   mfactor flash runs/first --target rpi4 --host pi@raspberrypi.local --dry-run
 
 The board needs nothing but Linux and an ssh server. It always holds one whole release: the new one only after every file of
@@ -70,6 +72,12 @@ pub struct Flash {
     /// How thoroughly the board measures
     #[arg(long, value_enum, default_value_t = Thoroughness::Full)]
     preset: Thoroughness,
+    /// Inference engine: one is measured, or both in the same rounds
+    #[arg(long, value_enum, default_value_t = EngineChoice::Tract)]
+    engine: EngineChoice,
+    /// ONNX Runtime's library for the boards' processor, which goes along, signed, with --engine ort or all
+    #[arg(long, value_name = "FILE")]
+    ort_library: Option<PathBuf>,
     /// Threads of one inference
     #[arg(long, value_name = "N", default_value_t = 1)]
     threads: usize,
@@ -197,6 +205,7 @@ impl Flash {
             runner: PathBuf::new(),
             models: models(&self.dir)?,
             records: self.records(record, output)?,
+            library: library(self.engine, self.ort_library.as_deref())?,
         };
         let mut bundles = BTreeMap::new();
         for (name, target) in targets {
@@ -223,7 +232,11 @@ impl Flash {
         assignments: &[Assignment<'_>],
         output: &Output,
     ) -> anyhow::Result<(Vec<mfactor::Result<Flashed>>, Option<Error>)> {
-        let measure = MeasureOptions { preset: self.preset.preset(), threads: self.threads };
+        let measure = MeasureOptions {
+            preset: self.preset.preset(),
+            threads: self.threads,
+            engines: self.engine.names(),
+        };
         let options = FlashOptions {
             ssh: self.reach.ssh(assignments.len())?,
             measure: (!self.no_measure).then_some(measure),
@@ -291,6 +304,23 @@ impl Outcome {
             Self::Flashed(flashed) => flashed.measurements,
             Self::Failed { .. } => vec![],
         }
+    }
+}
+
+/// The library that goes along to a board for its engines.
+///
+/// # Errors
+/// [`Error::Usage`] where one is lacking, or is for nothing.
+pub fn library(engine: EngineChoice, given: Option<&Path>) -> mfactor::Result<Option<PathBuf>> {
+    match (engine.kinds().contains(&EngineKind::Ort), given) {
+        (true, Some(library)) => Ok(Some(library.to_owned())),
+        (false, None) => Ok(None),
+        (true, None) => Err(Error::Usage(
+            "ONNX Runtime is a library that boards do not have: name the one for their processor with --ort-library FILE \
+             (docs/boards.md says where it comes from)"
+                .to_owned(),
+        )),
+        (false, Some(_)) => Err(Error::Usage("--ort-library is for --engine ort or all".to_owned())),
     }
 }
 

@@ -72,7 +72,7 @@ struct Build {
     /// A configuration file for ssh, in place of your own
     #[arg(long, value_name = "FILE")]
     ssh_config: Option<PathBuf>,
-    /// Inference engine; boards have tract
+    /// Inference engine
     #[arg(long, value_enum, default_value_t = EngineChoice::Tract)]
     engine: EngineChoice,
     /// Threads of one inference
@@ -81,7 +81,8 @@ struct Build {
     /// Folder for the tables
     #[arg(long, value_name = "DIR", default_value = "tables")]
     out: PathBuf,
-    /// ONNX Runtime's library; looked for in the Python environment if not given
+    /// ONNX Runtime's library; that for the board's processor, if it is measured on one; else looked for in the Python
+    /// environment if not given
     #[arg(long, value_name = "FILE", env = "ORT_DYLIB_PATH")]
     ort_library: Option<PathBuf>,
 }
@@ -126,9 +127,6 @@ impl Build {
     fn run(self, output: &Output) -> anyhow::Result<()> {
         let space = super::space::load(self.space.as_deref())?;
         let target = self.target.as_deref().map(targets::load).transpose()?;
-        if target.is_some() && self.engine != EngineChoice::Tract {
-            return Err(Error::Usage("boards have tract alone: leave --engine out".to_owned()).into());
-        }
         let place = target.as_ref().map_or(HOST, |target| target.name.as_str());
         let work = self.out.join(format!("{place}.{}.work", space.name()));
         let models = cost_tables::wanted(&space, &work)?;
@@ -168,6 +166,12 @@ impl Build {
         self.engine.kinds().iter().map(options).collect()
     }
 
+    /// The library that goes along to a board; one that the environment names is for those that want it.
+    fn library_for_board(&self) -> mfactor::Result<Option<PathBuf>> {
+        let wants = self.engine.kinds().contains(&EngineKind::Ort);
+        super::flash::library(self.engine, self.ort_library.as_deref().filter(|_| wants))
+    }
+
     fn on_board(
         &self,
         target: &targets::Target,
@@ -187,6 +191,8 @@ impl Build {
             ssh: reach.ssh(1)?,
             signer: &signer,
             runner: &runner,
+            engine: self.engine,
+            library: self.library_for_board()?,
             threads: self.threads,
             repin: self.repin,
         };

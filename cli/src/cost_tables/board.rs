@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use engines::EngineKind;
+use engines::{EngineChoice, EngineKind};
 use mfactor::Result;
 use mfactor::measurement::{Measurement, Preset};
 use targets::keys::Signer;
@@ -27,6 +27,10 @@ pub struct OnBoard<'a> {
     pub signer: &'a Signer,
     /// The runner, built for the target.
     pub runner: &'a Path,
+    /// The engines.
+    pub engine: EngineChoice,
+    /// The library of the one that is not the runner's own.
+    pub library: Option<PathBuf>,
     /// Threads of one inference.
     pub threads: usize,
     /// Have the board trust this key from now on.
@@ -47,7 +51,10 @@ impl OnBoard<'_> {
         output: &Output,
     ) -> Result<()> {
         for attempt in 0..=RETRIES {
-            let missing: Vec<Wanted> = records.missing(models, EngineKind::Tract).cloned().collect();
+            let lacks = |model: &&Wanted| {
+                self.engine.kinds().iter().any(|engine| !records.has(&model.model, *engine))
+            };
+            let missing: Vec<Wanted> = models.iter().filter(lacks).cloned().collect();
             if missing.is_empty() {
                 return Ok(());
             }
@@ -85,12 +92,17 @@ impl OnBoard<'_> {
         preset: Preset,
         on_event: &mut dyn FnMut(&FlashEvent),
     ) -> Result<()> {
-        let contents =
-            Contents { study: study.to_owned(), runner: self.runner.to_owned(), models, records: vec![] };
+        let contents = Contents {
+            study: study.to_owned(),
+            runner: self.runner.to_owned(),
+            models,
+            records: vec![],
+            library: self.library.clone(),
+        };
         let bundle = Bundle::make(self.target, &contents, self.signer)?;
         let options = FlashOptions {
             ssh: self.ssh.clone(),
-            measure: Some(MeasureOptions { preset, threads: self.threads }),
+            measure: Some(MeasureOptions { preset, threads: self.threads, engines: self.engine.names() }),
             allow_downgrade: false,
             repin: self.repin,
             dry_run: false,
@@ -105,8 +117,11 @@ impl OnBoard<'_> {
 fn file(records: &mut Records, models: &[Wanted], record: &Measurement) -> Result<()> {
     let is_of =
         |model: &&Wanted| model.model.file_name().is_some_and(|name| name == record.model.file.as_str());
-    match models.iter().find(is_of) {
-        Some(model) if model.is_of(record) => records.add(&model.model, EngineKind::Tract, record.clone()),
+    let engine = EngineKind::ALL.into_iter().find(|engine| engine.name() == record.engine.name);
+    match (models.iter().find(is_of), engine) {
+        (Some(model), Some(engine)) if model.is_of(record) => {
+            records.add(&model.model, engine, record.clone())
+        }
         _ => Ok(()),
     }
 }

@@ -163,10 +163,12 @@ impl Agent<'_> {
         }
         let folder = layout.release(&id);
         let models = release.manifest.models.iter().zip(&release.models);
+        let library = release.manifest.library().zip(release.library.as_ref());
         let work = Measuring {
             program: beneath::descriptor(&release.runner),
             models: models.map(|(model, file)| opened(&folder.join(&model.file), file)).collect(),
             data: records.iter().map(|(path, file)| opened(path, file)).collect(),
+            library: library.map(|(listed, file)| opened(&folder.join(&listed.name), file)),
             request,
         };
         self.measurer.measure(&work, &mut |reply| send(output, reply))

@@ -62,6 +62,8 @@ pub struct Measuring {
     pub models: Vec<Opened>,
     /// The labelled test records.
     pub data: Vec<Opened>,
+    /// The library of an engine that needs one.
+    pub library: Option<Opened>,
     /// How to measure.
     pub request: MeasureRequest,
 }

@@ -25,6 +25,8 @@ pub struct Verified {
     pub runner: File,
     /// Its models, in the order of the manifest.
     pub models: Vec<File>,
+    /// The library of an engine, where it has one.
+    pub library: Option<File>,
 }
 
 /// Reads the whole release from the disk: manifest against its id, signature against the pinned key, every file
@@ -49,19 +51,23 @@ pub fn contents_of(layout: &Layout, wanted: &str) -> Result<Verified> {
 
 fn opened(layout: &Layout, wanted: &str, manifest: Manifest) -> Result<Verified> {
     let folder = layout.release(wanted);
-    let (mut runner, mut models) = (None, vec![]);
+    let (mut runner, mut models, mut library) = (None, vec![], None);
     for entry in &manifest.files {
         let opened = file(layout, &folder, entry).map_err(missing)?;
         if entry.name == RUNNER {
             runner = Some(opened);
         } else if let Some(place) = manifest.models.iter().position(|model| model.file == entry.name) {
             models.push((place, opened));
+        } else if manifest.library() == Some(entry) {
+            library = Some(opened);
         }
     }
     models.sort_by_key(|(place, _)| *place);
     let models: Vec<File> = models.into_iter().map(|(_, file)| file).collect();
     match runner {
-        Some(runner) if models.len() == manifest.models.len() => Ok(Verified { manifest, runner, models }),
+        Some(runner) if models.len() == manifest.models.len() => {
+            Ok(Verified { manifest, runner, models, library })
+        }
         _ => Err(board(wanted, "lists a model twice, or no runner")),
     }
 }

@@ -73,6 +73,7 @@ fn what_was_verified_is_measured_whatever_its_name_leads_to() {
     let request = MeasureRequest {
         preset: mfactor::measurement::Preset::Quick,
         threads: 1,
+        engines: vec!["tract".to_owned()],
         sensors: SensorChoice::default(),
     };
     let replies = place.say_to(&reader, &line(&Request::Measure(request)));

@@ -73,7 +73,7 @@ pub(crate) fn converse<W: Wire>(
     };
     on_event(FlashEvent::Activated);
     let activated = Instant::now();
-    let measurements = match options.measure {
+    let measurements = match &options.measure {
         Some(asked) => measure(agent, bundle, asked, on_event)?,
         None => vec![],
     };
@@ -157,14 +157,19 @@ fn send<W: Wire>(
 fn measure<W: Wire>(
     agent: &mut Agent<W>,
     bundle: &Bundle,
-    asked: MeasureOptions,
+    asked: &MeasureOptions,
     on_event: &mut dyn FnMut(FlashEvent),
 ) -> Result<Vec<Measurement>> {
-    let models = bundle.manifest.models.len();
+    let models = bundle.manifest.models.len() * asked.engines.len();
     let end = Instant::now() + LONGEST_MEASUREMENT * models as u32;
     let mut measurements: Vec<Measurement> = vec![];
-    let MeasureOptions { preset, threads } = asked;
-    agent.tell(&Request::Measure(MeasureRequest { preset, threads, sensors: bundle.sensors.clone() }))?;
+    let MeasureOptions { preset, threads, engines } = asked.clone();
+    agent.tell(&Request::Measure(MeasureRequest {
+        preset,
+        threads,
+        engines,
+        sensors: bundle.sensors.clone(),
+    }))?;
     for _ in 0..=MOST_STEPS.saturating_mul(models) {
         let longest = SILENCE.min(end.saturating_duration_since(Instant::now()));
         match agent.hear_measurement(longest)? {
@@ -175,7 +180,10 @@ fn measure<W: Wire>(
             }
             Reply::Measured(measured) => {
                 let measured = told::measurement(bundle, asked, *measured).map_err(|p| agent.error(p))?;
-                if measurements.iter().any(|other| other.model.file == measured.model.file) {
+                let is_again = |other: &Measurement| {
+                    other.model.file == measured.model.file && other.engine.name == measured.engine.name
+                };
+                if measurements.iter().any(is_again) {
                     return Err(agent.error(format!("measured {} twice", measured.model.file)));
                 }
                 // Told at once, lest a later model's failure lose it.
@@ -184,7 +192,7 @@ fn measure<W: Wire>(
             }
             Reply::Done if measurements.len() == models => return Ok(measurements),
             Reply::Done => {
-                return Err(agent.error(format!("measured {} models of {models}", measurements.len())));
+                return Err(agent.error(format!("sent {} measurements of {models}", measurements.len())));
             }
             other => return Err(agent.unexpected(&other)),
         }

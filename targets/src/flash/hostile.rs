@@ -293,6 +293,10 @@ fn measured(manifest: &Manifest, model: &str) -> Measurement {
 }
 
 /// A release to bring, and how: made once, since a model has to be read for it.
+fn asked() -> MeasureOptions {
+    MeasureOptions { preset: Preset::Quick, threads: 1, engines: vec!["tract".to_owned()] }
+}
+
 struct Order {
     bundle: Bundle,
     options: FlashOptions,
@@ -304,7 +308,7 @@ impl Order {
     fn new() -> Self {
         let options = FlashOptions {
             ssh: SshOptions::new(None, true).expect("a folder"),
-            measure: Some(MeasureOptions { preset: Preset::Quick, threads: 1 }),
+            measure: Some(asked()),
             allow_downgrade: false,
             repin: false,
             dry_run: false,
@@ -402,18 +406,19 @@ fn an_honest_board_is_flashed_and_measured() {
 #[test]
 fn a_measurement_of_something_else_is_not_filed() {
     let bundle = bundle();
-    let asked = MeasureOptions { preset: Preset::Quick, threads: 1 };
+    let asked = asked();
     let refused = |change: fn(&mut Measurement)| {
         let mut told = measured(&bundle.manifest, "a.onnx");
         change(&mut told);
-        told::measurement(&bundle, asked, told).err().unwrap_or_default()
+        told::measurement(&bundle, &asked, told).err().unwrap_or_default()
     };
     assert_eq!(refused(|_| ()), "");
     type Change = fn(&mut Measurement);
-    let cases: [(Change, &str); 9] = [
+    let cases: [(Change, &str); 10] = [
         (|told| told.model.file = "../../x".to_owned(), "not in the release"),
         (|told| told.model.sha256 = "b".repeat(64), "another models/a.onnx than was sent"),
         (|told| told.engine.name = "/../settings".to_owned(), "measured with /../settings"),
+        (|told| told.engine.name = "ort".to_owned(), "measured with ort"),
         (|told| told.engine.threads = 2, "2 threads"),
         (|told| told.preset = Preset::Full, "preset full"),
         (|told| told.board.architecture = "x86_64".to_owned(), "measured on x86_64"),

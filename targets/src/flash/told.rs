@@ -15,8 +15,6 @@ use crate::bundle::{Bundle, MeasureOptions};
 const LONGEST: usize = 400;
 /// Reasons, settings and releases that are kept at most.
 const MOST: usize = 1_000;
-/// The engine that a board measures with.
-const ENGINE: &str = "tract";
 
 /// A text of a board.
 fn short(text: &str) -> String {
@@ -98,7 +96,7 @@ pub(super) fn step(manifest: &Manifest, told: &str, step: &str) -> Result<(Strin
 /// known of it, and the summary of the samples is made anew from them.
 pub(super) fn measurement(
     bundle: &Bundle,
-    asked: MeasureOptions,
+    asked: &MeasureOptions,
     told: Measurement,
 ) -> Result<Measurement, String> {
     let manifest = &bundle.manifest;
@@ -116,12 +114,14 @@ pub(super) fn measurement(
         return Err(format!("sent a measurement of schema {}; this version reads {SCHEMA}", told.schema));
     }
     let engine = &told.engine;
-    if engine.name != ENGINE || engine.threads != asked.threads || told.preset != asked.preset {
+    if !asked.engines.contains(&engine.name) || engine.threads != asked.threads || told.preset != asked.preset
+    {
         return Err(format!(
-            "measured with {}, {}, preset {}; {ENGINE}, {}, {} was asked for",
+            "measured with {}, {}, preset {}; {}, {}, {} was asked for",
             short(&engine.name),
             counted(engine.threads, "thread"),
             told.preset.name(),
+            asked.engines.join(" and "),
             counted(asked.threads, "thread"),
             asked.preset.name()
         ));

@@ -15,6 +15,7 @@ mod model;
 mod place;
 mod refused;
 mod road;
+mod second_engine;
 mod signals;
 mod table;
 mod trust;
