@@ -29,7 +29,7 @@ const POSSIBLE_CELSIUS: std::ops::RangeInclusive<f64> = -60.0..=150.0;
 /// Facts of a board; what it did not tell is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Probe {
-    /// Name from the device tree.
+    /// Name from the device tree; where there is none the processor's.
     pub model: Option<String>,
     /// Architecture of its programs, as Rust names it; a 32-bit system on a 64-bit kernel is `arm`.
     pub architecture: String,
@@ -57,6 +57,10 @@ pub struct Probe {
     pub temperature_celsius: Option<f64>,
     /// Frequency governor.
     pub governor: Option<String>,
+    /// Why it is slowed down, or was since it started, as a Raspberry Pi tells: empty where it was not.
+    pub throttled: Option<Vec<&'static str>>,
+    /// How much of its soldered flash memory's life is over, a share of 1 in tenths: as much as this at the most.
+    pub worn: Option<f64>,
     /// Programs that flashing needs and the board lacks.
     pub missing_tools: Vec<String>,
     /// Id of the active release.
@@ -123,6 +127,12 @@ impl Probe {
             stranger: text("stranger"),
             temperature_celsius: celsius.max_by(f64::total_cmp),
             governor: text("governor"),
+            throttled: all("throttled").find_map(hexadecimal).map(throttling),
+            worn: all("worn")
+                .flat_map(str::split_whitespace)
+                .filter_map(hexadecimal)
+                .filter_map(worn)
+                .reduce(f64::max),
             missing_tools: all("lacks").take(MOST_TOOLS).map(name).collect(),
             current: release("current").map(str::to_owned),
             previous: release("previous").map(str::to_owned),
@@ -270,6 +280,32 @@ fn architecture<'a>(machine: &'a str, bits: Option<&str>) -> &'a str {
         machine if machine.starts_with("armv") => "arm",
         machine => machine,
     }
+}
+
+/// A number as the kernel and the firmware write them: `0x50005`.
+fn hexadecimal(text: &str) -> Option<u32> {
+    u32::from_str_radix(text.strip_prefix("0x")?, 16).ok()
+}
+
+/// The bits of `vcgencmd get_throttled` in words
+/// (<https://www.raspberrypi.com/documentation/computers/os.html#get_throttled>).
+fn throttling(bits: u32) -> Vec<&'static str> {
+    let words = [
+        (0, "under-voltage now"),
+        (1, "frequency capped now"),
+        (2, "throttled now"),
+        (3, "at its temperature limit now"),
+        (16, "under-voltage since it started"),
+        (17, "frequency capped since it started"),
+        (18, "throttled since it started"),
+        (19, "at its temperature limit since it started"),
+    ];
+    words.into_iter().filter(|(bit, _)| bits >> bit & 1 == 1).map(|(_, word)| word).collect()
+}
+
+/// JEDEC's estimate of the life of an eMMC: 1 to 10 for up to so many tenths, 11 for more than all of it.
+fn worn(estimate: u32) -> Option<f64> {
+    (1..=11).contains(&estimate).then(|| f64::from(estimate.min(10)) / 10.0)
 }
 
 #[cfg(test)]

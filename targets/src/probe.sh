@@ -37,7 +37,12 @@ fi
 say libc "$libc"
 cores=$(getconf _NPROCESSORS_ONLN 2>/dev/null || nproc 2>/dev/null || grep -c "^processor" /proc/cpuinfo 2>/dev/null)
 say cores "$cores"
-[ -r /proc/device-tree/model ] && say model "$(tr -d '\000' 2>/dev/null </proc/device-tree/model)"
+if [ -r /proc/device-tree/model ]; then
+    say model "$(tr -d '\000' 2>/dev/null </proc/device-tree/model)"
+else
+    named=$(grep -m 1 "^model name" /proc/cpuinfo 2>/dev/null)
+    say model "${named#*: }"
+fi
 [ -r /proc/meminfo ] && while read -r name value _; do
     case $name in
         MemTotal:) say memory "$value" ;;
@@ -80,6 +85,13 @@ for zone in /sys/class/thermal/thermal_zone*/temp; do
 done
 [ -r /sys/devices/system/cpu/cpu0/cpufreq/scaling_governor ] &&
     say governor "$(cat /sys/devices/system/cpu/cpu0/cpufreq/scaling_governor)"
+# A Raspberry Pi tells why it slows down: a file of its kernel, or its firmware when it is asked.
+throttled=$(cat /sys/devices/platform/soc/soc:firmware/get_throttled 2>/dev/null || vcgencmd get_throttled 2>/dev/null)
+say throttled "${throttled#throttled=}"
+# Flash memory that is soldered tells in tenths how much of its life is over, of either kind of cell.
+for disk in /sys/block/mmcblk*/device/life_time; do
+    [ -r "$disk" ] && say worn "$(cat "$disk" 2>/dev/null)"
+done
 for tool in cat chmod mkdir mv rm tr wc; do
     has "$tool" || say lacks "$tool"
 done

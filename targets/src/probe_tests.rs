@@ -49,6 +49,24 @@ fn a_board_is_read_whatever_its_login_prints() {
 }
 
 #[test]
+fn what_is_worn_is_told() {
+    let with = |line: &str| Probe::parse(&format!("{PI}{line}\n"));
+    assert_eq!(with("").throttled, None);
+    assert_eq!(with("throttled\t0x0").throttled, Some(vec![]));
+    let reasons = [
+        "under-voltage now",
+        "throttled now",
+        "under-voltage since it started",
+        "throttled since it started",
+    ];
+    assert_eq!(with("throttled\t0x50005").throttled.unwrap(), reasons);
+    assert_eq!(with("worn\t0x02 0x03").worn, Some(0.3));
+    assert_eq!(with("worn\t0x0b 0x01\nworn\tmany").worn, Some(1.0));
+    assert_eq!(with("worn\t0x00 0x00").worn, None, "it does not say");
+    assert_eq!(with("throttled\thot").throttled, None);
+}
+
+#[test]
 fn what_would_not_run_is_refused_with_both_sides_named() {
     let cases = [
         ("machine\taarch64", "machine\tx86_64", "runs programs for x86_64"),

@@ -1,7 +1,11 @@
 //! `mfactor board`: what a board is and holds; going back; making room.
 
+use std::path::{Path, PathBuf};
+
 use clap::{Args, Subcommand};
 use mfactor::columns::facts;
+use mfactor::cost_table::CostTable;
+use mfactor::files;
 use mfactor::numbers::bytes;
 use release::{BoardStatus, Collected};
 use serde::Serialize;
@@ -19,9 +23,15 @@ pub struct Board {
 
 #[derive(Subcommand)]
 enum Action {
-    /// What the board is: architecture, C library, memory, space, temperature
+    /// What the board is, what it holds, what slows it down or is worn, and which cost tables were measured on such a board
     #[command(after_help = "Example:\n  mfactor board info --host pi@raspberrypi.local")]
-    Info(Asked),
+    Info {
+        #[command(flatten)]
+        asked: Asked,
+        /// Folder of cost tables
+        #[arg(long, value_name = "DIR", default_value = "tables")]
+        tables: PathBuf,
+    },
     /// Which releases it holds, each file of them read and compared there
     #[command(after_help = "Example:\n  mfactor board status --host pi@raspberrypi.local")]
     Status(Asked),
@@ -56,6 +66,15 @@ impl Asked {
     }
 }
 
+/// What `info --json` prints.
+#[derive(Serialize)]
+struct Info {
+    #[serde(flatten)]
+    probe: Probe,
+    /// Files of cost tables that were measured on a board of this name and processor.
+    tables: Vec<PathBuf>,
+}
+
 /// What `rollback --json` prints.
 #[derive(Serialize)]
 struct RolledBack {
@@ -66,10 +85,12 @@ struct RolledBack {
 impl Board {
     pub fn run(self, output: &Output) -> anyhow::Result<()> {
         match self.action {
-            Action::Info(asked) => {
+            Action::Info { asked, tables } => {
                 let (board, ssh) = asked.place()?;
                 let probe = flash::info(&board, &ssh)?;
-                output.result(&probe, || info_text(&probe))
+                let tables = fitting(&tables, &probe)?;
+                let info = Info { probe, tables };
+                output.result(&info, || info_text(&info))
             }
             Action::Status(asked) => {
                 let (board, ssh) = asked.place()?;
@@ -91,7 +112,39 @@ impl Board {
     }
 }
 
-fn info_text(probe: &Probe) -> String {
+/// The cost tables in a folder that were measured on such a board; none where there is no folder. Files that are no tables are
+/// passed over.
+fn fitting(folder: &Path, probe: &Probe) -> mfactor::Result<Vec<PathBuf>> {
+    if !folder.is_dir() {
+        return Ok(vec![]);
+    }
+    let mut tables = files::entries(folder)?;
+    tables.retain(|path| {
+        let is_of = |table: CostTable| {
+            table.board.architecture == probe.architecture && Some(&table.board.name) == probe.model.as_ref()
+        };
+        path.extension().is_some_and(|extension| extension == "toml")
+            && CostTable::read(path).is_ok_and(is_of)
+    });
+    Ok(tables)
+}
+
+fn slowed_down(probe: &Probe) -> String {
+    match &probe.throttled {
+        None => "unknown".to_owned(),
+        Some(reasons) if reasons.is_empty() => "not since it started".to_owned(),
+        Some(reasons) => reasons.join(", "),
+    }
+}
+
+fn named(tables: &[PathBuf]) -> String {
+    match tables {
+        [] => "none of such a board; `mfactor table build --target` makes one".to_owned(),
+        tables => tables.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", "),
+    }
+}
+
+fn info_text(Info { probe, tables }: &Info) -> String {
     let unknown = || "unknown".to_owned();
     let size = |size: Option<u64>| size.map_or_else(unknown, bytes);
     let rows = [
@@ -103,6 +156,13 @@ fn info_text(probe: &Probe) -> String {
         ("space", format!("{} free", size(probe.free_bytes))),
         ("temperature", probe.temperature_celsius.map_or_else(unknown, |celsius| format!("{celsius:.0} °C"))),
         ("governor", probe.governor.clone().unwrap_or_else(unknown)),
+        ("slowed down", slowed_down(probe)),
+        (
+            "flash memory",
+            probe
+                .worn
+                .map_or_else(String::new, |worn| format!("up to {:.0} % of its life is over", 100.0 * worn)),
+        ),
         ("lacks", probe.missing_tools.join(", ")),
         (
             "noexec",
@@ -113,6 +173,7 @@ fn info_text(probe: &Probe) -> String {
         ),
         ("releases", probe.releases.len().to_string()),
         ("current", probe.current.as_deref().map_or_else(|| "none".to_owned(), short)),
+        ("cost tables", named(tables)),
     ];
     facts(rows.into_iter().filter(|(_, value)| !value.is_empty()))
 }

@@ -1,7 +1,8 @@
 //! The undisturbed road: first flash, second flash, nothing to send, rollback, making room, dry run.
 
-use mfactor::exit;
+use mfactor::{SearchSpace, exit};
 use tests::loopback::HOST;
+use tests::made_up_table;
 
 use crate::place::Place;
 
@@ -61,4 +62,13 @@ fn a_board_without_anything_of_ours_says_so() {
     assert!(stderr.contains("holds nothing") && stderr.contains(HOST), "{stderr}");
     let info = place.board_json("info");
     assert_eq!(info["architecture"], std::env::consts::ARCH, "{info}");
+    assert_eq!(info["tables"], serde_json::json!([]));
+    // A table fits whatever is named as the board on which it was measured.
+    let mut table = made_up_table(&SearchSpace::paper());
+    info["model"].as_str().unwrap_or_default().clone_into(&mut table.board.name);
+    table.write(&place.work.path("tables/this.toml")).expect("a folder");
+    table.board.name.push('B');
+    table.write(&place.work.path("tables/other.toml")).expect("a folder");
+    place.work.write("tables/note.toml", "");
+    assert_eq!(place.board_json("info")["tables"], serde_json::json!(["tables/this.toml"]));
 }

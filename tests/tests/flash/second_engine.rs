@@ -32,7 +32,8 @@ fn both_engines_are_measured_in_the_same_rounds() {
     let measured = result[0]["flashed"]["measurements"].as_array().expect("measurements");
     let engines: Vec<&str> = measured.iter().filter_map(|one| one["engine"]["name"].as_str()).collect();
     assert_eq!(engines, ["tract", "ort"], "{result}");
-    let mut boards = std::fs::read_dir(place.work.path("old/measurements")).expect("a folder of measurements");
+    let mut boards =
+        std::fs::read_dir(place.work.path("old/measurements")).expect("a folder of measurements");
     let board = boards.next().expect("a board").expect("a folder").path();
     let records = std::fs::read_dir(&board).expect("a folder of records").count();
     assert_eq!(records, 2, "each has a file of its own in {}", board.display());
