@@ -230,7 +230,7 @@ fn bucket(url: &str, place: &str, environment: Environment) -> Result<Arc<dyn Pl
 #[cfg(not(feature = "s3"))]
 fn bucket(url: &str, _: &str, _: Environment) -> Result<Arc<dyn Place>> {
     let what = format!("store {url:?} is in a bucket, and this mfactor was built without S3");
-    Err(Error::missing(what, "cargo build --release --package cli --features s3"))
+    Err(Error::missing(what, "scripts/setup s3"))
 }
 
 impl fmt::Display for Store {

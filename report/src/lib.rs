@@ -15,7 +15,7 @@
 //! | [`side_by_side`] | boards, engines and precisions beside each other |
 //! | [`pick`] | a model for each budget |
 //! | [`by_parameters`] | what a search for what a board takes brought against one for few parameters |
-//! | [`prediction`] | how what was told of networks beforehand agrees with what was measured |
+//! | [`prediction`], [`mod@blame`] | how what was told of networks beforehand agrees with what was measured, and which block is to blame |
 //! | [`trust`] | how far a regression over the trials can be trusted |
 //! | [`front`] | how much of a front each strategy covered |
 //! | [`doubts`] | what is doubtful about what was read |
@@ -25,6 +25,7 @@
 pub mod agreement;
 pub mod baselines;
 pub mod bench;
+pub mod blame;
 pub mod by_class;
 pub mod by_parameters;
 mod compare;

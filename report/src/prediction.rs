@@ -10,6 +10,7 @@ use rand_chacha::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
 
 use crate::bench::Setup;
+use crate::blame::{Blame, blame};
 use crate::models::MeasuredModel;
 use crate::rank::Statistic;
 use crate::resample::{FEWEST, bootstrap_interval};
@@ -28,6 +29,9 @@ pub struct Told {
     pub agreement: Agreement,
     /// The models that were told worst, the worst first.
     pub worst: Vec<Miss>,
+    /// The block that goes with it, where one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blame: Option<Blame>,
 }
 
 /// A model, what was told of it, and what it took, in the quantity's unit.
@@ -42,8 +46,9 @@ pub struct Miss {
 }
 
 impl Miss {
+    /// A share of what was measured: below 0 where too little was told.
     fn error(&self) -> f64 {
-        (self.told - self.measured).abs() / self.measured
+        (self.told - self.measured) / self.measured
     }
 }
 
@@ -61,8 +66,9 @@ impl Told {
                 show(miss.measured)
             )
         });
+        let blame = self.blame.as_ref().map_or_else(String::new, |blame| format!(" {}", blame.words()));
         format!(
-            "The table told the {} of {networks} models within {} in the median and {} in nine of ten{tau}{worst}.",
+            "The table told the {} of {networks} models within {} in the median and {} in nine of ten{tau}{worst}.{blame}",
             self.quantity.label(),
             percent(*median_error),
             percent(*p90_error),
@@ -87,9 +93,10 @@ pub(crate) fn told(
         };
         let mut misses: Vec<Miss> = models.iter().filter_map(miss).collect();
         let pairs: Vec<(f64, f64)> = misses.iter().map(|miss| (miss.told, miss.measured)).collect();
-        misses.sort_by(|one, other| other.error().total_cmp(&one.error()));
+        let errors: Vec<_> = misses.iter().map(|miss| (miss.architecture.clone(), miss.error())).collect();
+        misses.sort_by(|one, other| other.error().abs().total_cmp(&one.error().abs()));
         misses.truncate(WORST);
-        Some(Told { quantity, agreement: agreement(&pairs)?, worst: misses })
+        Some(Told { quantity, agreement: agreement(&pairs)?, worst: misses, blame: blame(&errors) })
     };
     Quantity::costs().filter_map(of).collect()
 }
