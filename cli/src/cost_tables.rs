@@ -65,12 +65,10 @@ impl Wanted {
         self.space.cost(&self.architecture).model_bytes + RECORD_BYTES
     }
 
-    /// Whether a record is of this model, and counts.
+    /// Whether a record is of this model.
     fn is_of(&self, record: &Measurement) -> bool {
         let metadata = &record.model.metadata;
-        metadata.space == self.space
-            && metadata.architecture == self.architecture
-            && record.verdict == Verdict::Valid
+        metadata.space == self.space && metadata.architecture == self.architecture
     }
 }
 
@@ -107,6 +105,8 @@ pub fn wanted(space: &SearchSpace, folder: &Path) -> Result<Vec<Wanted>> {
 pub struct Records {
     folder: PathBuf,
     records: BTreeMap<(PathBuf, &'static str), Measurement>,
+    /// Why the last one was not taken that did not count.
+    refused: Option<String>,
 }
 
 impl Records {
@@ -119,12 +119,13 @@ impl Records {
             let read = Measurement::read(&folder.join(format!("{name}.{}.json", engine.name())));
             if let Ok(record) = read
                 && model.is_of(&record)
+                && record.verdict == Verdict::Valid
                 && record.tool_version == mfactor::version()
             {
                 records.insert((model.model.clone(), engine.name()), record);
             }
         }
-        Self { folder: folder.to_owned(), records }
+        Self { folder: folder.to_owned(), records, refused: None }
     }
 
     /// Models of which there is no record with an engine.
@@ -146,11 +147,15 @@ impl Records {
         self.records.len()
     }
 
-    /// Takes a record of a model in, and keeps it in the folder.
+    /// Takes a record of a model in, and keeps it in the folder. One that does not count is not taken; why, is remembered.
     ///
     /// # Errors
     /// [`Error::Io`] if it cannot be written.
     pub fn add(&mut self, model: &Path, engine: EngineKind, record: Measurement) -> Result<()> {
+        if let Verdict::Invalid { reasons } = &record.verdict {
+            self.refused = Some(reasons.join("; "));
+            return Ok(());
+        }
         mfactor::files::write_json(&self.folder.join(record::file_name(&record)), &record)?;
         self.records.insert((model.to_owned(), engine.name()), record);
         Ok(())
@@ -194,7 +199,7 @@ impl Records {
         let mut unix_seconds = 0;
         for model in models {
             let Some(record) = self.records.get(&(model.model.clone(), engine.name())) else {
-                return Err(Error::Invalid(format!("{} was not measured", model.architecture)));
+                return Err(self.incomplete(models, engine));
             };
             let told = first.get_or_insert(record);
             if (&told.board, alike(&told.engine)) != (&record.board, alike(&record.engine)) {
@@ -227,6 +232,19 @@ impl Records {
             parts,
             networks,
         })
+    }
+}
+
+impl Records {
+    /// That models have no record, and why the last of them has none.
+    fn incomplete(&self, models: &[Wanted], engine: EngineKind) -> Error {
+        let (missing, all) = (self.missing(models, engine).count(), models.len());
+        let why = self.refused.as_deref().unwrap_or("they were not measured");
+        Error::Invalid(format!(
+            "{missing} of {all} models have no measurement with {} that counts: {why}; the others are kept, and the same command \
+             goes on with them",
+            engine.name()
+        ))
     }
 }
 
@@ -264,4 +282,25 @@ fn lines(
         Some((quantity, report::prediction::line(&pairs(false)?, &pairs(true)?)?))
     };
     Quantity::costs().filter(|quantity| !quantity.is_exact()).filter_map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_a_table_is_not_whole_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let space = SearchSpace::load(Path::new("resnet8-mlperf-tiny")).unwrap();
+        let models = wanted(&space, folder.path()).unwrap();
+        let mut records = Records::read(folder.path(), &models, &[EngineKind::Tract]);
+        records.refused = Some("the board throttled".to_owned());
+        let error = records.table("host", &space, &models, EngineKind::Tract).unwrap_err();
+        assert_eq!(error.exit_code(), mfactor::exit::INVALID);
+        let expected = format!(
+            "{0} of {0} models have no measurement with tract that counts: the board throttled",
+            models.len()
+        );
+        assert!(error.to_string().contains(&expected), "{error}");
+    }
 }
