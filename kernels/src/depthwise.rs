@@ -1,9 +1,9 @@
 //! Convolutions that keep channels apart, with kernels of 3, 5 and 7 in steps of 1 and 2.
 #![expect(unsafe_op_in_unsafe_fn, reason = "pointers into buffers whose sizes the plan has checked")]
 
-use crate::direct::write;
+use crate::finish::Target;
 use crate::integer::Output;
-use crate::memory::{Source, Target};
+use crate::memory::Source;
 use crate::vector::Vector;
 
 /// Outputs of a row that are computed at once.
@@ -49,20 +49,27 @@ impl Element for u8 {
 
 /// Where sums are written.
 pub(crate) trait Written {
-    unsafe fn put<T: Vector>(&self, sum: T, row: usize, column: usize, channel: usize);
+    /// From a row, column and channel on.
+    unsafe fn put<T: Vector, const M: usize>(&self, sums: [T; M], at: [usize; 3]);
 }
 
 impl Written for Target {
     #[inline(always)]
-    unsafe fn put<T: Vector>(&self, sum: T, row: usize, column: usize, channel: usize) {
-        write::<T, 1>(self, [sum], row, column, channel);
+    unsafe fn put<T: Vector, const M: usize>(&self, sums: [T; M], at: [usize; 3]) {
+        let mut pixels = [[T::splat(0.0)]; M];
+        for m in 0..M {
+            pixels[m] = [sums[m]];
+        }
+        self.write(pixels, M, at);
     }
 }
 
 impl Written for Output {
     #[inline(always)]
-    unsafe fn put<T: Vector>(&self, sum: T, row: usize, column: usize, channel: usize) {
-        self.write(sum, row, column, channel);
+    unsafe fn put<T: Vector, const M: usize>(&self, sums: [T; M], [row, column, channel]: [usize; 3]) {
+        for m in 0..M {
+            self.write(sums[m], row, column + m, channel);
+        }
     }
 }
 
@@ -125,7 +132,5 @@ unsafe fn part<
         }
         from = from.wrapping_add(source.row);
     }
-    for m in 0..M {
-        task.target.put(sums[m], row, column + m, channel);
-    }
+    task.target.put(sums, [row, column, channel]);
 }

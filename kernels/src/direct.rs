@@ -3,7 +3,8 @@
 //! A row of a kernel is a run of numbers that lie together in the image, so each output is a few dot products.
 #![expect(unsafe_op_in_unsafe_fn, reason = "pointers into buffers whose sizes the plan has checked")]
 
-use crate::memory::{Source, Target};
+use crate::finish::Target;
+use crate::memory::Source;
 use crate::vector::Vector;
 
 /// A convolution.
@@ -78,28 +79,5 @@ unsafe fn part<T: Vector, const M: usize, const N: usize>(
         }
         taps = taps.wrapping_add(source.row);
     }
-    for m in 0..M {
-        write::<T, N>(&task.target, sums[m], row, column + m, block * width);
-    }
-}
-
-/// Adds what is to be added, holds it within the bounds, and writes some vectors of a pixel.
-#[inline(always)]
-pub(crate) unsafe fn write<T: Vector, const N: usize>(
-    target: &Target,
-    sums: [T; N],
-    row: usize,
-    column: usize,
-    channel: usize,
-) {
-    let (least, most) = (T::splat(target.bounds[0]), T::splat(target.bounds[1]));
-    let to = target.place.of(row, column, channel);
-    let other = &target.sum_with;
-    for n in 0..N {
-        let mut output = sums[n];
-        if !other.at.is_null() {
-            output = output.add(T::load(other.of(row, column, channel + n * T::LANES)));
-        }
-        output.at_least(least).at_most(most).store(to.add(n * T::LANES));
-    }
+    task.target.write(sums, M, [row, column, block * width]);
 }

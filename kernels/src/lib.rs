@@ -9,6 +9,7 @@
 //! | `vector` | one trait over the vector instructions: AVX2, AVX-512, NEON, and plain arrays |
 //! | `points` | the domain of the minimal filtering algorithm, for any number of outputs and any kernel |
 //! | `winograd`, `direct`, `depthwise`, `pointwise` | the kernels, generic over a vector |
+//! | `finish` | what becomes of sums on the way out: rounding, sums, activations |
 //! | `routines` | the kernels made for each instruction set: tables of functions without type parameters |
 //! | [`training`] | batches: both gradients of convolutions, batch norms |
 //! | `plan` | layers to buffers with borders, the choice of kernels, packed weights, and the run |
@@ -23,6 +24,7 @@
 
 mod depthwise;
 mod direct;
+mod finish;
 mod instruction_set;
 mod integer;
 mod memory;

@@ -1,7 +1,7 @@
 //! Memory that vectors are at home in, and where images lie in it.
 
 /// Numbers in a line of a cache, which no vector is longer than.
-const LINE: usize = 16;
+pub(crate) const LINE: usize = 16;
 
 /// A line of a cache.
 #[derive(Debug, Clone, Copy)]
@@ -106,15 +106,4 @@ impl<E> Place<E> {
     pub(crate) fn source(&self) -> Source<E> {
         Source { at: self.at, row: self.row, pixel: self.pixel }
     }
-}
-
-/// What becomes of a sum of products before it is written: the layer's bias is in it already, another image may be added, and it
-/// is held between two bounds.
-#[derive(Clone, Copy)]
-pub(crate) struct Target {
-    pub place: Place,
-    /// The image to add, or null.
-    pub sum_with: Source,
-    /// Smallest and largest value.
-    pub bounds: [f32; 2],
 }

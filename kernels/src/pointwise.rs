@@ -1,28 +1,22 @@
-//! What touches each value once: sums and products of images, activations that are no mere bounds, rounding to eight bits, and means
-//! over all pixels.
+//! What touches each value once: sums and products of images, what no kernel before can finish, and means over all pixels.
 #![expect(unsafe_op_in_unsafe_fn, reason = "pointers into buffers whose sizes the plan has checked")]
 
-use crate::direct::write;
-use crate::integer::{Rounded, Stored, held};
-use crate::memory::{Place, Source, Target};
+use crate::finish::{Finish, Target};
+use crate::integer::Stored;
+use crate::memory::{Place, Source};
 use crate::vector::Vector;
 
-/// An image that is read, and one of the same size that is written; both may be the same. In this order:
+/// An image that is read, and one of the same size that is written; both may be the same.
 pub(crate) struct Pointwise {
     pub source: Values,
     pub rows: usize,
     pub columns: usize,
     /// Channels, in whole vectors.
     pub channels: usize,
-    /// What is read is rounded, value · `inverse` of a step.
-    pub rounded: Option<Steps>,
-    /// Multiplied by one number a channel, if it is not null.
+    /// What values are multiplied by before any are added, one number a channel, if it is not null.
     pub gate: *const f32,
     pub sum_with: Option<Values>,
-    pub function: Function,
-    pub bounds: [f32; 2],
-    /// What is written is rounded.
-    pub stored: Option<Steps>,
+    pub finish: Finish,
     pub target: Destination,
 }
 
@@ -40,21 +34,6 @@ pub(crate) enum Destination {
     Bytes(Place<u8>, i32),
 }
 
-/// Rounding to multiples of a step.
-#[derive(Clone, Copy)]
-pub(crate) struct Steps {
-    pub inverse: f32,
-    pub to: Rounded,
-}
-
-/// A function of single values: x, x · min(max(x / 6 + 1/2, 0), 1), or max(min(slope · x + shift, 1), 0).
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Function {
-    Identity,
-    HardSwish,
-    HardSigmoid { slope: f32, shift: f32 },
-}
-
 /// # Safety
 /// As for `winograd::run`.
 #[inline(always)]
@@ -70,37 +49,22 @@ pub(crate) unsafe fn pointwise<T: Vector>(task: &Pointwise) {
 
 #[inline(always)]
 unsafe fn one<T: Vector>(task: &Pointwise, row: usize, column: usize, channel: usize) {
-    let mut value: T = load(&task.source, row, column, channel);
-    if let Some(Steps { inverse, to }) = task.rounded {
-        value = held(value.mul(T::splat(inverse)).round(), to.bounds).mul(T::splat(to.step));
-    }
+    let mut values: [[T; 1]; 1] = [[load(&task.source, row, column, channel)]];
+    task.finish.before(&mut values);
+    let [[mut value]] = values;
     if !task.gate.is_null() {
         value = value.mul(T::load(task.gate.add(channel)));
     }
     if let Some(other) = &task.sum_with {
         value = value.add(load(other, row, column, channel));
     }
-    value = match task.function {
-        Function::Identity => value,
-        Function::HardSwish => hard_swish(value),
-        Function::HardSigmoid { slope, shift } => {
-            held(T::splat(shift).fma(value, T::splat(slope)), [0.0, 1.0])
-        }
-    };
-    value = held(value, task.bounds);
-    if let Some(Steps { inverse, to }) = task.stored {
-        value = held(value.mul(T::splat(inverse)).round(), to.bounds).mul(T::splat(to.step));
-    }
+    values = [[value]];
+    task.finish.after(&mut values);
+    let [[value]] = values;
     match task.target {
         Destination::Numbers(place) => value.store(place.of(row, column, channel)),
         Destination::Bytes(place, offset) => value.store_bytes(offset, place.of(row, column, channel)),
     }
-}
-
-/// x · min(max(x / 6 + 1/2, 0), 1)
-#[inline(always)]
-pub(crate) unsafe fn hard_swish<T: Vector>(value: T) -> T {
-    value.mul(held(T::splat(0.5).fma(value, T::splat(1.0 / 6.0)), [0.0, 1.0]))
 }
 
 #[inline(always)]
@@ -135,6 +99,6 @@ pub(crate) unsafe fn mean<T: Vector>(task: &Mean) {
                 sum = sum.add(load(&task.source, row, column, channel));
             }
         }
-        write::<T, 1>(&task.target, [sum.mul(share)], 0, 0, channel);
+        task.target.write([[sum.mul(share)]], 1, [0, 0, channel]);
     }
 }

@@ -3,7 +3,7 @@
 use crate::InstructionSet;
 use crate::depthwise::{self, Depthwise};
 use crate::direct::{self, Direct};
-use crate::memory::Target;
+use crate::finish::Target;
 use crate::points::Points;
 use crate::pointwise::{self, Mean, Pointwise};
 #[cfg(target_arch = "aarch64")]

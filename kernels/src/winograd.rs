@@ -1,12 +1,16 @@
-//! Convolutions in steps of 1 by the minimal filtering algorithm: tiles of the image are carried over to its domain, where a
+//! Convolutions by the minimal filtering algorithm: tiles of the image are carried over to its domain, where a
 //! convolution is one product of matrices for each point, and back. With 4 × 4 outputs a tile, a kernel of 3 × 3 takes a quarter of the
 //! multiplications, one of 7 × 7 an eighth.
+//!
+//! A convolution in steps of 2 is one in steps of 1, with kernels of half the size, of the four images that have every second row
+//! and column: their channels are summed over one after the other.
 //!
 //! Tiles in the domain lie as tile × vector of channels × point, so that what a transform writes lies together; points are ordered
 //! column by column.
 #![expect(unsafe_op_in_unsafe_fn, reason = "pointers into buffers whose sizes the plan has checked")]
 
-use crate::memory::{Source, Target};
+use crate::finish::Target;
+use crate::memory::{LINE, Source};
 use crate::points::Points;
 use crate::routines::Routines;
 use crate::vector::Vector;
@@ -19,8 +23,11 @@ const APART: usize = 16;
 pub(crate) struct Winograd {
     /// From the first tap of the first output on.
     pub source: Source,
-    /// Channels that count, and channels with those that fill the last vector.
+    /// Rows and columns of the image from one output to the next: 1 or 2.
+    pub stride: usize,
+    /// Channels that products are summed over: those of the image that count, or of all four with those that fill the last vectors.
     pub input_channels: usize,
+    /// Channels with those that fill the last vector.
     pub output_channels: usize,
     /// Rows and columns of the output.
     pub rows: usize,
@@ -30,6 +37,8 @@ pub(crate) struct Winograd {
     pub panel: usize,
     /// Point × block of output channels × input channel × output channel of the block.
     pub weights: *const f32,
+    /// What weights will be read after these.
+    pub next: *const f32,
     pub bias: *const f32,
     pub target: Target,
     /// Room for [`scratch`] numbers.
@@ -60,31 +69,43 @@ pub(crate) unsafe fn run(routines: &Routines, task: &Winograd) {
     let panel = &routines.panels[task.panel];
     let points = transforms.points;
     let input = task.input_channels.next_multiple_of(lanes);
-    let (input_tile, output_tile) = (tile_length(points, input), tile_length(points, task.output_channels));
+    let (stride, images) = (task.stride, task.stride * task.stride);
+    let channels = input / images;
+    let blocks = task.output_channels / (lanes * panel.sums.vectors);
     let values = task.scratch;
-    let sums = values.add(task.tiles * input_tile);
+    let input_tile = tile_length(points, input);
+    // All sums of a tile's point are computed before any is written: they may take the place of the values.
+    let is_in_place = blocks == 1 && task.output_channels <= input;
+    let (sums, output_tile) = match is_in_place {
+        true => (values, input_tile),
+        false => (values.add(task.tiles * input_tile), tile_length(points, task.output_channels)),
+    };
     let outputs = transforms.outputs;
     let across = task.columns.div_ceil(outputs);
     let total = across * task.rows.div_ceil(outputs);
     for first in (0..total).step_by(task.tiles) {
         let tiles = first..total.min(first + task.tiles);
         for tile in tiles.clone() {
-            let (row, column) = (tile / across * outputs, tile % across * outputs);
-            let source = task.source;
-            (transforms.spread)(&Spread {
-                source: Source { at: source.at.add(row * source.row + column * source.pixel), ..source },
-                channels: input,
-                values: values.add((tile - first) * input_tile),
-            });
+            let (row, column) = (tile / across * outputs * stride, tile % across * outputs * stride);
+            let Source { row: below, pixel: beside, .. } = task.source;
+            for image in 0..images {
+                let at = task.source.of(row + image / stride, column + image % stride, 0);
+                (transforms.spread)(&Spread {
+                    source: Source { at, row: below * stride, pixel: beside * stride },
+                    channels,
+                    values: values.add((tile - first) * input_tile + image * channels * points * points),
+                });
+            }
         }
         (panel.products)(&Products {
             tiles: tiles.len(),
             points: points * points,
             input_channels: task.input_channels,
-            blocks: task.output_channels / (lanes * panel.sums.vectors),
+            blocks,
             values,
             input_tile,
             weights: task.weights,
+            next: if total <= task.tiles { task.next } else { std::ptr::null() },
             sums,
             output_tile,
         });
@@ -157,6 +178,8 @@ pub(crate) struct Products {
     /// Numbers from a tile to the next.
     pub input_tile: usize,
     pub weights: *const f32,
+    /// What will be read after these weights; null if they will be themselves.
+    pub next: *const f32,
     pub sums: *mut f32,
     pub output_tile: usize,
 }
@@ -168,25 +191,35 @@ pub(crate) unsafe fn products<T: Vector, const M: usize, const N: usize>(task: &
     let width = T::LANES * N;
     let whole = task.input_channels / T::LANES;
     let rest = task.input_channels % T::LANES;
-    for point in 0..task.points {
-        for block in 0..task.blocks {
-            let weights = task.weights.add((point * task.blocks + block) * task.input_channels * width);
-            for tile in (0..task.tiles).step_by(M) {
-                let mut sums = [[T::splat(0.0); N]; M];
-                let mut values = task.values.add(tile * task.input_tile + point * T::LANES);
-                let mut group = weights;
-                for _ in 0..whole {
-                    T::panel(&mut sums, values, task.input_tile, group, T::LANES);
-                    values = values.add(task.points * T::LANES);
-                    group = group.add(T::LANES * width);
+    let count = task.points * task.blocks;
+    // While tiles are multiplied by some weights, the next ones are fetched.
+    let lines = match task.next.is_null() {
+        true => 0,
+        false => (T::LANES * width).div_ceil(LINE * task.tiles.div_ceil(M)),
+    };
+    for number in 0..count {
+        let (point, block) = (number / task.blocks, number % task.blocks);
+        let weights = task.weights.add(number * task.input_channels * width);
+        let mut next = if number + 1 < count { weights.add(task.input_channels * width) } else { task.next };
+        for tile in (0..task.tiles).step_by(M) {
+            let mut sums = [[T::splat(0.0); N]; M];
+            let mut values = task.values.add(tile * task.input_tile + point * T::LANES);
+            let mut group = weights;
+            for _ in 0..whole {
+                for _ in 0..lines {
+                    T::fetch(next);
+                    next = next.wrapping_add(LINE);
                 }
-                T::panel(&mut sums, values, task.input_tile, group, rest);
-                let to = task.sums.add(tile * task.output_tile + point * T::LANES);
-                for m in 0..M {
-                    for n in 0..N {
-                        let vector = (block * N + n) * task.points * T::LANES;
-                        sums[m][n].store(to.add(m * task.output_tile + vector));
-                    }
+                T::panel(&mut sums, values, task.input_tile, group, T::LANES);
+                values = values.add(task.points * T::LANES);
+                group = group.add(T::LANES * width);
+            }
+            T::panel(&mut sums, values, task.input_tile, group, rest);
+            let to = task.sums.add(tile * task.output_tile + point * T::LANES);
+            for m in 0..M {
+                for n in 0..N {
+                    let vector = (block * N + n) * task.points * T::LANES;
+                    sums[m][n].store(to.add(m * task.output_tile + vector));
                 }
             }
         }
@@ -213,9 +246,6 @@ pub(crate) unsafe fn collect<T: Vector, const PAIRS: usize, const POINTS: usize,
     points: &Points<PAIRS>,
     task: &Collect,
 ) {
-    let target = &task.target;
-    let (least, most) = (T::splat(target.bounds[0]), T::splat(target.bounds[1]));
-    let sums_with = !target.sum_with.at.is_null();
     for channel in (0..task.channels).step_by(T::LANES) {
         let from = task.sums.add(channel * POINTS * POINTS);
         let bias = T::load(task.bias.add(channel));
@@ -236,22 +266,11 @@ pub(crate) unsafe fn collect<T: Vector, const PAIRS: usize, const POINTS: usize,
                 values[x] = columns[x][y];
             }
             let outputs: [T; OUTPUTS] = points.collect(values);
-            let mut to = target.place.of(task.row + y, task.column, channel);
-            let other = target.sum_with;
-            let mut add =
-                other.at.wrapping_add((task.row + y) * other.row + task.column * other.pixel + channel);
+            let mut sums = [[T::splat(0.0)]; OUTPUTS];
             for x in 0..OUTPUTS {
-                if x == task.columns {
-                    break;
-                }
-                let mut output = outputs[x].add(bias);
-                if sums_with {
-                    output = output.add(T::load(add));
-                }
-                output.at_least(least).at_most(most).store(to);
-                to = to.wrapping_add(target.place.pixel);
-                add = add.wrapping_add(other.pixel);
+                sums[x] = [outputs[x].add(bias)];
             }
+            task.target.write(sums, task.columns, [task.row + y, task.column, channel]);
         }
     }
 }

@@ -9,7 +9,7 @@ mod output;
 mod routines;
 
 pub(crate) use direct::Direct;
-pub(crate) use output::{Output, Rounded, Stored, held};
+pub(crate) use output::{Output, Stored};
 pub(crate) use routines::{Routines, of};
 
 /// Bytes that an instruction multiplies and adds up for each sum.

@@ -1,8 +1,9 @@
 //! What becomes of a sum of products before it is stored in eight bits.
 #![expect(unsafe_op_in_unsafe_fn, reason = "pointers into buffers whose sizes the plan has checked")]
 
+use crate::finish::{Rounded, hard_swish, held};
 use crate::memory::Source;
-use crate::pointwise::{Destination, hard_swish};
+use crate::pointwise::Destination;
 use crate::vector::Vector;
 
 /// How the bytes of an image come from sums of products. Every step is in f32, rounded once:
@@ -23,13 +24,6 @@ pub(crate) struct Output {
     pub bounds: [f32; 2],
     pub step: f32,
     pub target: Destination,
-}
-
-/// Rounding to integers between two bounds; what each of them is then worth.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Rounded {
-    pub bounds: [f32; 2],
-    pub step: f32,
 }
 
 /// An image whose stored bytes are worth (byte − zero) · step.
@@ -76,10 +70,4 @@ impl Output {
             }
         }
     }
-}
-
-/// A value held between two bounds.
-#[inline(always)]
-pub(crate) unsafe fn held<T: Vector>(value: T, bounds: [f32; 2]) -> T {
-    value.at_least(T::splat(bounds[0])).at_most(T::splat(bounds[1]))
 }

@@ -70,16 +70,18 @@ pub(super) fn choose(
     let products = (source.channels * vectors) as f64;
     let direct = area * products * (direct * outputs + routines.fetch);
     let mut best = (Choice::Direct { panel }, direct);
-    let fitting =
-        routines.transforms.iter().enumerate().filter(|(_, transforms)| transforms.kernel == of.kernel);
-    for (place, transforms) in fitting.filter(|_| of.stride == 1 && !is_first) {
+    let taps = taps(of);
+    let fitting = routines.transforms.iter().enumerate();
+    for (place, transforms) in fitting.filter(|(_, of)| Some(of.kernel) == taps && !is_first) {
         let (points, outputs) = (transforms.points, transforms.outputs);
         let tiles = output.rows.div_ceil(outputs) * output.columns.div_ceil(outputs);
         let (panel, winograd) =
             cheapest(panels(), vectors, |rows| tiles.next_multiple_of(rows) as f64 / tiles as f64);
         let area = (points * points) as f64;
+        let inputs = summed_channels(of, source.channels, lanes);
+        let products = (inputs * vectors) as f64;
         // A transform takes about as many instructions a value as there are points in a line.
-        let moved = points as f64 * (source.channels.div_ceil(lanes) + vectors) as f64;
+        let moved = points as f64 * (inputs.div_ceil(lanes) + vectors) as f64;
         let fetched = products * routines.fetch;
         let cost = area * (tiles as f64 * (winograd * products + moved) + fetched);
         if cost < best.1 {
@@ -87,4 +89,18 @@ pub(super) fn choose(
         }
     }
     best.0
+}
+
+/// Rows of the kernels that the minimal filtering algorithm works with, for steps of 1 and 2: there are transforms for odd numbers.
+fn taps(of: &Convolution<'_>) -> Option<usize> {
+    match of.stride {
+        1 => Some(of.kernel),
+        2 => Some(of.kernel.div_ceil(2) | 1),
+        _ => None,
+    }
+}
+
+/// Channels that it sums over: in steps of 2 those of four images, each in whole vectors.
+pub(super) fn summed_channels(of: &Convolution<'_>, channels: usize, lanes: usize) -> usize {
+    if of.stride == 1 { channels } else { 4 * channels.next_multiple_of(lanes) }
 }

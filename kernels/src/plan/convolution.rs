@@ -1,20 +1,23 @@
 //! A convolution of numbers, made ready.
 
-use super::choice::{Choice, choose};
-use super::layout::Buffer;
+use super::choice::{Choice, choose, summed_channels};
+use super::layout::{Border, Buffer};
 use super::network::Convolution;
 use super::pack;
 use super::window::Window;
 use crate::depthwise::Depthwise;
 use crate::direct::Direct;
-use crate::memory::{Lines, Target};
-use crate::routines::Routines;
+use crate::finish::Target;
+use crate::memory::Lines;
+use crate::routines::{Routines, Transforms};
 use crate::winograd::{self, Winograd};
 
 /// A convolution with its kernel and weights.
 pub(super) struct Prepared {
     choice: Choice,
-    pub window: Window,
+    window: Window,
+    /// Channels that are summed over by the minimal filtering algorithm.
+    inputs: usize,
     weights: Lines,
     bias: Lines,
     /// Room that it needs while it runs, in numbers.
@@ -31,11 +34,15 @@ impl Prepared {
     ) -> Self {
         let choice = choose(routines, of, from.shape, to.shape, is_first);
         let area = of.kernel * of.kernel;
+        let inputs = summed_channels(of, from.shape.channels, routines.lanes);
         let (weights, scratch) = match choice {
             Choice::Winograd { transforms, panel } => {
                 let (transforms, panel) = (&routines.transforms[transforms], &routines.panels[panel]);
-                let weights = pack::at_points(routines, transforms, panel, of.weights, of.output_channels);
-                let scratch = winograd::scratch(transforms.points, routines.tiles, from.pixel, to.pixel);
+                let apart = (of.stride > 1).then(|| pack::apart(of, inputs, transforms.kernel));
+                let weights = apart.as_deref().unwrap_or(of.weights);
+                let weights = pack::at_points(routines, transforms, panel, weights, of.output_channels);
+                let filled = inputs.next_multiple_of(routines.lanes);
+                let scratch = winograd::scratch(transforms.points, routines.tiles, filled, to.pixel);
                 (weights, scratch)
             }
             Choice::Direct { panel } => {
@@ -48,27 +55,39 @@ impl Prepared {
             }
         };
         let bias = pack::filled(of.bias, to.pixel);
-        Self { choice, window: Window::new(of), weights, bias, scratch }
+        Self { choice, window: Window::new(of), inputs, weights, bias, scratch }
     }
 
-    /// Rows and columns of a tile of outputs.
-    pub(super) fn outputs(&self, routines: &Routines) -> usize {
+    /// How far beyond its image it reads.
+    pub(super) fn reach(&self, routines: &Routines, from: &Buffer, to: &Buffer) -> Border {
         match self.choice {
-            Choice::Winograd { transforms, .. } => routines.transforms[transforms].outputs,
-            Choice::Direct { .. } | Choice::Depthwise { .. } => 1,
+            Choice::Winograd { transforms, .. } => {
+                let Transforms { kernel, outputs, .. } = routines.transforms[transforms];
+                Window { kernel: kernel * self.window.stride, ..self.window }.reach(from, to, outputs)
+            }
+            Choice::Direct { .. } | Choice::Depthwise { .. } => self.window.reach(from, to, 1),
         }
+    }
+
+    /// Where its packed weights begin.
+    pub(super) fn weights(&self) -> *const f32 {
+        self.weights.as_ptr()
     }
 
     /// What kind of kernel computes it.
     pub(super) fn kind(&self, routines: &Routines) -> &'static str {
         match self.choice {
-            Choice::Winograd { .. } if self.outputs(routines) == 2 => "winograd 2x2",
+            Choice::Winograd { transforms, .. } if routines.transforms[transforms].outputs == 2 => {
+                "winograd 2x2"
+            }
             Choice::Winograd { .. } => "winograd 4x4",
             Choice::Direct { .. } => "direct",
             Choice::Depthwise { .. } => "depthwise",
         }
     }
 
+    /// `next` are the weights that will be read after its own.
+    ///
     /// # Safety
     /// As for [`winograd::run`].
     pub(super) unsafe fn run(
@@ -79,6 +98,7 @@ impl Prepared {
         memory: *mut f32,
         target: Target,
         scratch: &mut Lines,
+        next: *const f32,
     ) {
         let Window { kernel, stride, padding: [above, left] } = self.window;
         let source = from.source(memory, above, left);
@@ -88,13 +108,15 @@ impl Prepared {
             Choice::Winograd { transforms, panel } => {
                 let task = Winograd {
                     source,
-                    input_channels: from.shape.channels,
+                    stride,
+                    input_channels: self.inputs,
                     output_channels: to.pixel,
                     rows,
                     columns,
                     transforms,
                     panel,
                     weights,
+                    next,
                     bias,
                     target,
                     scratch: scratch.as_mut_ptr(),

@@ -224,8 +224,9 @@ impl Workspace {
     pub fn run(&mut self, image: &[u8], output: &mut [f32]) -> Result<(), Overflow> {
         let plan = Arc::clone(&self.plan);
         self.read(image);
-        for step in &plan.steps {
+        for (number, step) in plan.steps.iter().enumerate() {
             step.run(Run {
+                next: plan.steps.get(number + 1),
                 routines: plan.routines,
                 buffers: &plan.buffers,
                 grids: &plan.grids,

@@ -32,6 +32,24 @@ pub(crate) fn at_points(
     lines
 }
 
+/// Kernels in steps of 2, taken apart for the four images that have every second row and column: output channel × image × input
+/// channel × row × column, with zeros where channels are filled up to `inputs`, and kernels to so many rows and columns.
+pub(super) fn apart(of: &Convolution<'_>, inputs: usize, rows: usize) -> Vec<f32> {
+    let area = of.kernel * of.kernel;
+    let input_channels = of.weights.len() / (of.output_channels * area);
+    let mut to = vec![0.0; of.output_channels * inputs * rows * rows];
+    for (number, kernel) in of.weights.chunks_exact(area).enumerate() {
+        let (output, channel) = (number / input_channels, number % input_channels);
+        for (tap, weight) in kernel.iter().enumerate() {
+            let (row, column) = (tap / of.kernel, tap % of.kernel);
+            let image = row % 2 * 2 + column % 2;
+            let first = (output * inputs + image * (inputs / 4) + channel) * rows * rows;
+            to[first + row / 2 * rows + column / 2] = *weight;
+        }
+    }
+    to
+}
+
 /// For a direct convolution: block × row × column × input channel × output channel of the block.
 pub(super) fn direct(width: usize, weights: &[f32], output_channels: usize, area: usize) -> Lines {
     let input_channels = weights.len() / (output_channels * area);

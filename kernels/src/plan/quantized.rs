@@ -6,7 +6,8 @@
 
 use super::magnitude::MOST;
 use super::network::{Activation, Convolution, Grid, Groups, Image, Layer, Network, Operation, Shape};
-use crate::integer::{Rounded, Routines};
+use crate::finish::Rounded;
+use crate::integer::Routines;
 
 /// Largest scale or bias of a sum, in steps of what is stored.
 const MOST_SCALE: f32 = 1e9;

@@ -5,9 +5,10 @@ use super::integers::Integers;
 use super::layout::{Border, Buffer};
 use super::network::{Activation, Grid, Layer, Operation};
 use super::quantized::Quantized;
-use crate::integer::{Rounded, Stored};
-use crate::memory::{Lines, Place, Source, Target, whole_lines};
-use crate::pointwise::{Destination, Function, Mean, Pointwise, Steps, Values};
+use crate::finish::{Finish, Function, Rounded, Steps, Target};
+use crate::integer::Stored;
+use crate::memory::{Lines, Place, whole_lines};
+use crate::pointwise::{Destination, Mean, Pointwise, Values};
 use crate::routines::Routines;
 
 /// A layer's work.
@@ -33,9 +34,6 @@ enum Work {
     Pass(Option<usize>),
 }
 
-/// No image to be added.
-const NOTHING: Source = Source { at: std::ptr::null(), row: 0, pixel: 0 };
-
 /// What steps run on.
 pub(super) struct Run<'a> {
     pub routines: &'a Routines,
@@ -44,6 +42,8 @@ pub(super) struct Run<'a> {
     pub grids: &'a [Option<Grid>],
     pub values: &'a mut Lines,
     pub scratch: &'a mut Lines,
+    /// The step that comes after.
+    pub next: Option<&'a Step>,
 }
 
 impl Step {
@@ -83,7 +83,7 @@ impl Step {
     pub(super) fn reach(&self, routines: &Routines, from: &Buffer, to: &Buffer) -> Border {
         match &self.work {
             Work::Integers(of) => of.window.reach(from, to, 1),
-            Work::Convolution(of) => of.window.reach(from, to, of.outputs(routines)),
+            Work::Convolution(of) => of.reach(routines, from, to),
             Work::Mean | Work::Pass(_) => [0; 4],
         }
     }
@@ -102,9 +102,17 @@ impl Step {
         }
     }
 
+    /// The numbers that it reads first, beside the image.
+    fn weights(&self) -> Option<*const f32> {
+        match &self.work {
+            Work::Convolution(of) => Some(of.weights()),
+            Work::Integers(_) | Work::Mean | Work::Pass(_) => None,
+        }
+    }
+
     /// Computes it.
     pub(super) fn run(&self, run: Run<'_>) {
-        let Run { routines, buffers, grids, values, scratch } = run;
+        let Run { routines, buffers, grids, values, scratch, next } = run;
         let memory = values.as_mut_ptr();
         let (from, to) = (&buffers[self.source], &buffers[self.target]);
         let read = |value: usize| read(memory, &buffers[value], grids[value]);
@@ -121,15 +129,17 @@ impl Step {
             pixel: to.pixel,
         };
         let place = if to.zero.is_some() { beside } else { to.place(memory) };
-        let at_once = self.at_once(place, sum_with);
-        let target =
-            at_once.unwrap_or(Target { place, sum_with: NOTHING, bounds: Activation::None.bounds() });
+        let at_once = self.at_once(place, sum_with, to);
+        let target = at_once.unwrap_or(Target::of(place));
         // SAFETY: the plan has checked all sizes, made borders as wide as `reach` says, and is made only for instructions that the
         // processor has. A value's place is not used again before its last reader has run.
         unsafe {
             match &self.work {
                 Work::Integers(_) | Work::Pass(_) => {}
-                Work::Convolution(of) => of.run(routines, from, to, memory, target, scratch),
+                Work::Convolution(of) => {
+                    let next = next.and_then(Self::weights).unwrap_or(of.weights());
+                    of.run(routines, from, to, memory, target, scratch, next);
+                }
                 Work::Mean => {
                     let (rows, columns, source) = (from.shape.rows, from.shape.columns, read(self.source));
                     (routines.mean)(&Mean { source, rows, columns, channels: to.pixel, target });
@@ -144,31 +154,32 @@ impl Step {
                 Work::Pass(Some(gate)) => buffers[gate].source(memory, 0, 0).at,
                 _ => std::ptr::null(),
             };
-            (routines.pointwise)(&self.pass(source, gate, sum_with, to, destination(memory, to)));
+            (routines.pointwise)(&Pointwise {
+                source,
+                rows: to.shape.rows,
+                columns: to.shape.columns,
+                channels: to.pixel,
+                gate,
+                sum_with,
+                finish: self.finish(to),
+                target: destination(memory, to),
+            });
         }
     }
 
-    /// How a kernel of numbers can do all there is to do as it writes, if it can.
-    fn at_once(&self, place: Place, sum_with: Option<Values>) -> Option<Target> {
+    /// How a kernel of numbers can do all there is to do as it writes: unless bytes are added or stored.
+    fn at_once(&self, place: Place, sum_with: Option<Values>, to: &Buffer) -> Option<Target> {
+        let nothing = Target::of(place).sum_with;
         let sum_with = match sum_with {
             Some(Values::Numbers(other)) => other,
             Some(Values::Bytes(_)) => return None,
-            None => NOTHING,
+            None => nothing,
         };
-        let is_bounds = matches!(self.activation, Activation::None | Activation::Relu | Activation::Relu6);
-        let is_rounded = self.rounded.is_some() || self.stored.is_some();
-        (is_bounds && !is_rounded).then_some(Target { place, sum_with, bounds: self.activation.bounds() })
+        to.zero.is_none().then(|| Target { place, sum_with, finish: self.finish(to) })
     }
 
-    /// What is done to values that have been computed, or copied.
-    fn pass(
-        &self,
-        source: Values,
-        gate: *const f32,
-        sum_with: Option<Values>,
-        to: &Buffer,
-        target: Destination,
-    ) -> Pointwise {
+    /// What is done to values before they are written.
+    fn finish(&self, to: &Buffer) -> Finish {
         let function = match self.activation {
             Activation::None | Activation::Relu | Activation::Relu6 => Function::Identity,
             Activation::HardSwish => Function::HardSwish,
@@ -178,19 +189,12 @@ impl Step {
             inverse: grid.step.recip(),
             to: Rounded { bounds: grid.bounds(), step },
         };
-        Pointwise {
-            source,
-            rows: to.shape.rows,
-            columns: to.shape.columns,
-            channels: to.pixel,
+        Finish {
             rounded: self.rounded.map(|grid| steps(grid, grid.step)),
-            gate,
-            sum_with,
             function,
             bounds: self.activation.bounds(),
             // Integers are what is stored in bytes.
             stored: self.stored.map(|grid| steps(grid, if to.zero.is_some() { 1.0 } else { grid.step })),
-            target,
         }
     }
 }

@@ -5,7 +5,8 @@ use super::routines::{self, Correlation, OfKernel};
 use super::tiles::{OUTPUTS, Tiles, Window};
 use super::{CHANNELS, share, side_by_side};
 use crate::InstructionSet;
-use crate::memory::{Lines, Place, Source, Target};
+use crate::finish::Target;
+use crate::memory::{Lines, Place};
 use crate::plan::{choice, pack};
 use crate::routines::{self as inference, Panel, Routines, Transforms};
 use crate::winograd::{self, Collect, Products, Spread};
@@ -76,6 +77,7 @@ impl Filter {
                 values: work.images.as_ptr(),
                 input_tile: work.input_tile,
                 weights: weights.as_ptr(),
+                next: std::ptr::null(),
                 sums: work.outputs.as_mut_ptr(),
                 output_tile: work.output_tile,
             };
@@ -99,14 +101,12 @@ impl Filter {
         let place = work.tiles.place(first + number);
         let [rows, columns] = work.tiles.inside(&place);
         let (row, pixel) = (self.width * self.output_channels, self.output_channels);
-        let nothing = Source { at: std::ptr::null(), row: 0, pixel: 0 };
         let at = outputs[place.first_pixel * pixel..].as_mut_ptr();
-        let bounds = [f32::NEG_INFINITY, f32::INFINITY];
         let task = Collect {
             sums: work.outputs.as_slice()[number * work.output_tile..].as_ptr(),
             channels: self.output_channels,
             bias: bias.as_ptr(),
-            target: Target { place: Place { at, row, pixel }, sum_with: nothing, bounds },
+            target: Target::of(Place { at, row, pixel }),
             row: place.row,
             column: place.column,
             rows,

@@ -48,6 +48,9 @@ pub(crate) trait Vector: Copy {
     unsafe fn load_bytes(from: *const u8) -> Self;
     /// To the nearest integers, halves to even ones; plus the offset they must be in the range of stored bytes.
     unsafe fn store_bytes(self, offset: i32, to: *mut u8);
+    /// Says that a line of the cache will be read soon; it need not be there.
+    #[inline(always)]
+    unsafe fn fetch(_line: *const f32) {}
     /// `self`, but 0 where `outputs` are 0 or less.
     unsafe fn where_positive(self, outputs: Self) -> Self;
 

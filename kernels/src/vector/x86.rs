@@ -69,6 +69,10 @@ impl Vector for Avx2 {
         _mm_storel_epi64(to.cast(), _mm_packus_epi16(pairs, pairs));
     }
     #[inline(always)]
+    unsafe fn fetch(line: *const f32) {
+        _mm_prefetch::<_MM_HINT_T0>(line.cast());
+    }
+    #[inline(always)]
     unsafe fn where_positive(self, outputs: Self) -> Self {
         let is_cut = _mm256_cmp_ps::<_CMP_LE_OQ>(outputs.0, _mm256_setzero_ps());
         Self(_mm256_andnot_ps(is_cut, self.0))
@@ -136,6 +140,10 @@ impl Vector for Avx512 {
     unsafe fn store_bytes(self, offset: i32, to: *mut u8) {
         let integers = _mm512_add_epi32(_mm512_cvtps_epi32(self.0), _mm512_set1_epi32(offset));
         _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(integers));
+    }
+    #[inline(always)]
+    unsafe fn fetch(line: *const f32) {
+        _mm_prefetch::<_MM_HINT_T0>(line.cast());
     }
     #[inline(always)]
     unsafe fn where_positive(self, outputs: Self) -> Self {

@@ -72,6 +72,19 @@ proptest! {
         let of = Owned::random(&mut numbers, channels[0], channels[1], kernel, 1, Groups::One);
         check_one(&mut numbers, size, channels, &of, Activation::Relu);
     }
+
+    #[test]
+    fn steps_of_two(
+        seed: u64,
+        size in prop::array::uniform2(17usize..40),
+        channels in prop::array::uniform2(3usize..40),
+        kernel in 3usize..8,
+    ) {
+        let mut numbers = Numbers::new(seed);
+        let mut of = Owned::random(&mut numbers, channels[0], channels[1], kernel, 2, Groups::One);
+        of.padding.fill_with(|| numbers.below(kernel));
+        check_one(&mut numbers, size, channels, &of, Activation::Relu);
+    }
 }
 
 #[test]
@@ -90,7 +103,8 @@ fn the_rule_takes_the_minimal_filtering_algorithm_where_it_pays() {
     };
     for kernel in [3, 5, 7] {
         all(kernels(32, kernel, 1), "1 winograd 4x4, 1 direct");
-        all(kernels(32, kernel, 2), "2 direct");
+        let half = if kernel == 3 { "2 direct" } else { "1 winograd 4x4, 1 direct" };
+        all(kernels(32, kernel, 2), half);
         // Larger tiles take fewer multiplications, smaller ones fewer weights: which, depends on the instruction set.
         let small = kernels(8, kernel, 1);
         assert!(small.iter().all(|kernels| kernels.starts_with("1 winograd ")), "{small:?}");

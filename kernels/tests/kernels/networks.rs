@@ -1,10 +1,10 @@
 //! Whole networks: values that are read again later, buffers that are used again, means and linear layers.
 
-use kernels::{Activation, Grid, Groups, Network, Operation};
+use kernels::{Activation, Grid, Groups, InstructionSet, Layer, Network, Operation};
 use proptest::prelude::*;
 
 use crate::cases;
-use crate::reference::{Numbers, Owned, check, image, layer};
+use crate::reference::{Numbers, Owned, answer, check, image, layer};
 
 /// Two stages of residual blocks, the mean, and a linear layer.
 fn check_residual(seed: u64, size: usize, width: usize, kernels: [usize; 2], activation: Activation) {
@@ -54,6 +54,25 @@ proptest! {
     }
 
     #[test]
+    fn what_is_done_on_the_way_out_is_what_a_pass_does(
+        seed: u64,
+        sizes in (9usize..20, 1usize..40),
+        kernel in prop::sample::select(vec![3usize, 5, 7]),
+        stride in 1usize..3,
+        groups in prop::sample::select(vec![Groups::One, Groups::Each]),
+        activation in prop::sample::select(vec![
+            Activation::None,
+            Activation::Relu6,
+            Activation::HardSwish,
+            Activation::HardSigmoid { slope: 0.2, shift: 0.4 },
+        ]),
+        steps in prop::array::uniform2(prop::option::of(0.01f32..0.1)),
+    ) {
+        let grids = steps.map(|step| step.map(|step| Grid { step, zero_point: 100 }));
+        check_finish(seed, sizes, (kernel, stride, groups), activation, grids);
+    }
+
+    #[test]
     fn inverted_residuals(seed: u64, size in 2usize..16, width in 1usize..20, kernel in prop::sample::select(vec![3usize, 5])) {
         let mut numbers = Numbers::new(seed);
         let stem = Owned::random(&mut numbers, 3, width, 3, 2, Groups::One);
@@ -71,6 +90,37 @@ proptest! {
         layers[4].sum_with = Some(1);
         let network = Network { image: image(3, size, size), layers };
         check(&network, &numbers.bytes(3 * size * size), 1e-5);
+    }
+}
+
+/// A layer that does everything as it writes answers as one that only computes, and another for what follows.
+fn check_finish(
+    seed: u64,
+    (size, width): (usize, usize),
+    (kernel, stride, groups): (usize, usize, Groups),
+    activation: Activation,
+    grids: [Option<Grid>; 2],
+) {
+    let mut numbers = Numbers::new(seed);
+    let stem = Owned::random(&mut numbers, 3, width, 3, 1, Groups::One);
+    let other = Owned::random(&mut numbers, width, width, 1, stride, Groups::One);
+    let mut of = Owned::random(&mut numbers, width, width, kernel, stride, groups);
+    of.padding = [kernel / 2; 4];
+    let all = |source, operation| {
+        let [rounded, stored] = grids;
+        Layer { source, operation, rounded, sum_with: Some(2), activation, stored }
+    };
+    let plain = |source, operation| layer(source, operation, Activation::None);
+    let first = vec![plain(0, stem.operation()), plain(1, other.operation())];
+    let [mut at_once, mut apart] = [first.clone(), first];
+    at_once.push(all(1, of.operation()));
+    apart.extend([plain(1, of.operation()), all(3, Operation::Copy)]);
+    let pixels = numbers.bytes(3 * size * size);
+    for set in InstructionSet::available() {
+        let [at_once, apart] = [&at_once, &apart]
+            .map(|layers| Network { image: image(3, size, size), layers: layers.clone() })
+            .map(|network| answer(&network, set, &pixels));
+        assert_eq!(at_once, apart, "{set}");
     }
 }
 
