@@ -13,7 +13,7 @@ use crate::finish::Target;
 use crate::memory::{LINE, Source};
 use crate::points::Points;
 use crate::routines::Routines;
-use crate::vector::Vector;
+use crate::vector::{STEPS, Vector};
 
 /// Numbers between the values of a tile and the next, beyond the values: tiles at distances of a power of two would compete for
 /// the same lines of a cache.
@@ -85,8 +85,9 @@ pub(crate) unsafe fn run(routines: &Routines, task: &Winograd) {
     let total = across * task.rows.div_ceil(outputs);
     for first in (0..total).step_by(task.tiles) {
         let tiles = first..total.min(first + task.tiles);
-        for tile in tiles.clone() {
-            let (row, column) = (tile / across * outputs * stride, tile % across * outputs * stride);
+        let places = || places(first, across).map(|place| place.map(|tile| tile * outputs));
+        for (tile, place) in tiles.clone().zip(places()) {
+            let [row, column] = place.map(|output| output * stride);
             let Source { row: below, pixel: beside, .. } = task.source;
             for image in 0..images {
                 let at = task.source.of(row + image / stride, column + image % stride, 0);
@@ -105,12 +106,11 @@ pub(crate) unsafe fn run(routines: &Routines, task: &Winograd) {
             values,
             input_tile,
             weights: task.weights,
-            next: if total <= task.tiles { task.next } else { std::ptr::null() },
+            next: if tiles.end == total { task.next } else { task.weights },
             sums,
             output_tile,
         });
-        for tile in tiles {
-            let (row, column) = (tile / across * outputs, tile % across * outputs);
+        for (tile, [row, column]) in tiles.zip(places()) {
             (transforms.collect)(&Collect {
                 sums: sums.add((tile - first) * output_tile),
                 channels: task.output_channels,
@@ -123,6 +123,12 @@ pub(crate) unsafe fn run(routines: &Routines, task: &Winograd) {
             });
         }
     }
+}
+
+/// Rows and columns of tiles, from one on, where so many stand in a row.
+fn places(first: usize, across: usize) -> impl Iterator<Item = [usize; 2]> {
+    let rows = (first / across..).flat_map(move |row| (0..across).map(move |column| [row, column]));
+    rows.skip(first % across)
 }
 
 /// A tile of an image, to the points.
@@ -178,7 +184,7 @@ pub(crate) struct Products {
     /// Numbers from a tile to the next.
     pub input_tile: usize,
     pub weights: *const f32,
-    /// What will be read after these weights; null if they will be themselves.
+    /// What weights will be read after these.
     pub next: *const f32,
     pub sums: *mut f32,
     pub output_tile: usize,
@@ -193,10 +199,7 @@ pub(crate) unsafe fn products<T: Vector, const M: usize, const N: usize>(task: &
     let rest = task.input_channels % T::LANES;
     let count = task.points * task.blocks;
     // While tiles are multiplied by some weights, the next ones are fetched.
-    let lines = match task.next.is_null() {
-        true => 0,
-        false => (T::LANES * width).div_ceil(LINE * task.tiles.div_ceil(M)),
-    };
+    let lines = (STEPS * width).div_ceil(LINE * task.tiles.div_ceil(M));
     for number in 0..count {
         let (point, block) = (number / task.blocks, number % task.blocks);
         let weights = task.weights.add(number * task.input_channels * width);
@@ -206,11 +209,13 @@ pub(crate) unsafe fn products<T: Vector, const M: usize, const N: usize>(task: &
             let mut values = task.values.add(tile * task.input_tile + point * T::LANES);
             let mut group = weights;
             for _ in 0..whole {
-                for _ in 0..lines {
-                    T::fetch(next);
-                    next = next.wrapping_add(LINE);
+                for k in (0..T::LANES).step_by(STEPS) {
+                    for _ in 0..lines {
+                        T::fetch(next);
+                        next = next.wrapping_add(LINE);
+                    }
+                    T::panel(&mut sums, values.add(k), task.input_tile, group.add(k * width), STEPS);
                 }
-                T::panel(&mut sums, values, task.input_tile, group, T::LANES);
                 values = values.add(task.points * T::LANES);
                 group = group.add(T::LANES * width);
             }

@@ -77,7 +77,7 @@ impl Filter {
                 values: work.images.as_ptr(),
                 input_tile: work.input_tile,
                 weights: weights.as_ptr(),
-                next: std::ptr::null(),
+                next: weights.as_ptr(),
                 sums: work.outputs.as_mut_ptr(),
                 output_tile: work.output_tile,
             };

@@ -85,6 +85,7 @@ pub(crate) struct Avx512(pub(crate) __m512);
 
 impl Vector for Avx512 {
     const LANES: usize = 16;
+    const ARE_STEPS_WRITTEN_OUT: bool = true;
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
