@@ -93,8 +93,7 @@ impl Prepared {
     pub(super) unsafe fn run(
         &self,
         routines: &Routines,
-        from: &Buffer,
-        to: &Buffer,
+        [from, to]: [&Buffer; 2],
         memory: *mut f32,
         target: Target,
         scratch: &mut Lines,

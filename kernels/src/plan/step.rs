@@ -138,7 +138,7 @@ impl Step {
                 Work::Integers(_) | Work::Pass(_) => {}
                 Work::Convolution(of) => {
                     let next = next.and_then(Self::weights).unwrap_or(of.weights());
-                    of.run(routines, from, to, memory, target, scratch, next);
+                    of.run(routines, [from, to], memory, target, scratch, next);
                 }
                 Work::Mean => {
                     let (rows, columns, source) = (from.shape.rows, from.shape.columns, read(self.source));
