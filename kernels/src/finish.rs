@@ -4,14 +4,21 @@
 use crate::memory::{Place, Source};
 use crate::vector::Vector;
 
-/// What is done to values: rounding, a sum with others, a function, bounds, and rounding again.
+/// What is done to values: they are held between two bounds, and perhaps more.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Finish {
-    /// To the steps of value · `inverse`, before anything is added.
-    pub rounded: Option<Steps>,
-    pub function: Function,
     /// Smallest and largest value.
     pub bounds: [f32; 2],
+    pub more: Option<More>,
+}
+
+/// What few layers do: apart from the bounds, so that all others ask for it but once.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct More {
+    /// Rounded to the steps of value · `inverse`, before anything is added.
+    pub rounded: Option<Steps>,
+    /// What is done after that, before values are held between the bounds.
+    pub function: Function,
     /// What is written is rounded.
     pub stored: Option<Steps>,
 }
@@ -52,12 +59,7 @@ macro_rules! each {
 
 impl Finish {
     /// Values as they are.
-    pub(crate) const NONE: Self = Self {
-        rounded: None,
-        function: Function::Identity,
-        bounds: [f32::NEG_INFINITY, f32::INFINITY],
-        stored: None,
-    };
+    pub(crate) const NONE: Self = Self { bounds: [f32::NEG_INFINITY, f32::INFINITY], more: None };
 
     /// What is done before other values are added.
     ///
@@ -65,7 +67,7 @@ impl Finish {
     /// As for `winograd::run`; so for all below.
     #[inline(always)]
     pub(crate) unsafe fn before<T: Vector, const M: usize, const N: usize>(&self, values: &mut [[T; N]; M]) {
-        if let Some(steps) = &self.rounded {
+        if let Some(More { rounded: Some(steps), .. }) = &self.more {
             steps.round(values);
         }
     }
@@ -73,7 +75,10 @@ impl Finish {
     /// What is done after that.
     #[inline(always)]
     pub(crate) unsafe fn after<T: Vector, const M: usize, const N: usize>(&self, values: &mut [[T; N]; M]) {
-        match self.function {
+        let Some(more) = &self.more else {
+            return each!(values, |value| held(value, self.bounds));
+        };
+        match more.function {
             Function::Identity => {}
             Function::HardSwish => each!(values, |value| hard_swish(value)),
             Function::HardSigmoid { slope, shift } => {
@@ -81,7 +86,7 @@ impl Finish {
             }
         }
         each!(values, |value| held(value, self.bounds));
-        if let Some(steps) = &self.stored {
+        if let Some(steps) = &more.stored {
             steps.round(values);
         }
     }

@@ -127,8 +127,9 @@ pub(crate) unsafe fn run(routines: &Routines, task: &Winograd) {
 
 /// Rows and columns of tiles, from one on, where so many stand in a row.
 fn places(first: usize, across: usize) -> impl Iterator<Item = [usize; 2]> {
-    let rows = (first / across..).flat_map(move |row| (0..across).map(move |column| [row, column]));
-    rows.skip(first % across)
+    std::iter::successors(Some([first / across, first % across]), move |[row, column]| {
+        Some(if column + 1 < across { [*row, column + 1] } else { [row + 1, 0] })
+    })
 }
 
 /// A tile of an image, to the points.

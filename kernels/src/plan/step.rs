@@ -5,7 +5,7 @@ use super::integers::Integers;
 use super::layout::{Border, Buffer};
 use super::network::{Activation, Grid, Layer, Operation};
 use super::quantized::Quantized;
-use crate::finish::{Finish, Function, Rounded, Steps, Target};
+use crate::finish::{Finish, Function, More, Rounded, Steps, Target};
 use crate::integer::Stored;
 use crate::memory::{Lines, Place, whole_lines};
 use crate::pointwise::{Destination, Mean, Pointwise, Values};
@@ -189,13 +189,12 @@ impl Step {
             inverse: grid.step.recip(),
             to: Rounded { bounds: grid.bounds(), step },
         };
-        Finish {
-            rounded: self.rounded.map(|grid| steps(grid, grid.step)),
-            function,
-            bounds: self.activation.bounds(),
-            // Integers are what is stored in bytes.
-            stored: self.stored.map(|grid| steps(grid, if to.zero.is_some() { 1.0 } else { grid.step })),
-        }
+        let rounded = self.rounded.map(|grid| steps(grid, grid.step));
+        // Integers are what is stored in bytes.
+        let stored = self.stored.map(|grid| steps(grid, if to.zero.is_some() { 1.0 } else { grid.step }));
+        let more = More { rounded, function, stored };
+        let nothing = More { rounded: None, function: Function::Identity, stored: None };
+        Finish { bounds: self.activation.bounds(), more: (more != nothing).then_some(more) }
     }
 }
 

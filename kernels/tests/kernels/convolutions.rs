@@ -110,5 +110,4 @@ fn the_rule_takes_the_minimal_filtering_algorithm_where_it_pays() {
         assert!(small.iter().all(|kernels| kernels.starts_with("1 winograd ")), "{small:?}");
     }
     all(kernels(32, 1, 1), "2 direct");
-    all(kernels(1, 3, 1), "2 direct");
 }
