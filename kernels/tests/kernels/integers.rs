@@ -38,8 +38,11 @@ impl Quantized {
         let volume = of.weights.len() / outputs;
         let integers: Vec<i8> =
             (0..of.weights.len()).map(|_| (numbers.below(256) as i32 - 128) as i8).collect();
-        let steps: Vec<f32> =
-            (0..outputs).map(|_| (numbers.next() + 1.5) * 0.02 / (volume as f32).sqrt()).collect();
+        // Steps of so few digits that products with integers are exact: of others a neighbour might do as well, and be found.
+        let few_digits = |step: f32| f32::from_bits(step.to_bits() & !0xfff);
+        let steps: Vec<f32> = (0..outputs)
+            .map(|_| few_digits((numbers.next() + 1.5) * 0.02 / (volume as f32).sqrt()))
+            .collect();
         of.weights = integers
             .iter()
             .enumerate()
