@@ -219,7 +219,15 @@ fn a_server_that_is_killed_in_the_middle_of_a_push_leaves_nothing_half_made() {
     bucket.crash();
     bucket.start();
     let store = store(&bucket, "lab");
-    inputs::push(&mut link, &study, &config, &store).unwrap();
+    // The server answers before all its parts have found each other again.
+    let push = |_| match inputs::push(&mut link, &study, &config, &store) {
+        Err(error) if error.exit_code() == exit::BOARD => {
+            sleep(Duration::from_secs(1));
+            None
+        }
+        pushed => Some(pushed),
+    };
+    (0..60).find_map(push).unwrap().unwrap();
     assert_eq!(server.sql("killed", named), "3");
     for kept in store.list().unwrap() {
         store.get(&kept.name).unwrap();
