@@ -1,18 +1,23 @@
 """Whole trials a second in PostgreSQL: `mfactor worker` with an evaluator that answers at once, and Optuna's own storages.
 
 A trial is the same for all: it begins with nine parameters and two attributes, and ends with a value. Each way has its own
-study in one server, one after the other; programs are started within the time that is measured.
+study in one server, one after the other, and in each round again. Workers of mfactor are started within the time that is
+measured; Optuna's are up before it begins, for Python alone takes seconds to load it.
 """
 
 import argparse
+import contextlib
 import multiprocessing
 import os
 import socket
 import statistics
 import subprocess
 import time
+import warnings
 
 import optuna
+
+warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of the proxy
 
 URL = os.environ["MFACTOR_DATABASE"]
 RDB = URL.replace("postgresql://", "postgresql+psycopg://")
@@ -30,6 +35,8 @@ def mfactor(program, workers, trials):
     """Seconds for the trials of random search by so many workers, from their start to the end of the last."""
     name = f"with{workers}"
     dry = ["search", "--evaluator", "constant:0.75", "--strategy", "random", "--trials", str(trials)]
+    if name in subprocess.check_output([program, "cluster", "status"], text=True).split():
+        quietly(program, "cluster", "remove", name)
     quietly(program, *dry, "--workers", str(workers), "--name", name, "--detach")
     began = time.monotonic()
     crew = [subprocess.Popen([program, "worker", name, "--quiet"], stdout=subprocess.DEVNULL) for _ in range(workers)]
@@ -37,10 +44,11 @@ def mfactor(program, workers, trials):
     return time.monotonic() - began
 
 
-def optimize(name, share, port):
+def optimize(name, share, port, barrier):
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     storage = optuna.storages.GrpcStorageProxy(host="127.0.0.1", port=port) if port else RDB
     study = optuna.load_study(study_name=name, storage=storage, sampler=optuna.samplers.RandomSampler())
+    barrier.wait()
     for _ in range(share):
         trial = study.ask()
         for block in range(BLOCKS):
@@ -57,12 +65,16 @@ def serve(port):
 def beside(workers, trials, port=None):
     """The same by Optuna, over the proxy at a port or with a connection for each worker."""
     name = f"optuna-{workers}-{port}"
+    with contextlib.suppress(KeyError):
+        optuna.delete_study(study_name=name, storage=RDB)
     optuna.create_study(study_name=name, storage=RDB, direction="maximize")
     spawn = multiprocessing.get_context("spawn")  # gRPC does not survive a fork
-    began = time.monotonic()
-    crew = [spawn.Process(target=optimize, args=(name, trials // workers, port)) for _ in range(workers)]
+    barrier = spawn.Barrier(workers + 1)
+    crew = [spawn.Process(target=optimize, args=(name, trials // workers, port, barrier)) for _ in range(workers)]
     for worker in crew:
         worker.start()
+    barrier.wait()
+    began = time.monotonic()
     for worker in crew:
         worker.join()
         assert worker.exitcode == 0
@@ -88,20 +100,23 @@ FROM trials JOIN studies USING (study_id) WHERE study_name = %(study)s AND numbe
 """
 
 
-def claim(program):
-    """Median milliseconds from the end of a trial to the beginning of the next, behind 10,000 that have ended."""
+def claim(program, strategy):
+    """Milliseconds from the end of a trial to the beginning of the next, behind 10,000 that have ended: median and longest."""
     import psycopg
 
-    dry = ["search", "--evaluator", "constant:0.75", "--strategy", "random", "--workers", "1", "--name", "long"]
+    name = f"long-{strategy}"
+    dry = ["search", "--evaluator", "constant:0.75", "--strategy", strategy, "--workers", "1", "--name", name]
     quietly(program, *dry, "--trials", "2", "--detach")
-    quietly(program, "worker", "long")
+    quietly(program, "worker", name)
+    study = {"study": f"{name}-{strategy}"}
     with psycopg.connect(URL) as connection:
-        connection.execute(COPY, {"study": "long-random", "copies": HISTORY})
+        connection.execute(COPY, {**study, "copies": HISTORY})
         connection.execute("ANALYZE")
-    quietly(program, "cluster", "extend", "long", "--trials", str(HISTORY + 52))
-    quietly(program, "worker", "long")
+    quietly(program, "cluster", "extend", name, "--trials", str(HISTORY + 52))
+    quietly(program, "worker", name)
     with psycopg.connect(URL) as connection:
-        gaps = [gap for (gap,) in connection.execute(GAPS, {"study": "long-random", "first": HISTORY + 5}) if gap is not None]
+        rows = connection.execute(GAPS, {**study, "first": HISTORY + 5})
+        gaps = [gap for (gap,) in rows if gap is not None]
     return statistics.median(gaps), max(gaps)
 
 
@@ -110,6 +125,8 @@ def main():
     parser.add_argument("program")
     parser.add_argument("workers", nargs="*", type=int, default=[1, 8, 32])
     parser.add_argument("--trials", type=int, default=20, help="of each worker, and 100 at the least")
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--strategies", default="random,evolution,tpe", help="whose claims are measured")
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     quietly(options.program, "cluster", "init")
@@ -119,17 +136,19 @@ def main():
     proxy = multiprocessing.get_context("spawn").Process(target=serve, args=(port,), daemon=True)
     proxy.start()
     print(f"load {os.getloadavg()[0]:.1f}\nworkers  mfactor  Optuna RDB  Optuna gRPC  (trials/s)  ratio to the better")
-    for workers in options.workers:
+    for workers in options.workers * options.rounds:
         trials = max(100, options.trials * workers) // workers * workers
         ways = [mfactor(options.program, workers, trials), beside(workers, trials), beside(workers, trials, port)]
         own, *others = [trials / seconds for seconds in ways]
         ratio = own / max(others)
         short = f"  (below {LEAST_RATIO})" if workers > 1 and ratio < LEAST_RATIO else ""
         print(f"{workers:>7}  {own:>7.1f}  {others[0]:>10.1f}  {others[1]:>11.1f}  {ratio:>31.1f}{short}", flush=True)
-    middle, longest = claim(options.program)
-    short = "" if middle <= LONGEST_CLAIM_MS else f"  (above {LONGEST_CLAIM_MS})"
-    print(f"claim behind {HISTORY} trials: median {middle:.1f} ms, longest {longest:.1f} ms{short}; load {os.getloadavg()[0]:.1f}")
     proxy.terminate()
+    for strategy in options.strategies.split(","):
+        middle, longest = claim(options.program, strategy)
+        short = "" if middle <= LONGEST_CLAIM_MS else f"  (above {LONGEST_CLAIM_MS})"
+        print(f"claim behind {HISTORY} trials, {strategy}: median {middle:.1f} ms, longest {longest:.1f} ms{short}", flush=True)
+    print(f"load {os.getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":

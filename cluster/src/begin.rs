@@ -8,9 +8,9 @@ use search::storage::form;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::claims::{CREATE, TAKEN};
+use crate::claims::{CREATE, Holds, TAKEN};
 use crate::link::Session;
-use crate::rows::Reader;
+use crate::rows::{Reader, Seen};
 use crate::trouble::Trouble;
 
 /// What an idle transaction is given, in ms, where strategies are quick; doubled when one is thrown out of it.
@@ -27,33 +27,42 @@ pub(crate) struct Study {
     pub proposal_ms: u64,
 }
 
+impl Study {
+    /// Settings of a transaction in which strategies are slow.
+    fn patience(&self) -> String {
+        if self.proposal_ms <= FIRST_PROPOSAL_MS {
+            return String::new();
+        }
+        format!(
+            "SET LOCAL idle_in_transaction_session_timeout = {}; SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {};",
+            self.proposal_ms,
+            3 * self.proposal_ms,
+            6 * self.proposal_ms
+        )
+    }
+}
+
 /// Begins the next trial of a track within a transaction. Nobody else begins one meanwhile, for all lock the study's row first;
-/// so what an earlier try did that was cut off is decided as well.
+/// so what an earlier try did that was cut off (`is_again`) is decided as well. How far the track is `seen` is what
+/// `propose` was given.
 pub(crate) fn begin(
     session: &mut Session,
     study: &Study,
-    track: usize,
-    first: usize,
-    worker: &str,
-    token: Uuid,
+    (track, seen): (usize, &mut Seen),
+    holds: &Holds,
+    (worker, token, is_again): (&str, Uuid, bool),
     propose: &mut dyn FnMut(Vec<Trial>) -> Option<Trial>,
 ) -> Result<Option<Trial>, Trouble> {
-    if study.proposal_ms > FIRST_PROPOSAL_MS {
-        session.batch(&format!(
-            "SET LOCAL idle_in_transaction_session_timeout = {}; SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {}",
-            study.proposal_ms,
-            3 * study.proposal_ms,
-            6 * study.proposal_ms
-        ))?;
-    }
-    lock(session, study.ids[track])?;
-    let news = study.reader.of(session, track, first)?;
-    if let Some(row) = session.row(TAKEN, &[&token])? {
-        let id = row.get::<_, i32>(0) as u64;
-        return Ok(news.into_iter().find(|trial| trial.id == id));
-    }
-    let Some(trial) = propose(news) else { return Ok(None) };
-    create(session, study, track, &trial, worker, token).map(Some)
+    session.locked(study.ids[track], &study.patience(), |session| {
+        let news = study.reader.news_of(session, track, seen.besides(holds))?;
+        if is_again && let Some(row) = session.row(TAKEN, &[&token])? {
+            let id = row.get::<_, i32>(0) as u64;
+            return Ok(news.into_iter().find(|trial| trial.id == id));
+        }
+        news.iter().for_each(|trial| seen.note(trial));
+        let Some(trial) = propose(news) else { return Ok(None) };
+        create(session, study, track, &trial, worker, token).map(Some)
+    })
 }
 
 fn create(
@@ -92,16 +101,6 @@ fn create(
     let id = row.map(|row| row.get::<_, i32>(0));
     let id = id.ok_or_else(|| Error::Defect("a trial was made and has no id".to_owned()))?;
     Ok(Trial { id: id as u64, ..trial.clone() })
-}
-
-/// Locks a study for who begins a trial in it.
-pub(crate) fn lock(session: &mut Session, study: i32) -> Result<(), Trouble> {
-    let row = session.row("SELECT study_id FROM studies WHERE study_id = $1 FOR UPDATE", &[&study])?;
-    let gone = || {
-        let problem = "was removed from the database, by `mfactor cluster remove` or by Optuna";
-        Trouble::Other(Error::input("the study", problem))
-    };
-    row.map(drop).ok_or_else(gone)
 }
 
 /// Keys and values of attributes.

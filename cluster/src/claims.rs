@@ -48,9 +48,6 @@ FROM c WHERE l.trial_id = c.trial_id RETURNING l.trial_id";
 /// The trial that a token was given for.
 pub(crate) const TAKEN: &str = "SELECT trial_id FROM mfactor_leases WHERE token = $1";
 
-/// The number of a trial.
-pub(crate) const PLACE: &str = "SELECT number FROM trials WHERE trial_id = $1";
-
 /// A new trial with number $1 of study $2, its parameters $3 to $5, its attributes $6 and $7, held by worker $8 for $9 ms by the token $10.
 pub(crate) const CREATE: &str = "
 WITH t AS (INSERT INTO trials (number, study_id, state, datetime_start)

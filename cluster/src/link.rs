@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use mfactor::{Error, Result};
 use postgres::types::ToSql;
-use postgres::{Client, NoTls, Row, Statement};
+use postgres::{Client, NoTls, Row, SimpleQueryMessage, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::address::Address;
@@ -32,6 +32,9 @@ SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('sync
 SELECT set_config(name, value, false) FROM (VALUES
     ('tcp_keepalives_idle', '10'), ('tcp_keepalives_interval', '5'), ('tcp_keepalives_count', '4'), ('tcp_user_timeout', '30000')
 ) AS wanted (name, value) WHERE EXISTS (SELECT FROM pg_settings WHERE pg_settings.name = wanted.name)";
+
+/// How every transaction begins, whatever the role's settings are.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
 /// Parameters of a statement.
 pub(crate) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -223,8 +226,30 @@ impl Session {
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<Option<T>, Trouble>,
     ) -> Result<Option<T>, Trouble> {
-        self.batch("BEGIN ISOLATION LEVEL READ COMMITTED")?;
+        self.batch(BEGIN)?;
         let done = work(self)?;
+        self.end(done)
+    }
+
+    /// The same, in which `settings` hold, under a lock on the row of one of Optuna's studies: whoever begins a trial in it
+    /// takes that first. Others wait meanwhile, so there is no more than one way to the server before the work.
+    pub fn locked<T>(
+        &mut self,
+        study: i32,
+        settings: &str,
+        work: impl FnOnce(&mut Self) -> Result<Option<T>, Trouble>,
+    ) -> Result<Option<T>, Trouble> {
+        let lock = format!("SELECT 1 FROM studies WHERE study_id = {study} FOR UPDATE");
+        let answers = self.client.simple_query(&format!("{BEGIN}; {settings} {lock}"))?;
+        if !answers.iter().any(|answer| matches!(answer, SimpleQueryMessage::Row(_))) {
+            let problem = "was removed from the database, by `mfactor cluster remove` or by Optuna";
+            return Err(Error::input("the study", problem).into());
+        }
+        let done = work(self)?;
+        self.end(done)
+    }
+
+    fn end<T>(&mut self, done: Option<T>) -> Result<Option<T>, Trouble> {
         self.batch(if done.is_some() { "COMMIT" } else { "ROLLBACK" })?;
         Ok(done)
     }

@@ -12,7 +12,7 @@ use search::{Study, StudyConfig};
 
 use crate::link::Link;
 use crate::registry::Registered;
-use crate::rows::Reader;
+use crate::rows::{Reader, Seen};
 use crate::store::{ARTIFACTS, Artifact, Kept, Store};
 use crate::trainings;
 
@@ -38,7 +38,7 @@ pub fn pull(
 ) -> Result<Pulled> {
     let reader = Reader::new(study, &config)?;
     let said = trainers(link, study)?;
-    let tracks = link.work(|session, _| reader.from(session, &vec![0; study.tracks.len()]))?;
+    let tracks = link.work(|session, _| reader.news(session, &vec![Seen::default(); study.tracks.len()]))?;
     let running = tracks.iter().flatten().filter(|trial| !trial.is_finished()).count();
     let mut copy = Study::copy_of(folder, config)?;
     let ended = copy.copy(&said, tracks, &mut |trial, output| fetch(link, store, trial, output))?;

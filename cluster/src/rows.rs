@@ -1,6 +1,6 @@
 //! Rows of Optuna's tables read as trials, each held against what the configuration makes of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mfactor::{Error, Objective, Result, SearchSpace, Trial};
 use postgres::Row;
@@ -8,24 +8,80 @@ use search::StudyConfig;
 use search::storage::Attributes;
 use search::storage::form::{Stored, state};
 
+use crate::claims::Holds;
 use crate::link::Session;
 use crate::registry::Registered;
 use crate::trouble::Trouble;
 
-/// Trials of the studies $1 from the numbers $2 on.
-const TRIALS: &str = "
+/// The columns that a trial is read from, and the rows by name `t` that have them.
+macro_rules! trials {
+    ($rows:literal) => {
+        concat!(
+            "
 SELECT t.trial_id, t.study_id, t.number, t.state::text, l.trial_id IS NOT NULL, coalesce(l.done, false),
   (SELECT v.value FROM trial_values v WHERE v.trial_id = t.trial_id AND v.objective = 0),
-  ARRAY(SELECT p.param_name::text FROM trial_params p WHERE p.trial_id = t.trial_id ORDER BY p.param_id),
-  ARRAY(SELECT p.param_value FROM trial_params p WHERE p.trial_id = t.trial_id ORDER BY p.param_id),
-  ARRAY(SELECT a.key::text FROM trial_user_attributes a WHERE a.trial_id = t.trial_id ORDER BY a.trial_user_attribute_id),
-  ARRAY(SELECT a.value_json FROM trial_user_attributes a WHERE a.trial_id = t.trial_id ORDER BY a.trial_user_attribute_id),
-  ARRAY(SELECT i.step FROM trial_intermediate_values i WHERE i.trial_id = t.trial_id ORDER BY i.step),
-  ARRAY(SELECT i.intermediate_value FROM trial_intermediate_values i WHERE i.trial_id = t.trial_id ORDER BY i.step)
-FROM unnest($1::int[], $2::int[]) AS w (study_id, first)
-JOIN trials t ON t.study_id = w.study_id AND t.number >= w.first
-LEFT JOIN mfactor_leases l ON l.trial_id = t.trial_id
-ORDER BY t.study_id, t.number, t.trial_id";
+  p.names, p.numbers, a.keys, a.texts, i.steps, i.numbers
+FROM (",
+            $rows,
+            ") AS t LEFT JOIN mfactor_leases l ON l.trial_id = t.trial_id,
+LATERAL (SELECT array_agg(param_name::text) AS names, array_agg(param_value) AS numbers
+         FROM trial_params WHERE trial_params.trial_id = t.trial_id) AS p,
+LATERAL (SELECT array_agg(key::text) AS keys, array_agg(value_json) AS texts
+         FROM trial_user_attributes WHERE trial_user_attributes.trial_id = t.trial_id) AS a,
+LATERAL (SELECT array_agg(step) AS steps, array_agg(intermediate_value) AS numbers
+         FROM trial_intermediate_values WHERE trial_intermediate_values.trial_id = t.trial_id) AS i
+ORDER BY t.study_id, t.number, t.trial_id"
+        )
+    };
+}
+
+/// Trials of the studies $1 from the numbers $2 on, and those of the trials $3 that run no longer. What was deleted of these
+/// has no id.
+const NEWS: &str = trials!(
+    "SELECT t.* FROM unnest($1::int[], $2::int[]) AS w (study_id, known) JOIN trials t ON t.study_id = w.study_id AND t.number >= w.known
+     UNION ALL SELECT t.* FROM unnest($3::int[]) AS o (id) LEFT JOIN trials t ON t.trial_id = o.id WHERE t.state IS DISTINCT FROM 'RUNNING'"
+);
+
+/// The trial $1.
+const ONE: &str = trials!("SELECT * FROM trials WHERE trial_id = $1");
+
+/// How far a track is known. What has ended never changes, and what runs only in that it ends.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Seen {
+    /// How many trials, from the first on.
+    known: usize,
+    /// Ids of those that run.
+    open: BTreeSet<i32>,
+}
+
+impl Seen {
+    /// Takes note of a trial.
+    pub fn note(&mut self, trial: &Trial) {
+        self.known = self.known.max(trial.number as usize + 1);
+        let id = trial.id as i32;
+        if trial.is_finished() {
+            self.open.remove(&id)
+        } else {
+            self.open.insert(id)
+        };
+    }
+
+    /// Takes note of a trial's end.
+    pub fn ended(&mut self, id: i32) {
+        self.open.remove(&id);
+    }
+
+    /// How many run.
+    pub fn open(&self) -> usize {
+        self.open.len()
+    }
+
+    /// The same without what this process holds, which nobody else ends.
+    pub fn besides(&self, holds: &Holds) -> Self {
+        let open = self.open.iter().copied().filter(|id| holds.token(*id).is_none());
+        Self { known: self.known, open: open.collect() }
+    }
+}
 
 /// What rows are read against.
 pub(crate) struct Reader {
@@ -42,26 +98,44 @@ impl Reader {
         Ok(Self { name: study.name.clone(), tracks: study.tracks.clone(), space, objective })
     }
 
-    /// Trials of every track, from a number of each on.
-    pub fn from(&self, session: &mut Session, first: &[usize]) -> Result<Vec<Vec<Trial>>, Trouble> {
-        let ids: Vec<i32> = self.tracks.iter().map(|(id, _)| *id).collect();
-        let numbers: Vec<i32> = first.iter().map(|number| *number as i32).collect();
-        let rows = session.rows(TRIALS, &[&ids, &numbers])?;
-        let mut trials = vec![vec![]; ids.len()];
-        for row in rows {
-            let id: i32 = row.get(1);
-            let track = ids.iter().position(|known| *known == id);
-            let track = track.expect("rows are of the studies that were asked for");
-            let expected = first[track] + trials[track].len();
-            trials[track].push(self.trial(&row, track, expected)?);
-        }
-        Ok(trials)
+    /// What is new since the tracks were `seen` like that, from the first track on.
+    pub fn news(&self, session: &mut Session, seen: &[Seen]) -> Result<Vec<Vec<Trial>>, Trouble> {
+        self.since(session, 0, seen)
     }
 
-    /// Trials of one track, from a number on.
-    pub fn of(&self, session: &mut Session, track: usize, first: usize) -> Result<Vec<Trial>, Trouble> {
-        let rows = session.rows(TRIALS, &[&vec![self.tracks[track].0], &vec![first as i32]])?;
-        rows.iter().zip(first..).map(|(row, number)| Ok(self.trial(row, track, number)?)).collect()
+    /// What is new of one track.
+    pub fn news_of(&self, session: &mut Session, track: usize, seen: Seen) -> Result<Vec<Trial>, Trouble> {
+        Ok(self.since(session, track, &[seen])?.remove(0))
+    }
+
+    /// What is new of the tracks from `first` on.
+    fn since(&self, session: &mut Session, first: usize, seen: &[Seen]) -> Result<Vec<Vec<Trial>>, Trouble> {
+        let ids: Vec<i32> = self.tracks[first..][..seen.len()].iter().map(|(id, _)| *id).collect();
+        let known: Vec<i32> = seen.iter().map(|seen| seen.known as i32).collect();
+        let open: Vec<i32> = seen.iter().flat_map(|seen| &seen.open).copied().collect();
+        let rows = session.rows(NEWS, &[&ids, &known, &open])?;
+        let (mut news, mut next) = (vec![vec![]; ids.len()], known);
+        for row in rows {
+            let track = ids.iter().position(|id| Some(*id) == row.get(1)).ok_or_else(|| self.is_gone())?;
+            let number: i32 = row.get(2);
+            let is_new = number >= next[track];
+            let expected = if is_new { next[track] } else { number };
+            next[track] += i32::from(is_new);
+            news[track].push(self.trial(&row, first + track, expected as usize)?);
+        }
+        Ok(news)
+    }
+
+    /// A trial that was not there at the last look; none if it is gone.
+    pub fn one(&self, session: &mut Session, track: usize, id: i32) -> Result<Option<Trial>, Trouble> {
+        let row = session.row(ONE, &[&id])?;
+        let trial = row.map(|row| self.trial(&row, track, row.get::<_, i32>(2) as usize));
+        Ok(trial.transpose()?)
+    }
+
+    fn is_gone(&self) -> Error {
+        let problem = "another program deleted a trial of it that ran, or all of it, so it cannot go on";
+        Error::input(format!("study {:?}", self.name), problem)
     }
 
     fn trial(&self, row: &Row, track: usize, expected: usize) -> Result<Trial> {
@@ -93,13 +167,13 @@ impl Reader {
             "FAIL" => state::FAIL,
             other => return Err(format!("is {other}, which mfactor does not write")),
         };
-        let pairs = |keys: usize| row.get::<_, Vec<String>>(keys).into_iter();
-        let numbers = |values: usize| row.get::<_, Vec<Option<f64>>>(values).into_iter();
+        let pairs = |keys: usize| row.get::<_, Option<Vec<String>>>(keys).into_iter().flatten();
+        let numbers = |values: usize| row.get::<_, Option<Vec<Option<f64>>>>(values).into_iter().flatten();
         let number = |value: Option<f64>| value.unwrap_or(f64::NAN);
         let parameters: BTreeMap<String, f64> = pairs(7).zip(numbers(8).map(number)).collect();
-        let steps = row.get::<_, Vec<i32>>(11).into_iter().map(i64::from);
+        let steps = row.get::<_, Option<Vec<i32>>>(11).into_iter().flatten().map(i64::from);
         let epochs: BTreeMap<i64, f64> = steps.zip(numbers(12).map(number)).collect();
-        let texts: Vec<Option<String>> = row.get(10);
+        let texts = row.get::<_, Option<Vec<Option<String>>>>(10).unwrap_or_default();
         let stored = Stored {
             id: row.get::<_, i32>(0) as u64,
             state,

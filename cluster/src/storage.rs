@@ -13,18 +13,21 @@ use search::study::trial_folder;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::begin::{FIRST_PROPOSAL_MS, LONGEST_PROPOSAL_MS, Study, begin, columns, lock, millis};
-use crate::claims::{ENDED_BY, FINISH, FREE, GIVE_UP, HAND_BACK, Holds, PLACE, REPORT, TAKE_OVER, TAKEN};
+use crate::begin::{FIRST_PROPOSAL_MS, LONGEST_PROPOSAL_MS, Study, begin, columns, millis};
+use crate::claims::{ENDED_BY, FINISH, FREE, GIVE_UP, HAND_BACK, Holds, REPORT, TAKE_OVER, TAKEN};
 use crate::link::Link;
 use crate::registry::{self, Registered};
 use crate::renewal::Renewal;
-use crate::rows::Reader;
+use crate::rows::{Reader, Seen};
 use crate::store::{Artifact, Store};
 use crate::trainings::Trainings;
 
-/// Pauses between two looks for what others have done, while nothing is found: doubled from the first to the longest.
+/// Pauses between two looks for what others have done, while nothing is found: doubled from the first to the longest, which is
+/// so much more for each trial that runs; and so many times as long as a look takes. So many that wait leave room for others.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(640);
+const PAUSE_OF_EACH: Duration = Duration::from_millis(2);
+const PAUSE_OF_LOOK: u32 = 4;
 /// A worker looks for trials that nobody holds so many times in a lease, and at least once in the longest pause.
 const LOOKS: u32 = 20;
 const LONGEST_LOOK: Duration = Duration::from_secs(1);
@@ -39,8 +42,8 @@ pub struct DatabaseStorage {
     study: Study,
     holds: Arc<Holds>,
     _renewal: Renewal,
-    /// Of each track how many trials, from the first on, have ended and are known to have: they never change.
-    ended: Vec<usize>,
+    /// How far each track is known.
+    seen: Vec<Seen>,
     news: Pace,
     free: Vec<i32>,
     free_looked: Option<Instant>,
@@ -57,13 +60,11 @@ struct Files {
 struct Pace {
     looked: Instant,
     pause: Duration,
-    /// Ids and states that were found last.
-    last: Vec<(u64, TrialState)>,
 }
 
 impl Pace {
     fn new() -> Self {
-        Self { looked: Instant::now(), pause: Duration::ZERO, last: vec![] }
+        Self { looked: Instant::now(), pause: Duration::ZERO }
     }
 
     fn is_due(&self) -> bool {
@@ -75,11 +76,13 @@ impl Pace {
         self.pause = Duration::ZERO;
     }
 
-    fn found(&mut self, trials: &[Vec<Trial>]) {
-        let found: Vec<_> = trials.iter().flatten().map(|trial| (trial.id, trial.state)).collect();
-        let longer = (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
-        self.pause = if found == self.last { longer } else { FIRST_PAUSE };
-        (self.looked, self.last) = (Instant::now(), found);
+    /// Takes note of a look that began at a time, and of how many trials run.
+    fn found(&mut self, began: Instant, is_news: bool, open: usize) {
+        let longest = LONGEST_PAUSE + PAUSE_OF_EACH * open as u32;
+        let longer = (self.pause * 2).clamp(FIRST_PAUSE, longest);
+        let least = (PAUSE_OF_LOOK * began.elapsed()).min(longest);
+        self.pause = if is_news { FIRST_PAUSE } else { longer }.max(least);
+        self.looked = Instant::now();
     }
 }
 
@@ -106,7 +109,7 @@ impl DatabaseStorage {
             name: study.name.clone(),
             worker: worker.to_owned(),
             context: config.training_context(),
-            ended: vec![0; study.tracks.len()],
+            seen: vec![Seen::default(); study.tracks.len()],
             study: Study {
                 ids: study.ids(),
                 reader: Reader::new(study, config)?,
@@ -136,12 +139,6 @@ impl DatabaseStorage {
             holds: Arc::clone(&self.holds),
             context: self.context.clone(),
         }))
-    }
-
-    /// Leaves out from now on what has ended and is known; what is held here changes yet in the eyes of the loop.
-    fn advance(&mut self, track: usize, news: &[Trial]) {
-        let is_over = |trial: &&Trial| trial.is_finished() && self.holds.token(row_id(trial.id)).is_none();
-        self.ended[track] += news.iter().take_while(is_over).count();
     }
 
     /// Whether a track has trials that nobody holds, as of the last look.
@@ -198,8 +195,7 @@ impl Storage for DatabaseStorage {
     fn study(&mut self, say: &mut dyn FnMut(Option<Attributes>) -> Result<Attributes>) -> Result<()> {
         let ids = self.study.ids.clone();
         self.link.work(|session, _| {
-            session.transaction(|session| {
-                lock(session, ids[0])?;
+            session.locked(ids[0], "", |session| {
                 let rows = session.rows(
                     "SELECT key::text, value_json FROM study_user_attributes WHERE study_id = $1",
                     &[&ids[0]],
@@ -218,13 +214,15 @@ impl Storage for DatabaseStorage {
         if !self.news.is_due() {
             return Ok(vec![]);
         }
-        let (reader, ended) = (&self.study.reader, &self.ended);
-        let trials = self.link.work(|session, _| reader.from(session, ended))?;
-        for (track, news) in trials.iter().enumerate() {
-            self.advance(track, news);
+        let (began, reader) = (Instant::now(), &self.study.reader);
+        let seen: Vec<Seen> = self.seen.iter().map(|seen| seen.besides(&self.holds)).collect();
+        let news = self.link.work(|session, _| reader.news(session, &seen))?;
+        for (seen, news) in self.seen.iter_mut().zip(&news) {
+            news.iter().for_each(|trial| seen.note(trial));
         }
-        self.news.found(&trials);
-        Ok(trials)
+        let open = self.seen.iter().map(Seen::open).sum();
+        self.news.found(began, news.iter().any(|news| !news.is_empty()), open);
+        Ok(news)
     }
 
     fn enqueue(
@@ -237,16 +235,18 @@ impl Storage for DatabaseStorage {
             let problem = "cannot be tried again: trials that were proposed since know that it failed";
             return Err(Error::input(format!("trial {trial} of a shared study"), problem));
         }
-        let (token, first) = (Uuid::new_v4(), self.ended[track]);
-        let (study, worker) = (&mut self.study, &self.worker);
+        let token = Uuid::new_v4();
+        let (study, worker, holds, seen) =
+            (&mut self.study, &self.worker, &self.holds, &mut self.seen[track]);
         let made = self.link.work(|session, is_again| {
             if is_again {
                 study.proposal_ms = (study.proposal_ms * 2).min(LONGEST_PROPOSAL_MS);
             }
-            session.transaction(|session| begin(session, study, track, first, worker, token, propose))
+            begin(session, study, (track, seen), holds, (worker, token, is_again), propose)
         })?;
         self.news.hurry();
         if let Some(trial) = &made {
+            self.seen[track].note(trial);
             self.holds.hold(row_id(trial.id), token);
         }
         Ok(made)
@@ -260,12 +260,9 @@ impl Storage for DatabaseStorage {
         self.news.hurry();
         let Some(id) = self.take_over(track, token)? else { return Ok(None) };
         let reader = &self.study.reader;
-        let trial = self.link.work(|session, _| {
-            let number = session.row(PLACE, &[&id])?.map_or(0, |row| row.get::<_, i32>(0) as usize);
-            Ok(reader.of(session, track, number)?.into_iter().next())
-        })?;
+        let trial = self.link.work(|session, _| reader.one(session, track, id))?;
         // It may be gone again, with the whole study.
-        let Some(trial) = trial.filter(|trial| trial.id == id as u64) else { return Ok(None) };
+        let Some(trial) = trial else { return Ok(None) };
         self.holds.hold(id, token);
         Ok(Some(Trial { epoch_accuracies: vec![], ..trial }))
     }
@@ -323,6 +320,7 @@ impl Storage for DatabaseStorage {
         if !has_ended {
             return Ok(Hold::Lost);
         }
+        self.seen.iter_mut().for_each(|seen| seen.ended(id));
         if !artifacts.0.is_empty()
             && let Some(files) = &self.files
         {

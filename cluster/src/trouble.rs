@@ -69,9 +69,14 @@ fn of_answer(answer: &DbError, address: &Address) -> Error {
     let code = answer.code();
     let user = address.user();
     let input = |problem: String| Error::input(address, problem);
-    if [SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION].contains(code) {
+    if *code == SqlState::INVALID_PASSWORD {
         input(format!(
             "does not let {user:?} in ({}); its password belongs into ~/.pgpass or PGPASSWORD",
+            answer.message()
+        ))
+    } else if *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION {
+        input(format!(
+            "does not let {user:?} in ({}); look at the user in the URL, and at the server's pg_hba.conf",
             answer.message()
         ))
     } else if *code == SqlState::INVALID_CATALOG_NAME {
@@ -94,6 +99,10 @@ fn of_answer(answer: &DbError, address: &Address) -> Error {
 /// That the server cannot be reached, or is not the one that it should be.
 fn of_way(error: &postgres::Error, address: &Address) -> Error {
     let cause = innermost(error);
+    if is_of_tls(error) && cause.contains(NO_TLS) {
+        let problem = "the server has no encryption; turn it on there (ssl = on), or name sslmode=disable where plain text may be";
+        return Error::input(address, problem);
+    }
     if is_of_tls(error) {
         let problem = format!(
             "the connection cannot be trusted: {cause}; the URL's sslrootcert names the certificate of whoever signed the server's"
@@ -111,6 +120,9 @@ fn of_way(error: &postgres::Error, address: &Address) -> Error {
 fn board(address: &Address, problem: impl ToString) -> Error {
     Error::Board { subject: address.to_string(), problem: problem.to_string() }
 }
+
+/// What the driver says of a server that has no certificate at all.
+const NO_TLS: &str = "does not support TLS";
 
 fn causes<'a>(
     error: &'a (dyn std::error::Error + 'static),

@@ -1,16 +1,23 @@
 //! How busy workers are that share a study, by simulation with the real strategies.
 //!
-//! `cargo run --release -p search --example workers` prints, for each number of workers, which part of their time is training, by
-//! the study's `workers` (N, what a strategy does not know yet) as a multiple of theirs. docs/cluster.md says what to make of it.
+//! `cargo run --release -p search --example workers` prints, for each number of workers, which part of their time is training
+//! until the last trial begins (busy) and until it ends (overall), and which part is waiting for the lock under which a trial
+//! begins, by the study's `workers` (N, what a strategy does not know yet) as a multiple of theirs; and how long the real
+//! strategies took to propose. docs/cluster.md says what to make of it.
 #![expect(clippy::print_stdout, reason = "a program whose result is a table")]
+
+use std::path::Path;
 
 use clap::Parser;
 use mfactor::{Result, SearchSpace};
 use search::StrategyKind;
-use search::simulation::pool::{Pool, by_known};
+use search::simulation::pool::{Pool, Utilisation};
 
 #[derive(Parser)]
 struct Options {
+    /// Search space: a name or a file.
+    #[arg(long, default_value = "paper")]
+    space: String,
     /// Workers.
     #[arg(long, value_delimiter = ',', default_value = "8,32,128,1000")]
     machines: Vec<usize>,
@@ -39,12 +46,13 @@ struct Options {
 
 fn main() -> Result<()> {
     let options = Options::parse();
+    let space = SearchSpace::load(Path::new(&options.space))?;
     let strategies = StrategyKind::parse_list(&options.strategy)?;
-    println!("{:>8} {:>6} {:>8} {:>7} {:>8} {:>10}", "workers", "N", "trials", "busy", "overall", "hours");
+    println!("workers      N   trials   busy  overall   lock     hours  ms a proposal");
     for machines in options.machines {
         let trials = (options.trials * machines as u64).div_ceil(strategies.len() as u64);
         let pool = Pool {
-            space: SearchSpace::paper(),
+            space: space.clone(),
             strategies: strategies.clone(),
             trials,
             known: 1,
@@ -54,11 +62,13 @@ fn main() -> Result<()> {
             begin_seconds: options.begin / 1000.0,
             seed: options.seed,
         };
-        for (known, found) in by_known(&pool, &options.multiples)? {
-            let hours = found.seconds / 3600.0;
+        for multiple in &options.multiples {
+            let known = ((machines as f64 * multiple).round() as u64).max(1);
+            let Utilisation { trials, busy, overall, locked, seconds, ask_seconds } =
+                Pool { known, ..pool.clone() }.run()?;
+            let (hours, ask_ms) = (seconds / 3600.0, ask_seconds * 1000.0);
             println!(
-                "{machines:>8} {known:>6} {:>8} {:>7.2} {:>8.2} {hours:>10.2}",
-                found.trials, found.busy, found.overall
+                "{machines:>7} {known:>6} {trials:>8} {busy:>6.2} {overall:>8.2} {locked:>6.2} {hours:>9.2} {ask_ms:>14.2}"
             );
         }
     }

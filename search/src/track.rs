@@ -52,6 +52,8 @@ pub(crate) struct Track {
     proposer: Proposer,
     strategy: Box<dyn Strategy>,
     trials: Vec<Trial>,
+    /// What a strategy knows of the first trials, as many as have ended for it: that does not change.
+    observed: Vec<Observation>,
     /// Whether the strategy has nothing more to propose.
     exhausted: bool,
 }
@@ -59,7 +61,7 @@ pub(crate) struct Track {
 impl Track {
     /// A strategy that goes on from `trials`.
     pub fn new(proposer: Proposer, strategy: Box<dyn Strategy>, trials: Vec<Trial>) -> Self {
-        Self { proposer, strategy, trials, exhausted: false }
+        Self { proposer, strategy, trials, observed: vec![], exhausted: false }
     }
 
     /// Who proposes.
@@ -117,7 +119,7 @@ impl Track {
             if number == self.trials.len() {
                 self.trials.push(trial);
             } else if !running.contains(&number) {
-                self.trials[number] = trial;
+                self.replace(trial);
             }
         }
     }
@@ -154,9 +156,10 @@ impl Track {
     pub fn ask(&mut self, terms: &Terms) -> Option<Trial> {
         let number = self.trials.len() as u64;
         let mut rng = seeding::proposal(terms.seed, self.proposer.name(), number);
-        let known = terms.known(self.trials.len()) as u64;
-        let observations = observations(&self.trials, known, &terms.sought);
-        let proposal = self.strategy.propose(&terms.sought, &observations, &mut rng);
+        self.observe(terms);
+        let proposal = self.strategy.propose(&terms.sought, &self.observed, &mut rng);
+        let ended = self.observed.iter().position(|other| matches!(other.observed, Observed::Running));
+        self.observed.truncate(ended.unwrap_or(self.observed.len()));
         self.exhausted = proposal.is_none();
         let architecture = terms.sought.space.architecture(&proposal?);
         let cost = terms.sought.cost(&architecture);
@@ -178,6 +181,13 @@ impl Track {
             failure: None,
             failure_kind: None,
         })
+    }
+
+    /// Brings what the strategy knows up to date.
+    fn observe(&mut self, terms: &Terms) {
+        let known = terms.known(self.trials.len()) as u64;
+        let news = &self.trials[self.observed.len()..];
+        self.observed.extend(observations(news, known, &terms.sought));
     }
 
     /// Why a trial is not evaluated, if it is not: it breaks a limit; or no accuracy would give it a larger M than one that
@@ -250,6 +260,7 @@ impl Track {
 
     /// Takes in what boards said of networks after their trials had ended.
     pub fn learn_measured(&mut self, known: &MeasuredNetworks, terms: &Terms) {
+        self.observed.clear();
         learn_measured(&mut self.trials, known, &terms.sought.objective);
     }
 
@@ -287,6 +298,7 @@ impl Track {
     /// Puts a trial in the place of the one with its number: as it ended, or as it begins again.
     pub fn replace(&mut self, trial: Trial) {
         let number = trial.number as usize;
+        self.observed.truncate(number);
         self.trials[number] = trial;
     }
 }
@@ -300,9 +312,8 @@ pub(crate) fn learn_measured(trials: &mut [Trial], known: &MeasuredNetworks, obj
     }
 }
 
-/// What a strategy may know when it proposes the next trial: trials that another worker may still be at are
-/// running, and a pruned one has the M-factor it had got to.
-/// What is known of trials, of the ends of those alone whose numbers are below `known`.
+/// What a strategy may know of trials when it proposes the next one, of the ends of those alone whose numbers are below `known`:
+/// trials that another worker may still be at are running, and a pruned one has the M-factor it had got to.
 pub(crate) fn observations(trials: &[Trial], known: u64, sought: &Sought) -> Vec<Observation> {
     let accuracy = |trial: &Trial| match trial.state {
         TrialState::Pruned => trial.epoch_accuracies.last().copied(),

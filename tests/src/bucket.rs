@@ -16,6 +16,8 @@ pub const BUCKET: &str = "mfactor-tests";
 pub const KEY: &str = "key-of-the-tests";
 /// What nobody may ever read in a file, a message or a list of processes.
 pub const SECRET: &str = "wJalr-secret-of-the-store";
+/// What logs in with the same secret and may only read.
+pub const READER: &str = "key-of-a-reader";
 /// How long a server may take to come up, on a machine that does other work as well.
 const LONGEST_START: Duration = Duration::from_secs(90);
 /// Parts of the server, each with a port for HTTP and one for gRPC.
@@ -36,10 +38,12 @@ impl BucketServer {
     #[expect(clippy::new_without_default, reason = "starting a server is no default")]
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let identity = serde_json::json!({ "identities": [{
-            "name": "tests", "credentials": [{ "accessKey": KEY, "secretKey": SECRET }],
-            "actions": ["Admin", "Read", "Write", "List"],
-        }] });
+        // Not Admin, whose files make buckets that are not there.
+        let identity = serde_json::json!({ "identities": [
+            { "name": "tests", "credentials": [{ "accessKey": KEY, "secretKey": SECRET }],
+              "actions": ["Read", "Write", "List"] },
+            { "name": "reader", "credentials": [{ "accessKey": READER, "secretKey": SECRET }], "actions": ["Read", "List"] },
+        ] });
         fs::write(folder.path().join("identities.json"), identity.to_string()).expect("a file");
         let held: Vec<_> =
             (0..2 * PARTS.len()).map(|_| TcpListener::bind("127.0.0.1:0").expect("a port")).collect();

@@ -4,6 +4,7 @@
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 
 use mfactor::exit;
@@ -112,6 +113,10 @@ fn what_is_wrong_is_said_in_a_sentence_and_nothing_is_half_made() {
         site.refused("cluster init", bad, &words);
     }
 
+    site.url = server.url("lab") + "?sslmode=verify-full";
+    site.refused("cluster init", bad, &["no encryption", "ssl = on"]);
+    site.url = server.url("lab").replace("mfactor@", "ghost@");
+    site.refused("cluster init", bad, &["\"ghost\"", "user in the URL"]);
     site.url = server.url("nothing");
     site.refused("cluster init", bad, &["createdb nothing"]);
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -143,6 +148,9 @@ fn a_role_that_only_works_cannot_make_or_remove_a_study() {
     assert!(String::from_utf8_lossy(&doctor.stderr).contains("UPDATE on trials"));
 }
 
+/// What nobody may ever read in a file, a message or a list of processes.
+const PASSWORD: &str = "a-secret-of-the-tests";
+
 /// A server that has a certificate for 127.0.0.1, signed by an authority of its own, and wants a password.
 fn guarded(site: &Workplace) -> Postgres {
     let run = |arguments: &str| {
@@ -162,7 +170,7 @@ fn guarded(site: &Workplace) -> Postgres {
         "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out server.crt -days 2 -extfile names",
     );
     let mut server = Postgres::new(&[]);
-    server.sql("postgres", "ALTER ROLE mfactor PASSWORD 'secret'");
+    server.sql("postgres", &format!("ALTER ROLE mfactor PASSWORD '{PASSWORD}'"));
     server.database("lab");
     server.stop();
     for name in ["server.key", "server.crt"] {
@@ -178,28 +186,30 @@ fn guarded(site: &Workplace) -> Postgres {
     server
 }
 
+fn guarded_url(site: &Site, server: &Postgres, host: &str, roots: &str) -> String {
+    let (port, roots) = (server.port(), site.place.path(roots));
+    format!("postgresql://mfactor@{host}:{port}/lab?sslmode=verify-full&sslrootcert={}", roots.display())
+}
+
+fn write_password(path: &Path, password: &str) {
+    fs::write(path, format!("*:*:*:*:{password}\n")).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
 #[test]
 #[ignore = "needs PostgreSQL and openssl: scripts/test"]
 fn certificate_host_and_password_are_checked_and_the_password_stays_where_it_is() {
     let mut site = Site::new("");
     let server = guarded(&site.place);
-    let of = |host: &str, roots: &str| {
-        let roots = site.place.path(roots);
-        format!(
-            "postgresql://mfactor@{host}:{}/lab?sslmode=verify-full&sslrootcert={}",
-            server.port(),
-            roots.display()
-        )
-    };
+    let of = |host: &str, roots: &str| guarded_url(&site, &server, host, roots);
     let (good, wrong, host) =
         (of("127.0.0.1", "ca.pem"), of("127.0.0.1", "wrong.pem"), of("localhost", "ca.pem"));
     site.url = good.clone();
     site.refused("cluster init", exit::INPUT, &["PGPASSWORD", "~/.pgpass"]);
     let pass = site.place.path(".pgpass");
-    fs::write(&pass, "*:*:*:*:wrong\n").unwrap();
-    fs::set_permissions(&pass, fs::Permissions::from_mode(0o600)).unwrap();
+    write_password(&pass, "wrong");
     site.refused("cluster init", exit::INPUT, &["\"mfactor\"", "~/.pgpass"]);
-    fs::write(&pass, "*:*:*:*:secret\n").unwrap();
+    write_password(&pass, PASSWORD);
     site.run("cluster init", exit::DONE);
     let (health, _) = site.run("cluster doctor", exit::DONE);
     assert!(health.contains("TLSv1.3"), "{health}");
@@ -214,7 +224,7 @@ fn certificate_host_and_password_are_checked_and_the_password_stays_where_it_is(
     fs::set_permissions(&pass, fs::Permissions::from_mode(0o644)).unwrap();
     site.refused("cluster doctor", exit::INPUT, &["chmod 600"]);
     fs::remove_file(&pass).unwrap();
-    let doctor = site.command("cluster doctor --json").env("PGPASSWORD", "secret").output().unwrap();
+    let doctor = site.command("cluster doctor --json").env("PGPASSWORD", PASSWORD).output().unwrap();
     let (said, _) = expect("with PGPASSWORD", &doctor, exit::DONE);
     assert!(!said.contains("secret"));
 }
@@ -259,4 +269,42 @@ fn schedulers_are_given_what_is_shown() {
     let nothing = site.command("launch slurm s").env("PATH", site.place.path("bin/none")).output().unwrap();
     let (_, said) = expect("no sbatch", &nothing, exit::MISSING);
     assert!(said.contains("sbatch"), "{said}");
+}
+
+/// Command lines of all processes.
+fn command_lines() -> String {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let lines = processes.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+    lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " ") + "\n").collect()
+}
+
+#[test]
+#[ignore = "needs PostgreSQL and openssl: scripts/test"]
+fn the_password_is_in_no_file_message_or_list_of_processes() {
+    let mut site = Site::new("");
+    let server = guarded(&site.place);
+    site.url = guarded_url(&site, &server, "127.0.0.1", "ca.pem");
+    let pass = site.place.path(".pgpass");
+    write_password(&pass, PASSWORD);
+    site.run("cluster init", exit::DONE);
+    let long = DRY.replace("--trials 5", "--trials 300");
+    site.run(&format!("{long} --name s --detach"), exit::DONE);
+    let log = fs::File::create(site.place.path("worker.log")).unwrap();
+    let mut command = site.command("worker s -v");
+    let mut worker = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+    let mut seen = 0;
+    while worker.try_wait().unwrap().is_none() {
+        let lines = command_lines();
+        seen += lines.matches(" worker s -v").count();
+        assert!(!lines.contains(PASSWORD), "{lines}");
+    }
+    assert!(seen > 0 && worker.wait().unwrap().success(), "it was seen {seen} times");
+    site.run("cluster pull s", exit::DONE);
+    let said = ["slurm s", "kubernetes s --image m:1", "hq s", "ssh s ws1"];
+    let said = said.map(|by| site.run(&format!("launch {by} --print"), exit::DONE).0).concat();
+    fs::write(site.place.path("said"), said + &site.run("cluster doctor", exit::DONE).0).unwrap();
+    let found =
+        Command::new("grep").args(["-rlF", "--", PASSWORD]).arg(site.place.path(".")).output().unwrap();
+    let found = String::from_utf8_lossy(&found.stdout).trim().to_owned();
+    assert_eq!(Path::new(&found).file_name(), pass.file_name(), "{found}");
 }

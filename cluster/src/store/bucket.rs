@@ -107,7 +107,8 @@ impl Bucket {
                 .iter()
                 .any(|code| text.contains(code))
         {
-            let problem = "does not let this key read or write; look at AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the key's rights";
+            // Servers need not tell whoever may not see it that a bucket is not there.
+            let problem = "does not let this key read or write, or there is no such bucket; look at AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the key's rights";
             Error::input(self, problem)
         } else {
             let (way, said) = (&self.way, said(&text));

@@ -16,7 +16,7 @@ use mfactor::dataset::DataSet;
 use mfactor::{Result, SearchSpace, exit};
 use search::config::DataSource;
 use search::{Outcome, Pruning, Study, StudyConfig, StudyEvent};
-use tests::bucket::{BucketServer, KEY, SECRET};
+use tests::bucket::{BucketServer, KEY, READER, SECRET};
 use tests::postgres::Postgres;
 
 use crate::shared::{Leaves, left};
@@ -80,6 +80,7 @@ fn what_is_wrong_with_a_bucket_is_said_in_a_sentence() {
         (&*url, ("AWS_SECRET_ACCESS_KEY", "another"), "AWS_SECRET_ACCESS_KEY"),
         (&url, ("AWS_ACCESS_KEY_ID", "nobody"), "AWS_ACCESS_KEY_ID"),
         (&url, ("AWS_ACCESS_KEY_ID", ""), "AWS_ACCESS_KEY_ID"),
+        (&url, ("AWS_ACCESS_KEY_ID", READER), "the key's rights"),
         (&url, ("AWS_ENDPOINT_URL", "http://s3.example.org"), "AWS_ALLOW_HTTP"),
         ("s3://no-such-bucket/lab", ("AWS_ACCESS_KEY_ID", KEY), "no such bucket"),
     ] {
@@ -218,7 +219,15 @@ fn a_server_that_is_killed_in_the_middle_of_a_push_leaves_nothing_half_made() {
     bucket.crash();
     bucket.start();
     let store = store(&bucket, "lab");
-    inputs::push(&mut link, &study, &config, &store).unwrap();
+    // The server answers before all its parts have found each other again.
+    let push = |_| match inputs::push(&mut link, &study, &config, &store) {
+        Err(error) if error.exit_code() == exit::BOARD => {
+            sleep(Duration::from_secs(1));
+            None
+        }
+        pushed => Some(pushed),
+    };
+    (0..60).find_map(push).unwrap().unwrap();
     assert_eq!(server.sql("killed", named), "3");
     for kept in store.list().unwrap() {
         store.get(&kept.name).unwrap();

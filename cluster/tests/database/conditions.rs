@@ -110,7 +110,7 @@ fn workers_leave_a_study_that_somebody_stops() {
 }
 
 #[test]
-#[ignore = "needs PostgreSQL: scripts/test-cluster"]
+#[ignore = "needs PostgreSQL: scripts/test"]
 fn a_worker_that_is_at_a_study_notices_that_it_is_extended() {
     let server = Postgres::new(&[]);
     let url = server.database("longer");
@@ -209,10 +209,10 @@ fn cutting(server: u16, bytes_of: impl Fn(u64) -> u64 + Send + Sync + 'static) -
 fn connections_that_are_cut_anywhere_do_nothing_twice() {
     let server = Postgres::new(&[]);
     let url = server.database("cut");
-    let config = config("s", 10);
+    let config = config("s", 40);
     register(&url, &config, terms(60_000));
     // What logging in takes is let through; then an answer is cut at another byte each time, commits' among them.
-    let (port, cuts) = cutting(server.port(), |cut| 1_200 + (cut * 379) % 4_000);
+    let (port, cuts) = cutting(server.port(), |cut| 1_200 + (cut * 379) % 3_000);
     let way = url.replace(&server.port().to_string(), &port.to_string());
     let folder = tempfile::tempdir().unwrap();
     let began = Instant::now();

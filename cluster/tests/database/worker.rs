@@ -56,10 +56,15 @@ pub fn link(url: &str) -> Link {
     Link::open(&Address::parse(url, false).unwrap(), Patience::none()).unwrap()
 }
 
-/// A link that waits for the database as long as it takes.
+/// A link that waits for the database as long as it takes, also for the first connection: it may be down just then.
 pub fn patient(url: &str) -> Link {
     let patience = Patience { limit: None, stop: Arc::default(), say: Arc::new(|_| {}) };
-    Link::open(&Address::parse(url, true).unwrap(), patience).unwrap()
+    loop {
+        match Link::open(&Address::parse(url, true).unwrap(), patience.clone()) {
+            Err(Error::Board { .. }) => std::thread::sleep(Duration::from_millis(100)),
+            link => return link.unwrap(),
+        }
+    }
 }
 
 /// Registers a study in a database that may have no tables yet.
@@ -115,8 +120,7 @@ pub fn command(url: &str, study: &str, name: &str, mode: Mode) -> Command {
         .env(NAME, name)
         .env(STUDY, study)
         .env(MODE, format!("{mode:?}"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+        .stdout(Stdio::null());
     command
 }
 

@@ -22,6 +22,9 @@ use super::{Ended, Evaluator, Report, Verdict, trained};
 
 /// How long a trainer may take to come up. Loading libtorch with CUDA from a cold disk takes a while.
 const START_TIMEOUT: Duration = Duration::from_secs(180);
+/// How often a trainer is started that somebody kills before it is up, and the pause in between.
+const START_ATTEMPTS: u32 = 3;
+const START_PAUSE: Duration = Duration::from_secs(1);
 /// How often the stop flag and the clock are looked at while the trainer is silent.
 const POLL: Duration = Duration::from_millis(50);
 
@@ -40,8 +43,9 @@ pub struct TrainerCommand {
 }
 
 /// Trains by `mfactor-trainer`, which is started with the first job, kept for the next, and started afresh after
-/// it crashed or was killed. A job whose trainer was killed from outside begins again, once. The trainer runs in a process group of its own: a Ctrl-C in the terminal reaches the study,
-/// which ends it, and not the trainer itself. Nor does a trainer outlive its study: on Linux the system ends it
+/// it crashed or was killed. A job whose trainer was killed from outside begins again, once; one that is killed before it is up
+/// is started [`START_ATTEMPTS`] times. The trainer runs in a process group of its own: a Ctrl-C in the terminal reaches the
+/// study, which ends it, and not the trainer itself. Nor does a trainer outlive its study: on Linux the system ends it
 /// with the thread that evaluated the first job, so that thread should be the one that runs the study.
 pub struct TrainerProcess {
     command: TrainerCommand,
@@ -104,6 +108,25 @@ impl TrainerProcess {
         {
             return Ok(ready);
         }
+        for _ in 1..START_ATTEMPTS {
+            match self.come_up(on_report, stop)? {
+                Ok(ready) => return Ok(ready),
+                Err(ending) => {
+                    let text = format!("{ending}, before it was ready; it is started again");
+                    on_report(Report::Warning(text))?;
+                }
+            }
+            pause(START_PAUSE, stop)?;
+        }
+        self.come_up(on_report, stop)?.map_err(|ending| ending.never_ready(START_ATTEMPTS))
+    }
+
+    /// Starts a trainer and waits until it is up. The inner error is that somebody else ended it before.
+    fn come_up(
+        &self,
+        on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
+        stop: &AtomicBool,
+    ) -> Result<Result<Ready, Ending>> {
         let mut trainer = Trainer::start(&self.command)?;
         let deadline = Instant::now() + START_TIMEOUT;
         loop {
@@ -116,14 +139,21 @@ impl TrainerProcess {
                 Output::Line(line) => line,
                 Output::Silence => continue,
                 Output::Endless => return Err(trainer.kill().not_ready("it prints without end")),
-                Output::End => return Err(trainer.end().not_ready("")),
+                Output::End => {
+                    let ending = trainer.end();
+                    return if ending.came_from_outside() {
+                        Ok(Err(ending))
+                    } else {
+                        Err(ending.not_ready(""))
+                    };
+                }
             };
             match talk::introduction(&line) {
                 Ok(None) => trainer.note(&line),
                 Ok(Some(facts)) => {
                     let facts = self.with_build(facts);
                     on_report(Report::Trainer(facts.clone()))?;
-                    return Ok(Ready { trainer, facts, silence: Silence::default(), ended: None });
+                    return Ok(Ok(Ready { trainer, facts, silence: Silence::default(), ended: None }));
                 }
                 Err(problem) => return Err(trainer.kill().not_ready(&problem)),
             }
@@ -151,7 +181,7 @@ impl TrainerProcess {
         let mut ready = self.ready(on_report, stop)?;
         let began = Instant::now();
         ready.trainer.forget();
-        ready.trainer.send(job)?;
+        ready.trainer.send(&self.sent(job)?)?;
         let mut talk = Talk::new(job, ready.ended);
         loop {
             let line = self.listen(&mut ready, began, on_report, stop)?;
@@ -180,6 +210,17 @@ impl TrainerProcess {
                 Answer::Stray => ready.trainer.note(&line),
             }
         }
+    }
+
+    /// The job as the trainer is told it: one on another machine begins in another folder.
+    fn sent(&self, job: &Job) -> Result<Job> {
+        let mut job = job.clone();
+        if !self.command.launcher.is_empty() {
+            for path in [&mut job.data, &mut job.output] {
+                *path = std::path::absolute(&*path).map_err(Error::io("find", path))?;
+            }
+        }
+        Ok(job)
     }
 
     /// The next line of a trainer that works, or why there will be none. `began` is when its job did.
@@ -273,6 +314,16 @@ fn whole(ended: Ended, job: &Job) -> Ended {
         },
         _ => ended,
     }
+}
+
+/// Waits, but not when it is to stop.
+fn pause(time: Duration, stop: &AtomicBool) -> Result<()> {
+    let end = Instant::now() + time;
+    while Instant::now() < end {
+        check_stop(stop)?;
+        std::thread::sleep(POLL);
+    }
+    Ok(())
 }
 
 pub(super) fn check_stop(stop: &AtomicBool) -> Result<()> {

@@ -1,7 +1,8 @@
 //! How busy a pool of workers is that share a study: real strategies in simulated time.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BinaryHeap;
+use std::time::{Duration, Instant};
 
 use mfactor::protocol::Evaluation;
 use mfactor::{Error, Result, SearchSpace};
@@ -47,10 +48,21 @@ pub struct Utilisation {
     pub busy: f64,
     /// The same until the last trial ended.
     pub overall: f64,
+    /// Part of it that was waiting for a strategy's lock, until the last trial began.
+    pub locked: f64,
     /// Seconds from the first trial's beginning to the last one's end.
     pub seconds: f64,
     /// Trials that ended.
     pub trials: u64,
+    /// Mean time in which a strategy proposed a trial here, in seconds: the real strategies' and no part of the simulation.
+    pub ask_seconds: f64,
+}
+
+/// When a worker turned to a trial, when its training began, and how long that takes.
+struct Training {
+    asked: Time,
+    start: Time,
+    length: Time,
 }
 
 /// What is going on.
@@ -62,8 +74,8 @@ struct Floor<'a> {
     locked: Vec<Time>,
     /// Ends to come: when, of which track, which number.
     ends: BinaryHeap<Reverse<(Time, usize, usize)>>,
-    /// When each training began and how long it takes.
-    trainings: Vec<(Time, Time)>,
+    trainings: Vec<Training>,
+    asked: Duration,
     rng: ChaCha8Rng,
     smallest: f64,
 }
@@ -89,6 +101,7 @@ impl Pool {
             locked: vec![0; self.strategies.len()],
             ends: BinaryHeap::new(),
             trainings: vec![],
+            asked: Duration::ZERO,
             rng: ChaCha8Rng::seed_from_u64(!self.seed),
             smallest: self.space.cost(&self.space.smallest()).macs as f64,
         };
@@ -110,12 +123,14 @@ impl Floor<'_> {
             while self.ends.len() < self.pool.machines
                 && self.tracks[track].may_propose(self.pool.trials, &self.terms)
             {
+                let began = Instant::now();
                 let Some(trial) = self.tracks[track].ask(&self.terms) else { break };
+                self.asked += began.elapsed();
                 let start = now.max(self.locked[track]) + (self.pool.begin_seconds * SECOND) as Time;
                 self.locked[track] = start;
                 let size = trial.cost.macs as f64 / self.smallest;
                 let length = (self.pool.training_seconds * size * self.chance() * SECOND) as Time;
-                self.trainings.push((start, length));
+                self.trainings.push(Training { asked: now, start, length });
                 self.ends.push(Reverse((start + length, track, trial.number as usize)));
                 self.tracks[track].add(trial);
             }
@@ -138,30 +153,23 @@ impl Floor<'_> {
     }
 
     fn utilisation(&self, end: Time) -> Utilisation {
-        let last = self.trainings.iter().map(|(start, _)| *start).max().unwrap_or(0);
-        let until = |limit: Time| {
-            let worked = self
-                .trainings
-                .iter()
-                .map(|(start, length)| (start + length).min(limit).saturating_sub(*start));
-            worked.sum::<Time>() as f64 / (limit.max(1) as f64 * self.pool.machines as f64)
+        let trainings = &self.trainings;
+        let last = trainings.iter().map(|training| training.start).max().unwrap_or(0);
+        let part = |time: Time, limit: Time| time as f64 / (limit.max(1) as f64 * self.pool.machines as f64);
+        let worked = |limit: Time| {
+            let until = |training: &Training| (training.start + training.length).min(limit) - training.start;
+            part(trainings.iter().map(until).sum(), limit)
         };
+        let count = trainings.len() as u64;
         Utilisation {
-            busy: until(last),
-            overall: until(end),
+            busy: worked(last),
+            overall: worked(end),
+            locked: part(trainings.iter().map(|training| training.start - training.asked).sum(), last),
             seconds: end as f64 / SECOND,
-            trials: self.trainings.len() as u64,
+            trials: count,
+            ask_seconds: self.asked.as_secs_f64() / count.max(1) as f64,
         }
     }
-}
-
-/// Utilisation by the trials that may run at once, as multiples of the machines.
-///
-/// # Errors
-/// As [`Pool::run`].
-pub fn by_known(pool: &Pool, multiples: &[f64]) -> Result<BTreeMap<u64, Utilisation>> {
-    let known = |multiple: &f64| ((pool.machines as f64 * multiple).round() as u64).max(1);
-    multiples.iter().map(known).map(|known| Ok((known, Pool { known, ..pool.clone() }.run()?))).collect()
 }
 
 #[cfg(test)]
@@ -188,8 +196,7 @@ mod tests {
         assert_eq!(one.trials, 60);
         assert!((one.overall - 1.0).abs() < 1e-6, "{one:?}");
         let uneven = Pool { spread: 1.0, trials: 400, ..pool() };
-        let busy: Vec<f64> =
-            by_known(&uneven, &[1.0, 2.0, 4.0]).unwrap().values().map(|found| found.busy).collect();
+        let busy = [4, 8, 16].map(|known| Pool { known, ..uneven.clone() }.run().unwrap().busy);
         assert!(busy[0] < busy[1] && busy[1] < busy[2] && busy[2] <= 1.0, "{busy:?}");
     }
 
@@ -198,10 +205,10 @@ mod tests {
         // A training of at least a minute, and six seconds to begin one: no more than about ten at once, or a few for larger networks.
         let fed =
             Pool { begin_seconds: 6.0, machines: 200, known: 400, trials: 400, ..pool() }.run().unwrap();
-        assert!(fed.busy < 0.3, "{fed:?}");
+        assert!(fed.busy < 0.3 && fed.locked > 0.5, "{fed:?}");
         let free =
             Pool { begin_seconds: 0.001, machines: 200, known: 400, trials: 400, ..pool() }.run().unwrap();
-        assert!(free.busy > 3.0 * fed.busy, "{free:?}");
+        assert!(free.busy > 3.0 * fed.busy && free.locked < 0.01, "{free:?}");
     }
 
     #[test]

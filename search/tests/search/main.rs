@@ -19,6 +19,7 @@ mod published;
 mod quality;
 mod shared;
 mod spaces;
+mod starting;
 mod study;
 mod trainer;
 mod workers;

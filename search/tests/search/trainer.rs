@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mfactor::protocol::{Evaluation, FailureKind, Job};
-use mfactor::{AccuracyKind, Error, Recipe, SearchSpace, exit};
+use mfactor::{AccuracyKind, Error, Recipe, SearchSpace};
 use search::evaluators::{TrainerCommand, TrainerProcess};
 use search::{Ended, Evaluator, Report, Verdict};
 use tempfile::TempDir;
 
 /// Says that it is ready, counts its jobs in `$n`, and calls `job` with the trial's number.
-const TALK: &str = r#"
+pub const TALK: &str = r#"
 echo 'a library prints where it should not'
 echo '{"event":"ready","version":"1","libtorch":"2","device":"cpu","precision":"float32","threads":1}'
 epoch() { echo '{"event":"epoch","trial":'$1',"epoch":'${2:-1}',"epochs":2,"loss":null,"accuracy":0.5,"images_per_second":9.0,"seconds_left":0.0}'; }
@@ -27,11 +27,11 @@ while read -r line; do
 done
 "#;
 
-struct Fake {
-    folder: TempDir,
-    trainer: TrainerProcess,
+pub struct Fake {
+    pub folder: TempDir,
+    pub trainer: TrainerProcess,
     /// Epochs and announcements seen.
-    events: Vec<Report>,
+    pub events: Vec<Report>,
     /// Epochs after which the trainer is to ask, and what it is told.
     decisions: Vec<u32>,
     verdict: Verdict,
@@ -41,16 +41,16 @@ struct Fake {
 
 impl Fake {
     /// A trainer that does `job` with each job: shell code in which `$1` is the trial.
-    fn new(job: &str, timeout: Option<Duration>) -> Self {
+    pub fn new(job: &str, timeout: Option<Duration>) -> Self {
         Self::script(&format!("job() {{ {job}; }}\n{TALK}"), timeout)
     }
 
-    fn script(text: &str, timeout: Option<Duration>) -> Self {
+    pub fn script(text: &str, timeout: Option<Duration>) -> Self {
         Self::launched(text, timeout, &[])
     }
 
     /// Started by another program, as on another machine.
-    fn launched(text: &str, timeout: Option<Duration>, launcher: &[&str]) -> Self {
+    pub fn launched(text: &str, timeout: Option<Duration>, launcher: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let script = folder.path().join("trainer.sh");
         fs::write(&script, text).unwrap();
@@ -92,7 +92,7 @@ impl Fake {
         result
     }
 
-    fn done(&mut self, trial: u64) -> Evaluation {
+    pub fn done(&mut self, trial: u64) -> Evaluation {
         match self.evaluate(trial, &AtomicBool::new(false)) {
             Ok(Ended::Complete(evaluation)) => evaluation,
             other => panic!("{other:?}"),
@@ -100,7 +100,7 @@ impl Fake {
     }
 
     /// Why a trial failed.
-    fn failed(&mut self, trial: u64) -> String {
+    pub fn failed(&mut self, trial: u64) -> String {
         self.failure(trial).1
     }
 
@@ -112,7 +112,7 @@ impl Fake {
     }
 
     /// Why the study ended.
-    fn ended(&mut self) -> Error {
+    pub fn ended(&mut self) -> Error {
         match self.evaluate(0, &AtomicBool::new(false)) {
             Err(error) => error,
             other => panic!("{other:?}"),
@@ -365,70 +365,4 @@ fn a_trainer_that_does_not_listen_makes_nobody_wait() {
     let mut fake = Fake::new("exec <&-; epoch $1; sleep 1000", None);
     fake.decisions = vec![1];
     assert!(fake.failed(1).contains("closed its input or output and had to be killed"));
-}
-
-#[test]
-fn a_trainer_says_what_it_is_before_it_is_asked_to_train() {
-    let mut fake = Fake::new("done_ $1 0.5", None);
-    let facts = fake.trainer.trainer(&mut |_| Ok(Verdict::GoOn), &AtomicBool::new(false)).unwrap().unwrap();
-    assert_eq!((facts.device.as_str(), facts.build.len()), ("cpu", 64), "the program's own digest");
-    assert_eq!(fake.done(1).images, 1);
-    assert!(fake.events.is_empty(), "it is the same process");
-}
-
-#[test]
-fn a_trainer_that_does_not_come_up_ends_the_study() {
-    let loader = "error while loading shared libraries: libtorch_cpu.so";
-    for (script, code, text) in [
-        (
-            format!("echo '{loader}' >&2; exit 127"),
-            exit::MISSING,
-            "libtorch_cpu.so; to mend it, run: scripts/setup",
-        ),
-        (
-            "echo 'no CUDA; to mend it, run: apt install cuda' >&2; exit 4".to_owned(),
-            exit::MISSING,
-            "run: apt install cuda",
-        ),
-        ("echo 'no such device' >&2; exit 3".to_owned(), exit::INPUT, "no such device"),
-        ("echo 'unexpected argument' >&2; exit 2".to_owned(), exit::USAGE, "unexpected argument"),
-        ("kill -ILL $$".to_owned(), exit::MISSING, "instruction"),
-        ("echo '{\"event\":\"hello\"}'; sleep 1000".to_owned(), exit::MISSING, "hello"),
-        ("printf '\\033]0;title\\007' >&2; exit 4".to_owned(), exit::MISSING, "\\u{1b}]0;title\\u{7}"),
-        (
-            TALK.replace("{\"event\":\"ready\"", "{\"event\":\"ready\",\"protocol\":7"),
-            exit::MISSING,
-            "version 7 of the protocol",
-        ),
-        ("while :; do printf '%01000000d' 0; done".to_owned(), exit::MISSING, "prints without end"),
-    ] {
-        let error = Fake::script(&script, None).ended();
-        assert_eq!(error.exit_code(), code, "{error}");
-        assert!(error.to_string().contains(text), "{error}");
-    }
-    let gone = TrainerCommand { program: "/nowhere/mfactor-trainer".into(), ..TrainerCommand::default() };
-    let mut fake = Fake::script("", None);
-    fake.trainer = TrainerProcess::new(gone, None);
-    let error = fake.ended();
-    assert_eq!(error.exit_code(), exit::MISSING);
-    let text = error.to_string();
-    assert!(text.contains("/nowhere/mfactor-trainer") && text.contains("scripts/setup"), "{text}");
-}
-
-#[test]
-fn a_trainer_that_a_launcher_lost_begins_again_and_a_local_one_with_that_code_does_not() {
-    for code in [137, 143, 255] {
-        let job = format!(
-            "[ -e $FOLDER/second ] || {{ touch $FOLDER/second; exit {code}; }}; epoch $1; epoch $1 2; done_ $1 0.5"
-        );
-        let text = format!("job() {{ {job}; }}\n{TALK}");
-        let mut launched = Fake::launched(&text, None, &["/usr/bin/env", "IS_LAUNCHED=1"]);
-        assert_eq!(launched.done(0).accuracy, 0.5, "{code}");
-        let is_again =
-            |event: &&Report| matches!(event, Report::Again(text) if text.contains(&code.to_string()));
-        assert_eq!(launched.events.iter().filter(is_again).count(), 1, "{code}");
-        assert!(Fake::new(&job, None).failed(0).contains(&format!("exit code {code}")));
-    }
-    let text = format!("job() {{ exit 1; }}\n{TALK}");
-    assert!(Fake::launched(&text, None, &["/usr/bin/env"]).failed(0).contains("exit code 1"));
 }

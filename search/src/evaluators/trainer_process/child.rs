@@ -1,7 +1,7 @@
 //! The process itself: pipes, threads that read them, and its end.
 
 use std::collections::VecDeque;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -48,6 +48,8 @@ pub(super) enum Output {
 /// A running trainer. Dropping it kills it, with everything it started.
 pub(super) struct Trainer {
     name: String,
+    /// As it would be typed.
+    typed: String,
     is_launched: bool,
     child: Child,
     /// What a thread of its own writes: a trainer that does not listen makes nobody wait.
@@ -65,6 +67,8 @@ impl Trainer {
     pub fn start(command: &TrainerCommand) -> Result<Self> {
         let is_launched = !command.launcher.is_empty();
         let mut words = command.launcher.iter().map(OsString::as_os_str).chain([command.program.as_os_str()]);
+        let typed = words.clone().chain(command.arguments.iter().map(OsString::as_os_str));
+        let typed = typed.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ");
         let program = words.next().expect("there is a program, whoever starts it");
         let mut process = Command::new(program);
         if !is_launched {
@@ -106,6 +110,7 @@ impl Trainer {
         });
         Ok(Self {
             name: command.program.display().to_string(),
+            typed,
             is_launched,
             child,
             messages,
@@ -178,7 +183,8 @@ impl Trainer {
         // Nothing is ever sent: this waits for the sender to go, which it does when stderr ends.
         let _ = self.talk.recv_timeout(GRACE);
         let tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect();
-        Ending { trainer: self.name.clone(), is_launched: self.is_launched, status, tail }
+        let (trainer, command) = (self.name.clone(), self.typed.clone());
+        Ending { trainer, command, is_launched: self.is_launched, status, tail }
     }
 
     fn kill_group(&self) {

@@ -27,6 +27,8 @@ const SIGNALS: [(i32, &str); 7] = [
 #[derive(Debug)]
 pub(super) struct Ending {
     pub trainer: String,
+    /// As it would be typed.
+    pub command: String,
     /// Whether another program started it, on another machine say.
     pub is_launched: bool,
     /// `None` if it did not end by itself.
@@ -49,6 +51,12 @@ impl Ending {
                 Error::missing(format!("the trainer {} cannot start: {what}", self.trainer), install)
             }
         }
+    }
+
+    /// The error for a trainer that somebody else ended each of so many times before it was up.
+    pub fn never_ready(&self, times: u32) -> Error {
+        let what = format!("the trainer {} cannot start, tried {times} times: {self}", self.trainer);
+        Error::missing(what, format!("{} (by hand, to see why)", self.command))
     }
 
     /// Whether somebody else ended it, the system or a person: then the job may be innocent.
