@@ -44,7 +44,7 @@ pub struct TrainerCommand {
 
 /// Trains by `mfactor-trainer`, which is started with the first job, kept for the next, and started afresh after
 /// it crashed or was killed. A job whose trainer was killed from outside begins again, once; one that is killed before it is up
-/// is started [`START_ATTEMPTS`] times. The trainer runs in a process group of its own: a Ctrl-C in the terminal reaches the
+/// is started three times at the most. The trainer runs in a process group of its own: a Ctrl-C in the terminal reaches the
 /// study, which ends it, and not the trainer itself. Nor does a trainer outlive its study: on Linux the system ends it
 /// with the thread that evaluated the first job, so that thread should be the one that runs the study.
 pub struct TrainerProcess {
