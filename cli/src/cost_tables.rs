@@ -26,6 +26,8 @@ const DRAWS: usize = 10 * (FITTED + HELD_OUT);
 /// About what a model's records and metadata take, in bytes.
 const RECORD_BYTES: u64 = 100_000;
 
+/// How far a probe, the same network at several times, may be from itself, a share of 1.
+pub const DRIFT: f64 = 0.05;
 /// How far a model's windows may be from each other, a share of 1.
 const DISTURBED: f64 = 0.10;
 /// How often what was disturbed is measured again.

@@ -58,8 +58,7 @@ impl Measurer for RoundsOfRelease {
 fn engines(work: &Measuring) -> Result<Vec<EngineOptions>> {
     let library = work.library.as_ref().map(|library| library.contents.clone());
     let options = |name: &String| {
-        let kind = EngineKind::ALL.into_iter().find(|kind| kind.name() == name);
-        let kind = kind.ok_or_else(|| {
+        let kind = EngineKind::named(name).ok_or_else(|| {
             Error::Usage(format!("there is no engine {}", mfactor::text::quoted(name, LONGEST_NAME)))
         })?;
         Ok(EngineOptions { kind, threads: work.request.threads, library: library.clone() })

@@ -91,6 +91,11 @@ impl EngineKind {
     /// All of them. The first is the reference: test accuracies and golden logits are its answers.
     pub const ALL: [Self; 2] = [Self::Ort, Self::Tract];
 
+    /// The one of this name, if there is one.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// The name in records and on the command line.
     pub fn name(self) -> &'static str {
         match self {

@@ -12,6 +12,7 @@ use mfactor::{Architecture, Error, Result};
 use release::SensorChoice;
 use targets::FlashEvent;
 
+use crate::commands::table::HOST;
 use crate::cost_tables::board::OnBoard;
 
 /// A place where a model is measured.
@@ -40,7 +41,7 @@ pub struct Here {
 
 impl Bench for Here {
     fn name(&self) -> &str {
-        super::options::HOST
+        HOST
     }
 
     fn measure(&mut self, network: &Architecture, model: &Path) -> Result<(MeasuredNetwork, Verdict)> {
@@ -53,7 +54,7 @@ impl Bench for Here {
             return Err(Error::Interrupted("stopped while a network was measured".to_owned()));
         }
         let record = measured.ok_or_else(|| Error::Defect("nothing was measured".to_owned()))??;
-        Ok((MeasuredNetwork::of(network, self.name(), super::options::HOST, &record), record.verdict))
+        Ok((MeasuredNetwork::of(network, self.name(), HOST, &record), record.verdict))
     }
 }
 

@@ -16,13 +16,12 @@ use targets::{Board, Folder, Host, SshOptions, Target};
 use super::bench::{Away, Bench, Here};
 use super::pool::{Pool, Terms};
 use crate::commands::flash::{Reach, library as library_for};
+use crate::commands::table::HOST;
 use crate::commands::targets::runner;
 use crate::cost_tables::board::OnBoard;
 use crate::output::Output;
 use crate::programs::RUNNER;
 
-/// What this machine is called, as a target.
-pub const HOST: &str = "host";
 /// Networks beside that which the table tells to be the cheapest, which are measured before one is taken to be.
 const NEIGHBOURS: usize = 10;
 /// How thoroughly networks are measured while others train.
@@ -197,8 +196,8 @@ impl BoardOptions {
     }
 
     fn engine(&self, name: &str) -> Result<EngineOptions> {
-        let kind = EngineKind::ALL.into_iter().find(|kind| kind.name() == name);
-        let kind = kind.ok_or_else(|| Error::input("engine", format!("{name} is none that there is")))?;
+        let kind = EngineKind::named(name)
+            .ok_or_else(|| Error::input("engine", format!("{name} is none that there is")))?;
         Ok(EngineOptions { kind, threads: THREADS, library: self.ort_library.clone() })
     }
 

@@ -15,9 +15,8 @@ use mfactor::measurement::Verdict;
 use mfactor::{Architecture, Error, Quantity, Result, SearchSpace};
 
 use super::bench::Bench;
+use crate::cost_tables::DRIFT;
 
-/// How far a probe may be from another, a share of 1.
-pub const DRIFT: f64 = 0.05;
 /// Networks between two probes.
 const SESSION: usize = 20;
 /// How long a board is left alone that was lost.

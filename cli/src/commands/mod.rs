@@ -20,7 +20,7 @@ mod score;
 mod search;
 mod shared;
 mod space;
-mod table;
+pub mod table;
 pub mod targets;
 mod trials;
 mod worker;

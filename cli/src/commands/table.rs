@@ -19,7 +19,7 @@ use crate::cost_tables::{self, Records, Wanted, here};
 use crate::output::{Output, table, thousands};
 
 /// What this machine is called, as a target.
-const HOST: &str = "host";
+pub const HOST: &str = "host";
 
 /// What the networks of a space cost on a board, told from their parts
 #[derive(Args)]

@@ -117,8 +117,7 @@ impl OnBoard<'_> {
 fn file(records: &mut Records, models: &[Wanted], record: &Measurement) -> Result<()> {
     let is_of =
         |model: &&Wanted| model.model.file_name().is_some_and(|name| name == record.model.file.as_str());
-    let engine = EngineKind::ALL.into_iter().find(|engine| engine.name() == record.engine.name);
-    match (models.iter().find(is_of), engine) {
+    match (models.iter().find(is_of), EngineKind::named(&record.engine.name)) {
         (Some(model), Some(engine)) if model.is_of(record) => {
             records.add(&model.model, engine, record.clone())
         }

@@ -11,7 +11,7 @@ use mfactor::numbers::duration;
 use mfactor::{Error, Result};
 use release::SensorChoice;
 
-use super::{DISTURBED, RETRIES, Records, Wanted};
+use super::{DISTURBED, DRIFT, RETRIES, Records, Wanted};
 use crate::output::{Output, thousands};
 use crate::programs::RUNNER;
 use crate::progress::Line;
@@ -19,8 +19,6 @@ use crate::signals;
 
 /// Models that are measured together.
 const BATCH: usize = 40;
-/// How far the probe of a batch may be from that of the others, a share of 1.
-const DRIFT: f64 = 0.05;
 
 /// Measures what has no record yet, with these engines.
 ///
