@@ -79,7 +79,10 @@ pub fn made_up_table(space: &SearchSpace) -> CostTable {
             memory_bytes: None,
             emulated: false,
         },
-        lines: BTreeMap::from([(Quantity::LatencyP50, Line { intercept: 0.0, slope: 1.0, test })]),
+        lines: BTreeMap::from([(
+            Quantity::LatencyP50,
+            Line { intercept: 0.0, slope: 1.0, per_parameter: 0.0, test },
+        )]),
         parts: space.parts().iter().map(|part| (part.to_string(), entry(part))).collect(),
         networks: vec![],
     }

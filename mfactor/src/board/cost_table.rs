@@ -127,8 +127,17 @@ pub struct Line {
     pub intercept: f64,
     /// How steep it is.
     pub slope: f64,
+    /// What each parameter adds, in the quantity's unit: the weights of a whole network are read from further away than those of a
+    /// part alone. 0 in tables of earlier versions.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub per_parameter: f64,
     /// How well networks are told that took no part in it.
     pub test: Agreement,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_nothing(number: &f64) -> bool {
+    *number == 0.0
 }
 
 /// What was predicted of networks against what was measured.
@@ -280,10 +289,31 @@ impl CostTable {
             intercept: line.intercept,
             slope: line.slope,
             p90_error: line.test.p90_error,
-            parts: self.costs(quantity),
+            parts: self.weighted(quantity, line, space)?,
         };
         model.check(space)?;
         Ok(model)
+    }
+
+    /// A quantity of every part that has it, with what the line adds for its parameters: those of a network are the sum over
+    /// its parts, less their seams, as what it takes is.
+    fn weighted(
+        &self,
+        quantity: Quantity,
+        line: &Line,
+        space: &SearchSpace,
+    ) -> Result<BTreeMap<String, f64>> {
+        let mut costs = self.costs(quantity);
+        if line.per_parameter == 0.0 {
+            return Ok(costs);
+        }
+        for part in space.parts() {
+            if let Some(cost) = costs.get_mut(&part.to_string()) {
+                let (alone, network) = space.network_of(&part)?;
+                *cost += line.per_parameter / line.slope * alone.cost(&network).parameters as f64;
+            }
+        }
+        Ok(costs)
     }
 }
 
