@@ -33,6 +33,16 @@ pub struct Row {
     pub m_factor: f64,
     /// What each bench measured of it.
     pub figures: Vec<Option<Figures>>,
+    /// Its rank by median latency among the models of each bench: 1 of the quickest.
+    #[serde(default)]
+    pub latency_ranks: Vec<Option<usize>>,
+}
+
+impl Row {
+    /// What a bench measured, and the rank by latency there.
+    pub fn on(&self, bench: usize) -> Option<(&Figures, usize)> {
+        Some((self.figures.get(bench)?.as_ref()?, (*self.latency_ranks.get(bench)?)?))
+    }
 }
 
 /// Two benches that differ in one thing, over the models that both measured.
@@ -90,12 +100,21 @@ fn rows(benches: &[BenchComparison]) -> Vec<Row> {
                 .position(|row| row.trial == model.trial && row.architecture == model.architecture);
             let own = own.unwrap_or_else(|| {
                 let architecture = model.architecture.clone();
-                let figures = vec![None; benches.len()];
-                rows.push(Row { architecture, trial: model.trial, m_factor: model.m_factor, figures });
+                let (figures, latency_ranks) = (vec![None; benches.len()], vec![None; benches.len()]);
+                rows.push(Row {
+                    architecture,
+                    trial: model.trial,
+                    m_factor: model.m_factor,
+                    figures,
+                    latency_ranks,
+                });
                 rows.len() - 1
             });
             rows[own].m_factor = rows[own].m_factor.max(model.m_factor);
             rows[own].figures[column] = Some(measured.figures.clone());
+            let latency = |model: &MeasuredModel| model.figures.latency_p50_ms;
+            let quicker = bench.models.iter().filter(|other| latency(other) < latency(measured));
+            rows[own].latency_ranks[column] = Some(1 + quicker.count());
         }
     }
     rows.sort_by(|a, b| b.m_factor.total_cmp(&a.m_factor).then(a.trial.cmp(&b.trial)));

@@ -9,7 +9,7 @@ use crate::agreement::{Agreement, TopOverlap, Verdict};
 use crate::compare::{BenchComparison, Comparison};
 use crate::inversions::PairCount;
 use crate::measured::{Measured, Ranking};
-use crate::models::{Figures, MeasuredModel, Model};
+use crate::models::{MeasuredModel, Model};
 use crate::side_by_side::SideBySide;
 use crate::strategies::BASELINE;
 use crate::text::{Text, cut};
@@ -22,6 +22,8 @@ const LISTED_PAIRS: usize = 2;
 const SIDE_BY_SIDE_MODELS: usize = 10;
 /// Widest column of a bench.
 const COLUMN: usize = 20;
+/// Narrowest column of a bench: a latency and a rank.
+const RANKED: usize = 10;
 /// How many of the best are looked at for their overlap.
 const TOP: usize = 3;
 
@@ -123,12 +125,12 @@ fn model_row(row: &MeasuredModel) -> Vec<(Style, String)> {
 /// The latency of the models, a column a bench; benches that do not fit beside the others stand below.
 fn side_by_side(text: &mut Text, comparison: &Comparison) {
     let Some(side_by_side) = &comparison.side_by_side else { return };
-    text.heading("Side by side: median latency in ms");
+    text.heading("Side by side: median latency in ms, and the rank by it");
     let mut first = 0;
     while first < side_by_side.columns.len() {
         let mut room = WIDTH - 2 - 12 - 8;
         let fit = side_by_side.columns[first..].iter().take_while(|name| {
-            let needed = 2 + name.chars().count().clamp(7, COLUMN);
+            let needed = 2 + name.chars().count().clamp(RANKED, COLUMN);
             let fits = needed <= room;
             room = room.saturating_sub(needed);
             fits
@@ -145,13 +147,14 @@ fn latencies(side_by_side: &SideBySide, columns: std::ops::Range<usize>) -> Tabl
     let headings: Vec<String> = ["model".to_owned(), ">M".to_owned()].into_iter().chain(names).collect();
     let mut table = Table::new(&headings.iter().map(String::as_str).collect::<Vec<_>>());
     for row in side_by_side.rows.iter().take(SIDE_BY_SIDE_MODELS) {
-        let latency = |figures: &Option<Figures>| {
-            figures
-                .as_ref()
-                .map_or_else(|| "–".to_owned(), |figures| format!("{:.3}", figures.latency_p50_ms))
+        let latency = |bench: usize| {
+            row.on(bench).map_or_else(
+                || "–".to_owned(),
+                |(figures, rank)| format!("{:.3} {:>4}", figures.latency_p50_ms, format!("({rank})")),
+            )
         };
         let known = [cut(&row.architecture.to_string(), 12), format!("{:.4}", row.m_factor)];
-        table.plain_row(known.into_iter().chain(row.figures[columns.clone()].iter().map(latency)));
+        table.plain_row(known.into_iter().chain(columns.clone().map(latency)));
     }
     table
 }

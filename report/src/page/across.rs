@@ -72,8 +72,8 @@ pub(crate) fn side_by_side(view: &View<'_>) -> Vec<Element> {
     vec![
         Element::new("h3").text("Side by side"),
         Element::new("p").text(
-            "Median latency, and below it the accuracy on test records and the size of the file. The soonest \
-             answer of each model is set in bold.",
+            "Median latency, and below it the model's rank by it there, the accuracy on test records and the size of the file; \
+             models stand in the order of M. The soonest answer of each model is set in bold.",
         ),
         benches_table(side_by_side, &side_by_side.rows[..open]),
         rest,
@@ -87,20 +87,21 @@ fn benches_table(side_by_side: &SideBySide, rows: &[Row]) -> Element {
     let row = |row: &Row| {
         let measured = row.figures.iter().flatten();
         let soonest = measured.min_by(|a, b| a.latency_p50_ms.total_cmp(&b.latency_p50_ms));
-        let cells = row.figures.iter().map(|figures| bench_cell(figures.as_ref(), soonest));
+        let cells = (0..row.figures.len()).map(|bench| bench_cell(row.on(bench), soonest));
         let known = [heading(&row.architecture), cell(format!("{:.4}", row.m_factor))];
         known.into_iter().chain(cells).collect()
     };
     table("benches", &headings, rows.iter().map(row))
 }
 
-fn bench_cell(figures: Option<&Figures>, soonest: Option<&Figures>) -> Element {
-    let Some(figures) = figures else { return cell("–") };
+fn bench_cell(measured: Option<(&Figures, usize)>, soonest: Option<&Figures>) -> Element {
+    let Some((figures, rank)) = measured else { return cell("–") };
     let is_soonest = soonest.is_some_and(|soonest| {
         figures.latency_p50_ms - soonest.latency_p50_ms <= latency_noise(figures, soonest)
     });
     let name = if is_soonest { "strong" } else { "span" };
-    let mut more: Vec<String> = figures.test_accuracy.map(percent).into_iter().collect();
+    let mut more = vec![format!("rank {rank}")];
+    more.extend(figures.test_accuracy.map(percent));
     more.push(bytes(figures.file_bytes));
     more.extend(figures.energy_mj.map(millijoules));
     Element::new("td")

@@ -75,6 +75,13 @@ fn setups_of_one_board_stand_side_by_side() {
     assert_eq!(side_by_side.columns, ["board-a f32", "board-a int8", "board-b f32"]);
     assert!(side_by_side.rows.iter().all(|row| row.figures.len() == 3));
     assert!(side_by_side.rows.windows(2).all(|rows| rows[0].m_factor >= rows[1].m_factor));
+    for bench in 0..3 {
+        let mut measured: Vec<_> = side_by_side.rows.iter().filter_map(|row| row.on(bench)).collect();
+        measured.sort_by(|one, other| one.0.latency_p50_ms.total_cmp(&other.0.latency_p50_ms));
+        let ranks: Vec<usize> = measured.iter().map(|(_, rank)| *rank).collect();
+        assert!(ranks[0] == 1 && ranks.is_sorted() && *ranks.last().unwrap() <= ranks.len(), "{ranks:?}");
+        assert!(ranks.windows(2).any(|pair| pair[0] < pair[1]), "{ranks:?}");
+    }
     let kinds: Vec<Difference> = side_by_side.contrasts.iter().map(|contrast| contrast.differ_in).collect();
     assert_eq!(kinds, [Difference::Precision, Difference::Board]);
     let int8 = &side_by_side.contrasts[0];
