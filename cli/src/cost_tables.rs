@@ -9,17 +9,21 @@ use std::path::{Path, PathBuf};
 
 use edge_runner::record;
 use engines::EngineKind;
-use export::untrained;
+use export::{Precision, untrained};
 use mfactor::cost_model::sum_of_parts;
 use mfactor::cost_table::{CostTable, Entry, Line, SCHEMA, WholeNetwork};
 use mfactor::measurement::{EngineFacts, Measurement, Verdict};
 use mfactor::{Architecture, Error, Quantity, Result, SearchSpace};
+use report::prediction::{Sample, line};
 use search::strategies::drawn;
 
 /// Whole networks through which the lines go.
 pub const FITTED: usize = 20;
 /// Whole networks on which they are tried.
 pub const HELD_OUT: usize = 30;
+/// How often a whole network is measured, at different times: what else a machine does moves it more than small parts, which
+/// need the caches and the memory less.
+const TIMES: usize = 3;
 /// Draws until there are so many different networks, in a space that has few.
 const DRAWS: usize = 10 * (FITTED + HELD_OUT);
 
@@ -46,6 +50,7 @@ pub struct Wanted {
     purpose: Purpose,
     space: SearchSpace,
     architecture: Architecture,
+    precision: Precision,
     /// The file.
     pub model: PathBuf,
 }
@@ -59,7 +64,7 @@ impl Wanted {
         if self.model.exists() {
             return Ok(());
         }
-        untrained::write(&self.space, &self.architecture, &self.model)
+        untrained::write(&self.space, &self.architecture, self.precision, &self.model)
     }
 
     /// About what the model and its records take on the disk.
@@ -70,21 +75,26 @@ impl Wanted {
     /// Whether a record is of this model.
     fn is_of(&self, record: &Measurement) -> bool {
         let metadata = &record.model.metadata;
-        metadata.space == self.space && metadata.architecture == self.architecture
+        metadata.space == self.space
+            && metadata.architecture == self.architecture
+            && metadata.precision == self.precision.name()
     }
 }
 
-/// The models of a table of a space: its parts, then whole networks, the same ones every time. Their files are in `folder`.
+/// The models of a table of a space in a precision: its parts, then whole networks, the same ones every time. Their files are
+/// in `folder`.
 ///
 /// # Errors
 /// [`Error::Input`] where a part cannot be measured alone, or the space has too few networks to try a table on.
-pub fn wanted(space: &SearchSpace, folder: &Path) -> Result<Vec<Wanted>> {
-    let mut models = vec![];
-    let file = |number: usize| folder.join(format!("{number:04}.onnx"));
+pub fn wanted(space: &SearchSpace, precision: Precision, folder: &Path) -> Result<Vec<Wanted>> {
+    let mut models: Vec<Wanted> = vec![];
+    let mut add = |purpose, space: SearchSpace, architecture| {
+        let model = folder.join(format!("{:04}.{}.onnx", models.len(), precision.name()));
+        models.push(Wanted { purpose, space, architecture, precision, model });
+    };
     for part in space.parts() {
         let (alone, architecture) = space.network_of(&part)?;
-        let purpose = Purpose::Part(part.to_string());
-        models.push(Wanted { purpose, space: alone, architecture, model: file(models.len()) });
+        add(Purpose::Part(part.to_string()), alone, architecture);
     }
     let mut networks = drawn(space, DRAWS);
     networks.truncate(FITTED + HELD_OUT);
@@ -95,9 +105,10 @@ pub fn wanted(space: &SearchSpace, folder: &Path) -> Result<Vec<Wanted>> {
         );
         return Err(Error::input(format!("space {}", space.name()), problem));
     }
-    for (number, architecture) in networks.into_iter().enumerate() {
-        let purpose = Purpose::Whole { held_out: number >= FITTED };
-        models.push(Wanted { purpose, space: space.clone(), architecture, model: file(models.len()) });
+    for _ in 0..TIMES {
+        for (number, architecture) in networks.iter().enumerate() {
+            add(Purpose::Whole { held_out: number >= FITTED }, space.clone(), architecture.clone());
+        }
     }
     Ok(models)
 }
@@ -196,7 +207,7 @@ impl Records {
         engine: EngineKind,
     ) -> Result<CostTable> {
         let mut parts = BTreeMap::new();
-        let mut networks = vec![];
+        let mut networks: BTreeMap<(bool, &Architecture), Vec<Entry>> = BTreeMap::new();
         let mut first: Option<&Measurement> = None;
         let mut unix_seconds = 0;
         for model in models {
@@ -213,13 +224,14 @@ impl Records {
             let took = Entry::of(record);
             match &model.purpose {
                 Purpose::Part(name) => drop(parts.insert(name.clone(), took)),
-                Purpose::Whole { held_out } => networks.push(WholeNetwork {
-                    architecture: model.architecture.clone(),
-                    held_out: *held_out,
-                    took,
-                }),
+                Purpose::Whole { held_out } => {
+                    let times: &mut Vec<Entry> =
+                        networks.entry((*held_out, &model.architecture)).or_default();
+                    times.push(took);
+                }
             }
         }
+        let networks: Vec<WholeNetwork> = networks.into_iter().filter_map(typical).collect();
         let first = first.ok_or_else(|| Error::Defect("a space without a part".to_owned()))?;
         Ok(CostTable {
             schema: SCHEMA,
@@ -235,6 +247,13 @@ impl Records {
             networks,
         })
     }
+}
+
+/// A network with what it took the time that was the middle one by median latency.
+fn typical(((held_out, network), mut times): ((bool, &Architecture), Vec<Entry>)) -> Option<WholeNetwork> {
+    times.sort_by(|one, other| one.latency_p50.total_cmp(&other.latency_p50));
+    let took = times.get(times.len() / 2)?.clone();
+    Some(WholeNetwork { architecture: network.clone(), held_out, took })
 }
 
 impl Records {
@@ -268,22 +287,24 @@ fn lines(
     parts: &BTreeMap<String, Entry>,
     networks: &[WholeNetwork],
 ) -> BTreeMap<Quantity, Line> {
-    let line = |quantity: Quantity| {
+    let of = |quantity: Quantity| {
         let costs = parts.iter().map(|(name, entry)| Some((name.clone(), entry.get(quantity)?)));
         let costs: BTreeMap<String, f64> = costs.collect::<Option<_>>()?;
-        let pair = |network: &WholeNetwork| {
-            Some((sum_of_parts(&costs, quantity, space, &network.architecture)?, network.took.get(quantity)?))
+        let sample = |network: &WholeNetwork| {
+            let architecture = &network.architecture;
+            // What is the largest of the parts does not add up, and nor do weights beside it.
+            let is_sum = quantity != Quantity::PeakMemory;
+            let parameters = if is_sum { space.cost(architecture).parameters as f64 } else { 0.0 };
+            let parts = sum_of_parts(&costs, quantity, space, architecture)?;
+            Some(Sample { parts, parameters, took: network.took.get(quantity)? })
         };
-        let pairs = |held_out: bool| {
-            networks
-                .iter()
-                .filter(|network| network.held_out == held_out)
-                .map(pair)
-                .collect::<Option<Vec<_>>>()
+        let samples = |held_out: bool| {
+            let networks = networks.iter().filter(|network| network.held_out == held_out);
+            networks.map(sample).collect::<Option<Vec<_>>>()
         };
-        Some((quantity, report::prediction::line(&pairs(false)?, &pairs(true)?)?))
+        Some((quantity, line(&samples(false)?, &samples(true)?)?))
     };
-    Quantity::costs().filter(|quantity| !quantity.is_exact()).filter_map(line).collect()
+    Quantity::costs().filter(|quantity| !quantity.is_exact()).filter_map(of).collect()
 }
 
 #[cfg(test)]
@@ -294,7 +315,7 @@ mod tests {
     fn why_a_table_is_not_whole_is_said() {
         let folder = tempfile::tempdir().unwrap();
         let space = SearchSpace::load(Path::new("resnet8-mlperf-tiny")).unwrap();
-        let models = wanted(&space, folder.path()).unwrap();
+        let models = wanted(&space, Precision::F32, folder.path()).unwrap();
         let mut records = Records::read(folder.path(), &models, &[EngineKind::Tract]);
         records.refused = Some("the board throttled".to_owned());
         let error = records.table("host", &space, &models, EngineKind::Tract).unwrap_err();

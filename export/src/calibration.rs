@@ -121,13 +121,19 @@ impl Activations {
                 Err(Error::input(subject, format!("{name} is not a number on a training image")))
             }
         })?;
-        let empty = |(name, range)| (name, Histogram { range, counts: vec![0; BINS] });
-        let mut histograms: BTreeMap<String, Histogram> = ranges.into_iter().map(empty).collect();
+        let mut activations = Self::assumed(ranges);
+        let histograms = &mut activations.histograms;
         each(observer.as_mut(), train, &order, &mut |name, values| {
             histograms.get_mut(name).into_iter().for_each(|histogram| histogram.add(values));
             Ok(())
         })?;
-        Ok(Self { histograms })
+        Ok(activations)
+    }
+
+    /// Ranges that are not observed, where only the time counts that a network takes.
+    pub fn assumed(ranges: impl IntoIterator<Item = (String, Range)>) -> Self {
+        let histogram = |(name, range)| (name, Histogram { range, counts: vec![0; BINS] });
+        Self { histograms: ranges.into_iter().map(histogram).collect() }
     }
 
     /// Range of one activation.

@@ -59,6 +59,11 @@ impl Precision {
             Self::Int8 => "int8",
         }
     }
+
+    /// That of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::F32, Self::Int8].into_iter().find(|precision| precision.name() == name)
+    }
 }
 
 /// What to export, and what is known about it.

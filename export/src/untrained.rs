@@ -13,8 +13,10 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
+use crate::calibration::{Activations, Method};
 use crate::folding::{Folded, FoldedWeights};
-use crate::{check, graph, graph_writer};
+use crate::quantization::Range;
+use crate::{Precision, check, graph, graph_writer, int8_graph};
 
 /// What is written where a trained model names its study, strategy and data set.
 pub const UNTRAINED: &str = "untrained";
@@ -22,22 +24,33 @@ pub const UNTRAINED: &str = "untrained";
 const MEAN: f32 = 127.5;
 /// Their deviation where every value is as likely as any other.
 const DEVIATION: f32 = 73.9;
+/// Largest activation of an int8 model.
+const WIDEST: f32 = 6.0;
 
-/// Writes the f32 model of an architecture with random weights of He et al. (2015, uniform), which neither grow nor vanish
+/// Writes the model of an architecture with random weights of He et al. (2015, uniform), which neither grow nor vanish
 /// with depth: what is no normal number slows processors down. The same architecture has the same weights every time.
 ///
 /// # Errors
 /// [`Error::Input`] if the architecture is not of the space; [`Error::Io`] if the file cannot be written.
-pub fn write(space: &SearchSpace, architecture: &Architecture, path: &Path) -> Result<()> {
+pub fn write(
+    space: &SearchSpace,
+    architecture: &Architecture,
+    precision: Precision,
+    path: &Path,
+) -> Result<()> {
     space.check(architecture)?;
     let signature = Signature { image: space.image_of(architecture)?, classes: space.classes() };
     let layers = space.lower(architecture);
-    let mut model = graph::build(&layers, &weights(&layers)?, architecture.to_string())?;
+    let (weights, name) = (weights(&layers)?, architecture.to_string());
+    let mut model = match precision {
+        Precision::F32 => graph::build(&layers, &weights, name)?,
+        Precision::Int8 => int8_graph::build(&layers, &weights, &activations(&layers), Method::MinMax, name)?,
+    };
     let tract = tract_engine::Tract::new(engine::DEFAULT_THREADS)?;
     let subject = path.display().to_string();
     let mut session = tract.load(&model.encode_to_vec(), signature, &subject)?;
     let golden_logits = check::golden_logits(session.as_mut(), signature.image)?;
-    graph_writer::set_metadata(&mut model, &describe(space, architecture, golden_logits)?);
+    graph_writer::set_metadata(&mut model, &describe(space, architecture, precision, golden_logits)?);
     let file = ModelFile::inspect(path, model.encode_to_vec())?;
     mfactor::files::write(path, &file.bytes)
 }
@@ -64,9 +77,22 @@ fn weights(layers: &[Layer]) -> Result<FoldedWeights> {
     Ok(FoldedWeights { pixel_mean: vec![MEAN; layers[0].output.channels], layers: folded })
 }
 
+/// Ranges that these weights do not leave often: of what is rectified from 0, of all else to either side of it.
+fn activations(layers: &[Layer]) -> Activations {
+    let is_rectified = |name: &str| {
+        layers.iter().any(|layer| layer.operation.rectifies() && graph::value_name(layers, layer) == name)
+    };
+    let range = |name: String| {
+        let low = if is_rectified(&name) { 0.0 } else { -WIDEST };
+        (name, Range { low, high: WIDEST })
+    };
+    Activations::assumed(int8_graph::observed(layers).into_iter().map(range))
+}
+
 fn describe(
     space: &SearchSpace,
     architecture: &Architecture,
+    precision: Precision,
     golden_logits: Vec<Vec<f32>>,
 ) -> Result<ModelMetadata> {
     let cost = space.cost(architecture);
@@ -93,7 +119,7 @@ fn describe(
         study: word(),
         trial: 0,
         strategy: word(),
-        precision: "f32".to_owned(),
+        precision: precision.name().to_owned(),
         golden_logits,
     })
 }
@@ -108,11 +134,13 @@ mod tests {
         for name in ["edge96", "edge32", "nas-bench-macro"] {
             let space = SearchSpace::load(Path::new(name)).unwrap();
             let parts = space.parts();
-            for part in parts.iter().step_by(parts.len() / 12) {
+            let precisions = [Precision::F32, Precision::Int8].into_iter().cycle();
+            for (part, precision) in parts.iter().step_by(parts.len() / 12).zip(precisions) {
                 let (alone, network) = space.network_of(part).unwrap();
                 let path = folder.path().join("part.onnx");
-                write(&alone, &network, &path).unwrap();
+                write(&alone, &network, precision, &path).unwrap();
                 let file = ModelFile::read(&path).unwrap();
+                assert_eq!(file.metadata.precision, precision.name());
                 assert_eq!(file.graph.macs, alone.cost(&network).macs, "{part}");
                 let logits = file.metadata.golden_logits.concat();
                 assert!(

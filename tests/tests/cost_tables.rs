@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test cannot unwrap, it fails by")]
 
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -46,6 +47,24 @@ fn latency_is_a_cost_like_any_other_where_a_table_tells_it() {
     }
     let (stdout, _) = place.run("compare study", exit::DONE);
     assert!(stdout.contains("By parameters"), "{stdout}");
+}
+
+/// Weights that a whole network reads from further away than its parts alone.
+#[test]
+fn what_parameters_add_is_told_too() {
+    let (place, space) = with_table();
+    let mut table = made_up_table(&space);
+    let line = table.lines.get_mut(&Quantity::LatencyP50).unwrap();
+    (line.intercept, line.slope, line.per_parameter) = (0.1, 2.0, 1e-4);
+    table.write(&place.path("table.toml")).unwrap();
+    place.run(&format!("{SEARCH} --budget latency_p50=2ms --cost-table table.toml --out study"), exit::DONE);
+    for trial in place.json("trials study").as_array().unwrap() {
+        let network: Architecture = trial["architecture"].as_str().unwrap().parse().unwrap();
+        let cost = space.cost(&network);
+        let expected = 0.1 + 2.0 * cost.macs as f64 / 1e6 + 1e-4 * cost.parameters as f64;
+        let told = trial["predicted"]["latency_p50"].as_f64().unwrap();
+        assert!((told - expected).abs() < 1e-5, "{network}: {told}, not {expected}");
+    }
 }
 
 #[test]
@@ -141,11 +160,21 @@ fn a_table_that_does_not_serve_is_refused_and_says_why() {
     assert!(stderr.contains("below the least"), "{stderr}");
 }
 
+/// Has a record be of 1970, as on a board without a clock of its own that was not told the time yet.
+fn forget_the_date(work: &Path) {
+    let entries = std::fs::read_dir(work).unwrap().map(|entry| entry.unwrap().path());
+    let record =
+        entries.filter(|path| path.extension().is_some_and(|ending| ending == "json")).min().unwrap();
+    let mut told: serde_json::Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
+    told["unix_seconds"] = 12.into();
+    std::fs::write(&record, told.to_string()).unwrap();
+}
+
 #[test]
 fn a_table_is_built_here_and_goes_on_after_a_cut() {
     let place = Workplace::new();
     place.write("few.toml", FEW_NETWORKS);
-    let build = "table build --space few.toml --out tables";
+    let build = "table build --space few.toml --precision f32,int8 --out tables";
     let mut cut = place.mfactor(build.split_whitespace()).spawn().unwrap();
     let work = place.path("tables/host.few.work");
     let records = || {
@@ -160,6 +189,20 @@ fn a_table_is_built_here_and_goes_on_after_a_cut() {
     assert_eq!(cut.wait().unwrap().code(), Some(i32::from(exit::INTERRUPTED)));
     assert!(records() > 0 && !place.path("tables/host.few.tract.f32.toml").exists());
 
+    let kept = records();
+    let full = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 4; exec \"$0\" \"$@\""])
+        .arg(tests::program("mfactor"))
+        .args(build.split_whitespace())
+        .current_dir(place.path("."))
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&full.stderr);
+    assert_eq!(full.status.code(), Some(i32::from(exit::MISSING)), "{stderr}");
+    assert!(stderr.contains("error: cannot write") && stderr.contains("host.few.work"), "{stderr}");
+    assert_eq!(records(), kept, "{stderr}");
+    forget_the_date(&work);
+
     let again = place.mfactor(build.split_whitespace()).output().unwrap();
     let stderr = String::from_utf8_lossy(&again.stderr);
     assert!(stderr.contains("of a build that was cut are kept"), "{stderr}");
@@ -171,11 +214,20 @@ fn a_table_is_built_here_and_goes_on_after_a_cut() {
     }
     assert!([exit::DONE, exit::INVALID].map(i32::from).contains(&code), "{stderr}");
     assert!(!work.exists());
-    let shown = place.json("table show tables/host.few.tract.f32.toml");
     let space = SearchSpace::load(&place.path("few.toml")).unwrap();
-    assert_eq!(shown["parts"].as_object().unwrap().len(), space.parts().len());
-    assert_eq!(shown["network"].as_array().unwrap().len(), 50);
-    assert_eq!(shown["shortcomings"]["latency_p50"].as_array().unwrap().is_empty(), code == 0, "{stderr}");
+    let is_relied_on = |precision: &str| {
+        let shown = place.json(&format!("table show tables/host.few.tract.{precision}.toml"));
+        assert_eq!(shown["precision"], precision);
+        assert_eq!(shown["parts"].as_object().unwrap().len(), space.parts().len());
+        assert_eq!(shown["network"].as_array().unwrap().len(), 50);
+        assert!(
+            shown["unix_seconds"].as_u64().unwrap() > 1_000_000_000,
+            "it is of when the last part was measured"
+        );
+        shown["shortcomings"]["latency_p50"].as_array().unwrap().is_empty()
+    };
+    let are_relied_on = ["f32", "int8"].map(is_relied_on);
+    assert_eq!(are_relied_on == [true; 2], code == 0, "{stderr}");
     let seek = format!(
         "{SEARCH} --budget latency_p50=100ms --cost-table tables/host.few.tract.f32.toml --force-cost-table"
     );

@@ -46,6 +46,26 @@ fn each_network_is_measured_once_and_counts_as_it_was() {
 }
 
 #[test]
+fn networks_are_measured_in_the_precision_of_the_table() {
+    let place = place();
+    let space = SearchSpace::load(&place.path("few.toml")).unwrap();
+    let table = mfactor::cost_table::CostTable { precision: "int8".to_owned(), ..made_up_table(&space) };
+    table.write(&place.path("table.toml")).unwrap();
+    place.run(&format!("{SEARCH} --budget latency_p50=0.4ms --cost-table table.toml --measure"), exit::DONE);
+    let text = std::fs::read_to_string(place.path("study/measured.json")).unwrap();
+    let measured: serde_json::Value = serde_json::from_str(&text).unwrap();
+    for network in measured["networks"].as_array().unwrap() {
+        assert_eq!(network["circumstances"]["precision"], "int8");
+    }
+    let other = mfactor::cost_table::CostTable { precision: "f8".to_owned(), ..table };
+    other.write(&place.path("table.toml")).unwrap();
+    let seek = SEARCH.replace("study", "other");
+    let (_, stderr) = place
+        .run(&format!("{seek} --budget latency_p50=0.4ms --cost-table table.toml --measure"), exit::INPUT);
+    assert!(stderr.contains("f8") && stderr.contains("no precision"), "{stderr}");
+}
+
+#[test]
 fn the_least_is_measured_before_the_search_and_stays() {
     let place = place();
     let (_, stderr) =

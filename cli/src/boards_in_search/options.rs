@@ -6,10 +6,11 @@ use std::sync::atomic::AtomicBool;
 
 use clap::Args;
 use engines::{EngineChoice, EngineKind, EngineOptions};
+use export::Precision;
 use mfactor::cost_model::CostModel;
 use mfactor::costs::{CostTerm, Reference, Source};
 use mfactor::measurement::Preset;
-use mfactor::{Architecture, Error, Quantity, Result, SearchSpace};
+use mfactor::{Architecture, Error, Quantity, Result, SearchSpace, text};
 use targets::keys::{self, Signer};
 use targets::{Board, Folder, Host, SshOptions, Target};
 
@@ -62,14 +63,14 @@ pub struct BoardOptions {
 /// What a study wants measured.
 pub struct Sought<'a> {
     costs: Vec<(&'a CostTerm, &'a CostModel)>,
+    precision: Precision,
 }
 
 impl<'a> Sought<'a> {
     /// Of these costs; `None` where nothing is to be measured.
     ///
     /// # Errors
-    /// [`Error::Input`] where they are of several kinds of boards, engines or precisions, or of one that cannot be measured
-    /// untrained.
+    /// [`Error::Input`] where they are of several kinds of boards, engines or precisions, or of one that there is not.
     pub fn of(costs: &'a [CostTerm]) -> Result<Option<Self>> {
         let measured = costs.iter().filter(|cost| cost.is_measured);
         let model = |cost: &'a CostTerm| match &cost.source {
@@ -88,11 +89,11 @@ impl<'a> Sought<'a> {
             );
             return Err(Error::input(other.quantity.name(), problem));
         }
-        if told.precision != "f32" {
-            let problem = format!("is of {}; networks are measured untrained, in f32", told.precision);
+        let Some(precision) = Precision::named(&told.precision) else {
+            let problem = format!("is of {}, which is no precision", text::name(&told.precision));
             return Err(Error::input(first.quantity.name(), problem));
-        }
-        Ok(Some(Self { costs }))
+        };
+        Ok(Some(Self { costs, precision }))
     }
 
     fn model(&self) -> &'a CostModel {
@@ -124,6 +125,7 @@ impl<'a> Sought<'a> {
         Terms {
             space: space.clone(),
             target: self.model().target.clone(),
+            precision: self.precision,
             models: models.to_owned(),
             is_here,
             has_limit: self.costs.iter().any(|(cost, _)| cost.limit.is_some()),

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
-use export::untrained;
+use export::{Precision, untrained};
 use mfactor::cost::BoardCosts;
 use mfactor::measured_networks::{Circumstances, MeasuredNetwork, MeasuredNetworks};
 use mfactor::measurement::Verdict;
@@ -30,6 +30,8 @@ pub struct Terms {
     pub space: SearchSpace,
     /// The kind of board.
     pub target: String,
+    /// Type of the weights and activations.
+    pub precision: Precision,
     /// Folder for models until they are measured.
     pub models: PathBuf,
     /// Whether the board is this machine, which does one thing at a time.
@@ -293,7 +295,7 @@ impl<'a> Pool<'a> {
         warn: &mut dyn FnMut(String),
     ) -> Result<Option<MeasuredNetwork>> {
         let model = self.terms.models.join(format!("{architecture}.onnx"));
-        untrained::write(&self.terms.space, architecture, &model)?;
+        untrained::write(&self.terms.space, architecture, self.terms.precision, &model)?;
         let measured = {
             let lock = || self.machine.write().unwrap_or_else(std::sync::PoisonError::into_inner);
             let _alone = self.terms.is_here.then(lock);

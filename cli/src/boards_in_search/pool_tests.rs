@@ -57,6 +57,7 @@ fn pool(folder: &Path, boards: &[&[Option<f64>]]) -> Pool<'static> {
     let terms = Terms {
         space: SearchSpace::paper(),
         target: "rpi4".to_owned(),
+        precision: Precision::F32,
         models: folder.to_owned(),
         is_here: false,
         has_limit: false,

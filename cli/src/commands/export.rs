@@ -53,12 +53,21 @@ pub struct Export {
 }
 
 /// The precisions, as words of the command line.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum PrecisionName {
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum PrecisionName {
     /// 32-bit floats
     F32,
     /// int8 weights with a scale for each output channel, and uint8 activations
     Int8,
+}
+
+impl From<PrecisionName> for Precision {
+    fn from(name: PrecisionName) -> Self {
+        match name {
+            PrecisionName::F32 => Self::F32,
+            PrecisionName::Int8 => Self::Int8,
+        }
+    }
 }
 
 impl Export {
@@ -137,10 +146,7 @@ impl Export {
             trial_folder: trial_folder(&self.dir, trial.id),
             data: data.folder.clone(),
             output: models_folder(&self.dir).join(self.file_name(trial)),
-            precision: match self.precision {
-                PrecisionName::F32 => Precision::F32,
-                PrecisionName::Int8 => Precision::Int8,
-            },
+            precision: self.precision.into(),
             library: self.ort_library.clone(),
             space: config.space.clone(),
             architecture: trial.architecture.clone(),

@@ -1,6 +1,6 @@
 //! `mfactor table`: what the parts of a space's networks cost on a board, and how well whole networks are told from them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -12,6 +12,7 @@ use serde::Serialize;
 use targets::keys::{self, Signer};
 use targets::{BoardName, Folder, Host};
 
+use super::export::PrecisionName;
 use super::flash::Reach;
 use super::targets::runner;
 use crate::cost_tables::board::OnBoard;
@@ -39,7 +40,7 @@ enum Command {
 #[command(after_help = "\
 Examples:
   mfactor table build --space edge32
-  mfactor table build --space edge32 --engine all --out tables
+  mfactor table build --space edge32 --engine all --precision f32,int8 --out tables
   mfactor table build --space edge32 --target rpi4 --host pi@raspberrypi.local
   mfactor search --space edge32 --data cifar10 --budget latency_p50=2ms --cost-table tables/host.edge32.tract.f32.toml
 
@@ -75,6 +76,9 @@ struct Build {
     /// Inference engine
     #[arg(long, value_enum, default_value_t = EngineChoice::Tract)]
     engine: EngineChoice,
+    /// Type of weights and activations; several with a comma between them, a table each
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [PrecisionName::F32])]
+    precision: Vec<PrecisionName>,
     /// Threads of one inference
     #[arg(long, value_name = "N", default_value_t = 1)]
     threads: usize,
@@ -129,7 +133,11 @@ impl Build {
         let target = self.target.as_deref().map(targets::load).transpose()?;
         let place = target.as_ref().map_or(HOST, |target| target.name.as_str());
         let work = self.out.join(format!("{place}.{}.work", space.name()));
-        let models = cost_tables::wanted(&space, &work)?;
+        let of = |precision| cost_tables::wanted(&space, precision, &work);
+        let precisions: BTreeSet<PrecisionName> = self.precision.iter().copied().collect();
+        let lists: Vec<Vec<Wanted>> =
+            precisions.into_iter().map(|name| of(name.into())).collect::<mfactor::Result<_>>()?;
+        let models = lists.concat();
         files::check_room(&work, models.iter().map(Wanted::bytes).sum())?;
         let mut records = Records::read(&work, &models, self.engine.kinds());
         if records.len() > 0 {
@@ -141,8 +149,10 @@ impl Build {
             Some(target) => self.on_board(target, &mut records, space.name(), &models, output)?,
         }
         let mut built = vec![];
-        for engine in self.engine.kinds() {
-            let table = records.table(place, &space, &models, *engine)?;
+        for (engine, models) in
+            self.engine.kinds().iter().flat_map(|engine| lists.iter().map(move |models| (engine, models)))
+        {
+            let table = records.table(place, &space, models, *engine)?;
             let path = self.out.join(table.file_name());
             table.write(&path)?;
             built.push((path, table));
