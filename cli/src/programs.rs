@@ -30,7 +30,9 @@ impl Program {
             return if path.is_file() {
                 Ok(path)
             } else {
-                Err(Error::input(self.variable, format!("{} is not a file", path.display())))
+                let problem =
+                    format!("{} is not a file; name the program {}, or unset it", path.display(), self.name);
+                Err(Error::input(self.variable, problem))
             };
         }
         let beside = std::env::current_exe().ok().and_then(|own| own.parent().map(Path::to_owned));

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use mfactor::protocol::{Epoch, Evaluation, Job, TrainerFacts};
+use mfactor::protocol::{Epoch, Evaluation, Job};
 use mfactor::{Error, Result, files};
 use search::evaluators::{TRAINED_FILES, recorded, replay, training_key};
 use search::{Ended, Evaluator, Report, Verdict};
@@ -184,12 +184,8 @@ impl<E: Evaluator> Shared<E> {
 }
 
 impl<E: Evaluator> Evaluator for Shared<E> {
-    fn trainer(
-        &mut self,
-        on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
-        stop: &AtomicBool,
-    ) -> Result<Option<TrainerFacts>> {
-        self.inner.trainer(on_report, stop)
+    fn inner(&mut self) -> Option<&mut dyn Evaluator> {
+        Some(&mut self.inner)
     }
 
     fn evaluate(

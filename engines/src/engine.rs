@@ -186,7 +186,27 @@ pub(crate) fn check_image(image: &[u8], signature: Signature) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    /// Words of the command line.
+    fn words<T: ValueEnum>(values: &[T]) -> BTreeSet<String> {
+        let word = |value: &T| value.to_possible_value().map(|word| word.get_name().to_owned());
+        values.iter().filter_map(word).collect()
+    }
+
+    #[test]
+    fn every_engine_is_listed_and_can_be_chosen_by_its_name() {
+        let names = BTreeSet::from(EngineKind::ALL.map(|kind| kind.name().to_owned()));
+        assert_eq!(words(EngineKind::value_variants()), names);
+        assert_eq!(words(EngineChoice::All.kinds()), names);
+        let choices = words(EngineChoice::value_variants());
+        assert_eq!(choices, names.into_iter().chain(["all".to_owned()]).collect());
+        for choice in EngineChoice::value_variants().iter().filter(|choice| **choice != EngineChoice::All) {
+            assert_eq!(words(std::slice::from_ref(choice)), choice.names().into_iter().collect());
+        }
+    }
 
     #[test]
     fn no_threads_and_too_many_are_wrong_use() {

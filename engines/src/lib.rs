@@ -10,6 +10,7 @@
 //! | [`fused`] | the part of a tract graph that this project's own kernels compute |
 //! | [`model_file`] | reading a model file and refusing what is not ours before an engine sees it |
 //! | [`graph`], [`shapes`] | shapes, parameters and multiply-accumulates recounted from the ONNX graph |
+//! | `stored` | tensors that a model file stores: whole, and of a type that is run |
 //! | [`accuracy`], [`golden`] | answers on labelled records, and on the inputs whose answers are known |
 //! | [`panics`] | no model ends the process without words |
 

@@ -7,20 +7,25 @@ mod quantized;
 mod trial;
 
 use engines::ModelFile;
+use mfactor::block::BlockKind;
 use mfactor::objective::m_factor;
 use mfactor::protocol::{CHECK_FILE, DEVIATION_TENSOR, WEIGHTS_FILE};
+use mfactor::space::shipped;
 use mfactor::{Cost, SearchSpace, exit};
 use quantized::{Errors, errors};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use trial::Trial;
 
-/// The spaces that ship, but for the paper's.
-const SPACES: [&str; 5] = ["width32", "edge32", "edge96", "nas-bench-macro", "resnet8-mlperf-tiny"];
 /// Largest errors of int8 logits, see [`Errors`].
 const LARGEST_INT8_ERROR: f64 = 0.5;
 const LARGEST_ENGINE_ERROR: f64 = 0.5;
 const PAPER: &str = include_str!("../../spaces/paper.toml");
+
+/// The spaces that ship, but for the paper's.
+fn spaces() -> impl Iterator<Item = &'static str> {
+    shipped::names().filter(|name| *name != "paper")
+}
 
 /// Small, odd and not square: a side of 9 at stride 2 and 3, one colour plane, kernels up to 9.
 fn odd_space() -> SearchSpace {
@@ -268,7 +273,7 @@ fn drawn(name: &str, networks: usize, seed: u64) -> (SearchSpace, Vec<String>) {
 }
 
 fn assert_parity_of_drawn(networks: usize, seed: u64) {
-    for name in SPACES {
+    for name in spaces() {
         let (space, ids) = drawn(name, networks, seed);
         let largest = ids.iter().map(|id| assert_parity(&space, id)).fold(0.0, f64::max);
         println!("{name}: {} networks, largest difference of a logit {largest:.1e}", ids.len());
@@ -289,7 +294,7 @@ fn two_hundred_networks_of_each_space_that_ships() {
 }
 
 fn assert_int8_of_drawn(networks: usize, seed: u64) {
-    for name in SPACES {
+    for name in spaces() {
         let (space, ids) = drawn(name, networks, seed);
         let all: Vec<Errors> = ids.iter().map(|id| errors(&space, id)).collect();
         let worst = |of: fn(&Errors) -> f64| all.iter().map(of).fold(0.0, f64::max);
@@ -361,5 +366,7 @@ fn kinds() -> SearchSpace {
           { kind = "fused", kernel = 3, expand = 1, activation = "hard-swish" },
         ]
     "#;
+    let absent = BlockKind::ALL.map(BlockKind::name).into_iter().find(|kind| !text.contains(kind));
+    assert_eq!(absent, None, "a kind of block that this space lacks is not tested");
     SearchSpace::parse(text, "kinds").unwrap()
 }

@@ -7,7 +7,7 @@
 //! | folder | holds |
 //! |---|---|
 //! | [`space`] | the search space as data; [`point`]s, their [`architecture`]s, [`plan`]s, [`parts`] and [`block`]s; [`layers`], the one table of [`operation`]s, [`cost`] and its [`extremes`] |
-//! | `study/` | [`trial`], its [`proposer`] and its [`confusion`] of classes, [`objective`] and the metrics it is compared with, [`front`]s, what chance can do ([`statistics`]), [`recipe`], the trainer's [`protocol`], [`paper`] |
+//! | `study/` | [`trial`], its [`proposer`] and its [`confusion`] of classes, [`quantity`] and [`costs`], [`objective`] and the metrics it is compared with, [`front`]s, what chance can do ([`statistics`]), [`recipe`], the trainer's [`protocol`], [`paper`] |
 //! | `model/` | the part of the ONNX format ([`onnx`]) and its [`onnx_operators`], what a model file says of itself ([`metadata`]), [`golden`] inputs |
 //! | `board/` | what a board reported ([`measurement`], [`latency`]), what it said of networks in a search ([`measured_networks`]), what it will say of others ([`cost_table`], [`cost_model`]), and what a model must keep to ([`limits`]) |
 //! | `data/` | image records in CIFAR-10's binary layout, and their split ([`dataset`]); images made smaller ([`resize`]) |
@@ -21,6 +21,8 @@ mod io;
 mod model;
 pub mod space;
 mod study;
+#[cfg(test)]
+mod variants;
 
 pub use board::{cost_model, cost_table, latency, limits, measured_networks, measurement};
 pub use data::{dataset, resize};

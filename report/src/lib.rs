@@ -5,21 +5,23 @@
 //!
 //! | module | answers |
 //! |---|---|
+//! | `compare` | the comparison, as one value of numbers |
 //! | [`recommendation`], [`baselines`] | which model to ship, and what stands beside it |
 //! | [`agreement`], [`rank`], [`resample`] | whether a ranking agrees with what was measured, and how surely |
 //! | [`inversions`] | which pairs M orders wrongly, and why |
 //! | [`strategies`] | how the strategies did |
 //! | [`seeds`] | how they did over repeated seeds |
-//! | [`mod@bench`], [`models`], [`measured`] | measurements as rows |
+//! | [`mod@bench`], [`models`], [`measured`], `energy` | measurements as rows, and whether an energy may be told |
 //! | [`by_class`] | how a network does class by class |
 //! | [`side_by_side`] | boards, engines and precisions beside each other |
 //! | [`pick`] | a model for each budget |
-//! | [`by_parameters`] | what a search for what a board takes brought against one for few parameters |
+//! | [`by_parameters`], `find` | what a search for what a board takes brought against one for few parameters; and against networks that were named beside it |
 //! | [`prediction`], [`mod@blame`] | how what was told of networks beforehand agrees with what was measured, and which block is to blame |
 //! | [`trust`] | how far a regression over the trials can be trusted |
 //! | [`front`] | how much of a front each strategy covered |
 //! | [`doubts`] | what is doubtful about what was read |
-//! | [`mod@words`] | all of that in sentences |
+//! | [`mod@words`], `headline`, `notes` | all of that in sentences |
+//! | `terminal`, `text`; `page` | how it looks in a terminal, and on a page |
 //! | [`confirm`] | which networks chance cannot tell apart, after several trainings |
 
 pub mod agreement;

@@ -22,14 +22,19 @@ pub use trainer_process::{TrainerCommand, TrainerProcess};
 /// Turns an architecture into an evaluation. A study with several workers has one evaluator for each and calls
 /// them from threads of their own.
 pub trait Evaluator: Send {
+    /// The evaluator that this one is around; `None` where it answers by itself.
+    fn inner(&mut self) -> Option<&mut dyn Evaluator> {
+        None
+    }
+
     /// What trains, for all of it has a part in the result: a trainer is started to be asked. `None` where nothing is
-    /// trained.
+    /// trained. Around another evaluator it is that one's.
     fn trainer(
         &mut self,
-        _on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
-        _stop: &AtomicBool,
+        on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
+        stop: &AtomicBool,
     ) -> Result<Option<TrainerFacts>> {
-        Ok(None)
+        self.inner().map_or(Ok(None), |inner| inner.trainer(on_report, stop))
     }
 
     /// Evaluates one job. What happens on the way goes to `on_report` as it comes. Its answer to an epoch that

@@ -10,7 +10,7 @@
 //! | [`elf`] | what the built program says about where it runs |
 //! | [`glibc`] | versions of the C library |
 //! | [`host`], [`inventory`] | what a user calls a board, and a file of many |
-//! | [`keys`] | keys that sign releases |
+//! | [`keys`], `numbers` | keys that sign releases, and the numbers that releases have |
 //! | [`bundle`] | a release as the host makes it |
 //! | [`ssh`] | the system's ssh |
 //! | [`probe`](mod@probe) | what a board is and holds, before anything is sent |

@@ -89,6 +89,7 @@ fn a_damaged_study() {
     refused(&place, &format!("{DRY} --strategy random --out study"), exit::INPUT, &["study", "--resume"]);
     refused(&place, "search --resume --out study --alpha 2", exit::INPUT, &["alpha"]);
     refused(&place, "export study", exit::INPUT, &["weights"]);
+    refused(&place, "export study --top 0", exit::USAGE, &["--top"]);
 
     let journal = place.path("study/journal.log");
     let good = fs::read_to_string(&journal).unwrap();

@@ -2,6 +2,7 @@
 //! (libtorch, inference engines, the command-line parser) that must not leak into it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
@@ -119,6 +120,39 @@ fn every_room_has_a_rule() {
     let ruled: BTreeSet<String> = RULES.iter().map(|(room, ..)| (*room).to_owned()).collect();
     let rooms: BTreeSet<String> = Graph::read().members.into_iter().filter(|room| room != "tests").collect();
     assert_eq!(rooms, ruled);
+}
+
+/// What the table of docs/architecture.md says of each room: what it may import, and what must not be in its tree.
+fn documented() -> BTreeMap<String, [String; 2]> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/architecture.md");
+    let text = std::fs::read_to_string(path).expect("the map is there");
+    let row = |line: &str| {
+        let cells: Vec<&str> = line.strip_prefix("| `")?.split('|').map(str::trim).collect();
+        let [room, _, imports, never, ""] = cells[..] else { return None };
+        Some((room.trim_end_matches("/`").to_owned(), [imports.to_owned(), never.to_owned()]))
+    };
+    text.lines().filter_map(row).collect()
+}
+
+#[test]
+fn the_map_says_what_the_rules_say() {
+    let documented = documented();
+    for (room, allowed, forbidden) in RULES {
+        let [imports, never] = &documented[room.trim_start_matches("mfactor-")];
+        let named: BTreeSet<&str> = imports.split('`').skip(1).step_by(2).collect();
+        // The map takes it for granted that a room imports `mfactor`, and says where one does not.
+        let allowed: BTreeSet<&str> = allowed.iter().copied().filter(|name| *name != "mfactor").collect();
+        assert!(
+            named == allowed || imports.starts_with("nothing") || imports == "every library",
+            "{room}: {imports}"
+        );
+        let never: BTreeSet<&str> = never.split(", ").filter(|name| *name != "everything").collect();
+        let forbidden: BTreeSet<&str> = forbidden.iter().map(|name| name.trim_end_matches("-core")).collect();
+        assert!(
+            never.is_subset(&forbidden),
+            "{room}: {never:?} must not be in its tree, and no rule forbids that"
+        );
+    }
 }
 
 #[test]

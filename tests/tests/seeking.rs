@@ -91,6 +91,13 @@ fn strategies_are_held_against_a_table() {
     assert_eq!(command.status.code(), Some(i32::from(exit::MISSING)));
     let (_, stderr) = place.run(&format!("{bench} --from 1.5"), exit::INPUT);
     assert!(stderr.contains("from 0 to 1"), "{stderr}");
+    for option in ["--budget latency_p50=2ms", "--front energy"] {
+        let (_, stderr) = place.run(&format!("{bench} {option}"), exit::INPUT);
+        assert!(
+            stderr.contains("board") && stderr.contains("macs") && !stderr.contains("--cost-table"),
+            "{stderr}"
+        );
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use mfactor::costs::{self, CostTerm};
-use mfactor::{Quantity, Result, SearchSpace};
+use mfactor::{Error, Quantity, Result, SearchSpace};
 use search::benchmark::Benchmark;
 use search::ratings::Ratings;
 use search::{Sought, StrategyKind};
@@ -83,6 +83,7 @@ impl Strategies {
         let space = SearchSpace::load(&self.space())?;
         let costs: Vec<CostTerm> =
             self.budget.iter().map(|text| CostTerm::parse_budget(text)).collect::<Result<_>>()?;
+        costs.iter().map(|cost| cost.quantity).chain(self.front.iter().copied()).try_for_each(check_told)?;
         let objective = costs::objective(self.alpha, &costs, &space)?;
         let ratings = self.naswot.as_ref().map(|file| Ratings::load(file, &space)).transpose()?;
         let sought = Sought { ratings: ratings.map(Arc::new), ..Sought::new(space, objective, &self.front)? };
@@ -98,6 +99,18 @@ impl Strategies {
         let of_table = if is_published(&self.table) { self.table.as_str() } else { "paper" };
         self.space.clone().unwrap_or_else(|| of_table.into())
     }
+}
+
+/// Refuses what neither a space nor a table of accuracies tells.
+fn check_told(quantity: Quantity) -> Result<()> {
+    if quantity.is_exact() || quantity == Quantity::Accuracy {
+        return Ok(());
+    }
+    let exact: Vec<&str> =
+        Quantity::costs().filter(|quantity| quantity.is_exact()).map(Quantity::name).collect();
+    let problem =
+        format!("is what a board tells, and here there are accuracies alone; take {}", exact.join(", "));
+    Err(Error::input(quantity.name(), problem))
 }
 
 /// The file of a table: a published one by its name, where there is no file of that name.

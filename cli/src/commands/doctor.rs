@@ -57,7 +57,8 @@ impl Doctor {
         if missing.is_empty() {
             return Ok(());
         }
-        Err(Error::missing(format!("{} not usable", missing.join(", ")), "scripts/setup").into())
+        let are = if missing.len() == 1 { "is" } else { "are" };
+        Err(Error::missing(format!("{} {are} not usable here", missing.join(", ")), "scripts/setup").into())
     }
 }
 

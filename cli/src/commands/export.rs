@@ -1,6 +1,7 @@
 //! `mfactor export`: ONNX models of the best trials.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -28,13 +29,13 @@ With --target, architectures whose file would break the board's limit are passed
 A model is handed out only after ONNX Runtime and tract gave the trainer's answers on 64 validation images. Its accuracy on the test
 images is measured here, once, and written into the file.
 
-An int8 model is a quarter of the size. Whether it is quicker, only measuring tells: `mfactor measure --engine all`.")]
+An int8 model has less than a third of the size. Whether it is quicker, only measuring tells: `mfactor measure --engine all`.")]
 pub struct Export {
     /// Folder of the study
     dir: PathBuf,
     /// Export the best K architectures
-    #[arg(long, value_name = "K", default_value_t = 1, conflicts_with_all = ["trial", "architecture"])]
-    top: usize,
+    #[arg(long, value_name = "K", default_value_t = NonZeroUsize::MIN, conflicts_with_all = ["trial", "architecture"])]
+    top: NonZeroUsize,
     /// Export the trial with this id
     #[arg(long, value_name = "ID", conflicts_with = "architecture")]
     trial: Option<u64>,
@@ -78,7 +79,7 @@ impl Export {
         let line = Line::new(output);
         let mut models = vec![];
         for trial in self.candidates(&record)? {
-            if models.len() == self.top {
+            if models.len() == self.top.get() {
                 break;
             }
             // Not even its weights would fit, so the work is saved.
@@ -110,11 +111,16 @@ impl Export {
             let architecture: Architecture = id.parse()?;
             return match ranked.iter().find(|trial| trial.architecture == architecture) {
                 Some(trial) => Ok(vec![trial]),
-                None => refuse(format!("has no complete trial of {architecture}")),
+                None => {
+                    refuse(format!("has no complete trial of {architecture}; `mfactor trials` lists them"))
+                }
             };
         }
         if ranked.is_empty() {
-            return refuse("has no complete trial yet".to_owned());
+            let folder = self.dir.display();
+            return refuse(format!(
+                "has no complete trial yet; to go on, run: mfactor search --resume --out {folder}"
+            ));
         }
         let mut seen = BTreeSet::new();
         Ok(ranked.into_iter().filter(|trial| seen.insert(&trial.architecture)).collect())

@@ -237,10 +237,8 @@ impl By {
 fn submit(submission: &Submission) -> Result<String> {
     let (program, arguments) = submission.command.split_first().expect("a submission has a command");
     let missing = |error: std::io::Error| {
-        Error::missing(
-            format!("{program} cannot be started ({error})"),
-            "mfactor launch with --print, where it is",
-        )
+        let mend = format!("mfactor launch with --print, and what it prints on a machine that has {program}");
+        Error::missing(format!("{program} cannot be started ({error})"), mend)
     };
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -159,7 +159,13 @@ fn next(answers: &mut impl BufRead) -> Result<Option<Rating>> {
                 Err(Error::input("the trainer", format!("answered with what is no rating: {error}")))
             }
         },
-        Line::TooLong(_) => Err(Error::input("the trainer", "prints without end")),
+        Line::TooLong(_) => {
+            let problem = format!(
+                "says more than {LONGEST_ANSWER} bytes without an end of line; is {} a trainer?",
+                TRAINER.find()?.display()
+            );
+            Err(Error::input("the trainer", problem))
+        }
         // What it had begun to say is no answer.
         Line::Torn(_) | Line::End => Ok(None),
     }

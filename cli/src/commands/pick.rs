@@ -83,10 +83,13 @@ impl Pick {
         let mut meant: Vec<CostFront> = fronts.into_iter().filter(is_meant).collect();
         match meant.len() {
             1 => Ok(meant.remove(0)),
-            0 if quantity.is_exact() => Err(Error::file(&self.dir, "has no complete trial to pick from")),
+            0 if quantity.is_exact() => Err(Error::file(&self.dir, "has no complete trial to pick from yet")),
             0 => {
                 let on = self.on.as_ref().map_or(String::new(), |on| format!(" on {}", name(on)));
-                let problem = format!("was not measured{on}; mfactor measure or mfactor flash does that");
+                let folder = self.dir.display();
+                let problem = format!(
+                    "was not measured{on}; to measure it here, run: mfactor measure {folder}; on a board: mfactor flash {folder}"
+                );
                 Err(Error::input(quantity.name(), problem))
             }
             _ => {

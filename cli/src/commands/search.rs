@@ -9,7 +9,7 @@ use mfactor::{AccuracyKind, Error, Quantity, name};
 use report::confirm::Confirmation;
 use search::config::EvaluatorConfig;
 use search::events::StudyEvent;
-use search::{Outcome, Study, StudyConfig, StudyRecord};
+use search::{Outcome, StrategyKind, Study, StudyConfig, StudyRecord};
 use serde::Serialize;
 
 use super::shared::SharedOptions;
@@ -38,9 +38,7 @@ Examples:
   mfactor search --architecture 353-533-333,333-333-333 --epochs 30 --data cifar10 --out runs/final
                                                            no search: train what was found, for longer")]
 pub struct Search {
-    /// Strategies: random, evolution, tpe, rl (the paper's), local, nsga2, guided; several with commas between, or all, or
-    /// paper
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help = strategies())]
     strategy: Option<String>,
     /// Train these architectures, several with commas between; without --strategy, nothing is searched
     #[arg(long, value_name = "ID", value_delimiter = ',')]
@@ -90,7 +88,8 @@ pub struct Search {
     /// Search space: a TOML file, or the name of one that ships (see `mfactor space --help`); the paper's if not given
     #[arg(long, value_name = "FILE")]
     space: Option<PathBuf>,
-    /// train; or without training: constant:A, or table:FILE, a CSV file with the columns architecture and accuracy
+    /// train; or without training: constant:A, or table:FILE, a published table that was fetched, or a file as `mfactor trials
+    /// --format csv` writes it, with the columns architecture and accuracy
     #[arg(long, value_name = "KIND")]
     evaluator: Option<String>,
     /// Trials that run at once: auto (one a GPU, or one a core, four at the most) or a number [default: 1]
@@ -103,7 +102,7 @@ pub struct Search {
     ///
     /// After the first epoch, and after each third, ninth and so on, the best third of a strategy's trials goes on. They
     /// are compared by the M-factor of the accuracy so far. Where a front is sought, a trial stops that is less accurate than
-    /// one that costs no more. A study file can say more: see docs/formats.md.
+    /// one that costs no more. A study file can say more: see docs/training.md.
     #[arg(long)]
     prune: bool,
     /// Folder in which trainings are kept and found again, or none [default: cache in the study's folder]
@@ -144,6 +143,18 @@ pub struct Search {
     trainers: TrainerOptions,
     #[command(flatten)]
     shared: SharedOptions,
+}
+
+/// What `--strategy` may be.
+fn strategies() -> String {
+    let names = |kinds: &mut dyn Iterator<Item = StrategyKind>| {
+        kinds.map(StrategyKind::name).collect::<Vec<_>>().join(", ")
+    };
+    let papers = names(&mut StrategyKind::PAPER.into_iter());
+    let others = names(&mut StrategyKind::ALL.into_iter().filter(|kind| !StrategyKind::PAPER.contains(kind)));
+    format!(
+        "Strategies: {papers} (the paper's), {others}; several with commas between, or all, or paper [default: paper]"
+    )
 }
 
 /// What a search begins with.

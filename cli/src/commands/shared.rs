@@ -260,7 +260,8 @@ fn here(
     fetched()?.ok_or_else(|| {
         let name = &study.name;
         let problem = format!(
-            "reads a file; name it here by {option} FILE, or where it is run: mfactor cluster push {name}"
+            "reads a file that is not here: name it by {option} FILE, or put it into the store, where it is, by: \
+             mfactor cluster push {name} {option} FILE"
         );
         Error::input(format!("study {name:?}"), problem)
     })

@@ -23,9 +23,7 @@ Examples:
 pub struct Space {
     /// Architecture to show, for example 357-333-377
     id: Option<String>,
-    /// Search space: a TOML file, or paper, width32, edge32, edge96, nas-bench-macro or resnet8-mlperf-tiny, which ship;
-    /// the paper's if not given
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help = format!("Search space: a TOML file, or one that ships: {}; the paper's if not given", shipped()))]
     space: Option<PathBuf>,
     /// Say what could win by M if the smallest architecture reaches this accuracy, a fraction of 1
     #[arg(long, value_name = "A", conflicts_with = "id", allow_negative_numbers = true)]
@@ -33,6 +31,11 @@ pub struct Space {
     /// Weight of the M-factor
     #[arg(long, requires = "accuracy", default_value_t = 1.0, allow_negative_numbers = true)]
     alpha: f64,
+}
+
+/// Names of the spaces that ship.
+fn shipped() -> String {
+    mfactor::space::shipped::names().collect::<Vec<_>>().join(", ")
 }
 
 /// Largest space that is counted one by one.

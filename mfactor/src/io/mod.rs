@@ -13,4 +13,5 @@ pub mod name;
 pub mod numbers;
 pub mod patience;
 pub mod process;
+mod room;
 pub mod text;

@@ -204,7 +204,17 @@ fn expansion(kind: BlockKind, rest: &str) -> Result<(Expansion, &str), NoBlock> 
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::variants::variants;
+
+    #[test]
+    fn all_kinds_are_listed_by_the_names_of_files_and_told_apart_by_their_letters() {
+        assert_eq!(variants::<BlockKind>(), BlockKind::ALL.map(BlockKind::name));
+        let letters = BTreeSet::from(BlockKind::ALL.map(BlockKind::letter));
+        assert_eq!(letters.len(), BlockKind::ALL.len());
+    }
 
     #[test]
     fn tokens_parse_back() {

@@ -206,10 +206,11 @@ fn squeezes(key: &str, kind: BlockKind, ratio: u8) -> Result<bool, String> {
     match ratio {
         0 => Ok(false),
         4 if kind.expands_input() => Ok(true),
-        4 => Err(format!(
-            "{key}.squeeze: blocks of kind {} have none; inverted and fused ones may",
-            kind.name()
-        )),
+        4 => {
+            let may = BlockKind::ALL.into_iter().filter(|kind| kind.expands_input()).map(BlockKind::name);
+            let may = may.collect::<Vec<_>>().join(" and ");
+            Err(format!("{key}.squeeze: blocks of kind {} have none; those of {may} may", kind.name()))
+        }
         _ => Err(format!(
             "{key}.squeeze is {ratio}; it must be 0 for none, or 4 for a quarter of the channels inside"
         )),

@@ -9,6 +9,7 @@ mod refused;
 use std::path::Path;
 
 use mfactor::SearchSpace;
+use mfactor::block::BlockKind;
 
 fn shipped(name: &str) -> SearchSpace {
     SearchSpace::load(Path::new(name)).unwrap()
@@ -44,5 +45,7 @@ block = [
 "#;
 
 fn small() -> SearchSpace {
+    let absent = BlockKind::ALL.map(BlockKind::name).into_iter().find(|kind| !SMALL.contains(kind));
+    assert_eq!(absent, None, "a kind of block that the small space lacks is not tested");
     SearchSpace::parse(SMALL, "small").unwrap()
 }

@@ -137,12 +137,8 @@ pub fn recorded<E: Evaluator>(
 }
 
 impl<E: Evaluator> Evaluator for Cached<E> {
-    fn trainer(
-        &mut self,
-        on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
-        stop: &AtomicBool,
-    ) -> Result<Option<TrainerFacts>> {
-        self.inner.trainer(on_report, stop)
+    fn inner(&mut self) -> Option<&mut dyn Evaluator> {
+        Some(&mut self.inner)
     }
 
     fn evaluate(

@@ -1,4 +1,4 @@
-//! The baseline that every summary shows: the smallest architecture of the space, and nothing else.
+//! The baseline that the best are held against: the smallest architecture of the space, and nothing else.
 
 use mfactor::Point;
 use rand_chacha::ChaCha8Rng;
