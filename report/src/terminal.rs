@@ -20,7 +20,7 @@ const SIDE_BY_SIDE_MODELS: usize = 10;
 /// Widest column of a bench.
 const COLUMN: usize = 20;
 /// Narrowest column of a bench: a latency and a rank.
-const RANKED: usize = 10;
+const RANKED: usize = 12;
 
 /// The comparison as text of at most 80 columns, with ANSI colours if `colour` is set.
 pub fn terminal(comparison: &Comparison, colour: bool) -> String {
