@@ -64,7 +64,7 @@ pub enum Precision {
     Auto,
     /// Everything in float32.
     Float32,
-    /// Convolutions in bfloat16, master weights in float32.
+    /// Convolutions in bfloat16, master weights in float32; on a CPU not in networks with channels apart.
     Bfloat16,
 }
 

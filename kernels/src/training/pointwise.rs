@@ -10,9 +10,12 @@ use crate::memory::{Lines, Place, Source};
 use crate::plan::{choice, pack};
 use crate::routines::{self as inference, Panel};
 
-/// Numbers of images and outputs together that are worked on at once: what a core's second cache holds while they are read once for
+/// Numbers of images and outputs together that are worked on at once: what a core's first cache holds while they are read once for
 /// each block of channels.
-const BLOCK_VALUES: usize = 24 * 1024;
+const BLOCK_VALUES: usize = 6 * 1024;
+
+/// Fewer pixels at once would bring the weights too often.
+const FEWEST_PIXELS: usize = 48;
 
 /// A batch of images and a kernel of 1 × 1 between its channels. Images are `stride` times as high and wide as outputs, and only the
 /// first pixel of each square is read.
@@ -191,7 +194,8 @@ impl Pointwise {
     }
 
     fn rows_at_once(&self) -> usize {
-        (BLOCK_VALUES / self.row_lengths().iter().sum::<usize>()).max(1)
+        let of_row: usize = self.row_lengths().iter().sum();
+        (BLOCK_VALUES / of_row).max(FEWEST_PIXELS.div_ceil(self.width))
     }
 
     fn assert_sizes(&self, images: &[f32], weights: &[f32], outputs: &[f32]) {
