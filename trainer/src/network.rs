@@ -80,9 +80,8 @@ impl Network {
     }
 
     /// As [`Network::evaluate`], but with the batch's statistics, which also update the running ones, with
-    /// convolutions in `kind` or what is quicker for them, and with a tape for the gradients.
+    /// convolutions in `kind`, and with a tape for the gradients.
     pub fn train(&self, images: &Tensor, kind: Kind) -> Result<(Tensor, Tape), TchError> {
-        let kind = self.quicker(kind, images.device());
         let mut tape = Tape::new(self.parameters.leaves(kind)?);
         let mut outputs = vec![Some(images.f_to_kind(kind)?)];
         let has_own = tensors::are_for(kind, images.device());
@@ -114,9 +113,9 @@ impl Network {
         Ok((last(outputs).f_to_kind(Kind::Float)?, tape))
     }
 
-    /// float32 where bfloat16 is asked for and there are convolutions with channels apart: on a CPU libtorch takes two to three times
-    /// as long for those networks in bfloat16 as it takes for them in float32 with this project's own layers.
-    fn quicker(&self, kind: Kind, device: Device) -> Kind {
+    /// The quicker type to train in: `kind`, but float32 in place of bfloat16 where there are convolutions with channels apart. On a CPU
+    /// libtorch takes up to three times as long for such networks in bfloat16 as they take in float32 with this project's own layers.
+    pub fn quicker(&self, kind: Kind, device: Device) -> Kind {
         let has_channels_apart = self
             .layers
             .iter()

@@ -20,7 +20,7 @@ pub enum Convolution {
 impl Convolution {
     /// The way that an operation is computed for `images` images and outputs of this height and width, where it is one of the three:
     /// on a processor with vectors, for channels in multiples of 8. A kernel of 1 × 1 in steps of 1 is a product of two matrices,
-    /// for which libtorch takes as long.
+    /// for which libtorch takes as long, as it does for 3 × 3 with channels apart, where memory is what both wait for.
     pub fn of(operation: &Operation, images: usize, [height, width]: [usize; 2]) -> Option<Self> {
         let Operation::Convolution { input_channels, output_channels, kernel, stride, padding, groups } =
             *operation
@@ -34,7 +34,7 @@ impl Convolution {
         let channels = output_channels;
         if groups == channels && groups == input_channels {
             let own = Depthwise { images, height, width, channels, kernel, stride };
-            return own.is_supported().then_some(Self::Depthwise(own));
+            return (own.is_supported() && kernel > 3).then_some(Self::Depthwise(own));
         }
         if groups != 1 {
             return None;
