@@ -60,7 +60,8 @@ impl DeviceChoice {
 /// What `--precision` asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Precision {
-    /// bfloat16 where the processor or GPU computes with it natively, else float32.
+    /// bfloat16 where the processor or GPU computes with it natively, else float32; on a CPU float32 in networks with channels apart,
+    /// which are quicker so.
     Auto,
     /// Everything in float32.
     Float32,
@@ -75,6 +76,8 @@ pub struct Backend {
     pub device: Device,
     /// Type that training computes in: `Kind::Float` or `Kind::BFloat16`. Evaluation is always in float32.
     pub kind: Kind,
+    /// Whether that type was asked for: then it holds for all networks.
+    pub is_asked_for: bool,
 }
 
 impl Backend {
@@ -98,7 +101,8 @@ impl Backend {
             Precision::Float32 => false,
             Precision::Bfloat16 => true,
         };
-        Ok(Self { device, kind: if bfloat16 { Kind::BFloat16 } else { Kind::Float } })
+        let kind = if bfloat16 { Kind::BFloat16 } else { Kind::Float };
+        Ok(Self { device, kind, is_asked_for: precision != Precision::Auto })
     }
 
     /// What the trainer says about itself when it is ready.

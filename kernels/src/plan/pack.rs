@@ -51,7 +51,7 @@ pub(super) fn apart(of: &Convolution<'_>, inputs: usize, rows: usize) -> Vec<f32
 }
 
 /// For a direct convolution: block × row × column × input channel × output channel of the block.
-pub(super) fn direct(width: usize, weights: &[f32], output_channels: usize, area: usize) -> Lines {
+pub(crate) fn direct(width: usize, weights: &[f32], output_channels: usize, area: usize) -> Lines {
     let input_channels = weights.len() / (output_channels * area);
     let volume = input_channels * area;
     let mut lines = Lines::zeros(output_channels.next_multiple_of(width) * volume);

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::normalise::{GradientSums, Moments, Normalise, NormaliseGradient, Sums};
 use super::routines::{self, Routines};
-use super::{CHANNELS, share, side_by_side};
+use super::{CHANNELS, for_channels, share, side_by_side};
 use crate::InstructionSet;
 
 /// The batch norm of some images: max(0, (image − mean) / √(variance + ε) · scale + shift + addend), where addend and
@@ -56,13 +56,13 @@ impl BatchNorm {
         let channels = scale.len();
         assert!(Self::is_supported(channels) && shift.len() == channels, "{channels} channels");
         assert!(images.len().is_multiple_of(channels) && !images.is_empty(), "{} values", images.len());
-        let routines = routines::of(set).filter(|_| set.is_available());
-        let routines = routines.unwrap_or_else(|| panic!("this processor has no {set}"));
+        let routines = routines::of(for_channels(set, &[channels]));
+        let routines = routines.expect("an instruction set that is available has kernels");
         let pixels = images.len() / channels;
         let parts = shares(pixels, channels, threads).map(|range| &images[range]);
         let [sums, squares] = total(side_by_side(parts, |images| {
             let mut task = Moments { images, sums: zeros(channels) };
-            // SAFETY: the processor has the instructions, by the filter above; all else is asserted.
+            // SAFETY: the processor has the instructions, by `for_channels`; all else is asserted.
             unsafe { (routines.moments)(&mut task) };
             task.sums
         }));

@@ -3,7 +3,7 @@
 use super::gradient::{Correlate, Gather};
 use super::routines::{self, Correlation, OfKernel};
 use super::tiles::{OUTPUTS, Tiles, Window};
-use super::{CHANNELS, share, side_by_side};
+use super::{CHANNELS, for_channels, share, side_by_side};
 use crate::InstructionSet;
 use crate::finish::Target;
 use crate::memory::{Lines, Place};
@@ -197,7 +197,7 @@ struct Tools {
 
 impl Tools {
     fn new(filter: &Filter, set: InstructionSet) -> Self {
-        assert!(set.is_available(), "this processor has no {set}");
+        let set = for_channels(set, &[filter.input_channels, filter.output_channels]);
         let routines = inference::of(set).expect("an instruction set that is available has kernels");
         let training = routines::of(set).expect("an instruction set that is available has kernels");
         let mut transforms = routines.transforms.iter();
@@ -205,13 +205,12 @@ impl Tools {
         let vectors = filter.output_channels / routines.lanes;
         let (panel, _) = choice::cheapest(routines.panels.iter().map(|panel| panel.sums), vectors, |_| 1.0);
         let gradient = training.kernels.iter().find(|of| of.kernel == filter.kernel);
-        let correlation = training.correlations.iter().find(|of| vectors.is_multiple_of(of.vectors));
         Self {
             routines,
             transforms: transforms.find(fits).expect("a supported filter has its transforms"),
             panel: &routines.panels[panel],
             gradient: gradient.expect("a supported filter has its transforms"),
-            correlation: correlation.expect("one vector divides all"),
+            correlation: training.correlation(filter.output_channels),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The kernels for training, made for each instruction set, beside those of `crate::routines`: a table of its own, which programs
 //! that only infer are linked without.
 
+use super::depthwise_passes::{self as depthwise, Forward, ImagesGradient, WeightsGradient};
 use super::gradient::{self, Correlate, Gather};
 use super::normalise::{self, GradientSums, Moments, Normalise, NormaliseGradient};
 use super::tiles::OUTPUTS;
@@ -16,8 +17,11 @@ use crate::winograd::Spread;
 
 /// Everything for one instruction set.
 pub(super) struct Routines {
+    /// Numbers of a vector.
+    pub lanes: usize,
     pub kernels: [OfKernel; 3],
     pub correlations: &'static [Correlation],
+    pub depthwise: [[DepthwiseOf; 2]; 3],
     pub moments: unsafe fn(&mut Moments<'_>),
     pub normalise: unsafe fn(&mut Normalise<'_>),
     pub gradient_sums: unsafe fn(&mut GradientSums<'_>),
@@ -35,6 +39,25 @@ pub(super) struct OfKernel {
 pub(super) struct Correlation {
     pub vectors: usize,
     pub run: unsafe fn(&Correlate),
+}
+
+impl Routines {
+    /// For so many output channels, in whole vectors.
+    pub(super) fn correlation(&self, output_channels: usize) -> &Correlation {
+        let vectors = output_channels / self.lanes;
+        let fitting = self.correlations.iter().find(|of| vectors.is_multiple_of(of.vectors));
+        fitting.expect("one vector divides all")
+    }
+}
+
+/// Convolutions that keep channels apart, of one kernel and stride.
+pub(super) struct DepthwiseOf {
+    pub kernel: usize,
+    pub stride: usize,
+    pub forward: unsafe fn(&mut Forward<'_>),
+    /// None in steps of 1, where it is a forward pass too.
+    pub images_gradient: Option<unsafe fn(&mut ImagesGradient<'_>)>,
+    pub weights_gradient: unsafe fn(&mut WeightsGradient<'_>),
 }
 
 /// Those of an instruction set that this program has been made for.
@@ -77,15 +100,47 @@ macro_rules! correlations {
     };
 }
 
+macro_rules! depthwise {
+    ($features:tt $vector:ty, $kernel:literal, $at_once:literal) => {
+        [
+            depthwise!($features $vector, $kernel, 1, $at_once, None),
+            depthwise!($features $vector, $kernel, 2, $at_once, Some(function!(
+                $features &mut ImagesGradient<'_>,
+                |task| depthwise::images_gradient::<$vector, $kernel>(task)
+            ))),
+        ]
+    };
+    ($features:tt $vector:ty, $kernel:literal, $stride:literal, $at_once:literal, $images_gradient:expr) => {
+        DepthwiseOf {
+            kernel: $kernel,
+            stride: $stride,
+            forward: function!($features &mut Forward<'_>, |task| {
+                depthwise::forward::<$vector, $kernel, $stride>(task)
+            }),
+            images_gradient: $images_gradient,
+            weights_gradient: function!($features &mut WeightsGradient<'_>, |task| {
+                depthwise::weights_gradient::<$vector, $kernel, $stride, $at_once>(task)
+            }),
+        }
+    };
+}
+
 macro_rules! routines {
     ($name:ident, $vector:ty, $features:tt, $panels:tt) => {
         static $name: Routines = Routines {
+            lanes: <$vector as Vector>::LANES,
             kernels: [
         of_kernel!($features $vector, Points::SIX, 2, 6, 3),
         of_kernel!($features $vector, Points::EIGHT, 3, 8, 5),
         of_kernel!($features $vector, Points::TEN, 4, 10, 7),
             ],
     correlations: correlations!($features $vector, $panels),
+            // Sums of a row of the kernel, for so many outputs at once, fit into the registers.
+            depthwise: [
+        depthwise!($features $vector, 3, 4),
+        depthwise!($features $vector, 5, 2),
+        depthwise!($features $vector, 7, 2),
+            ],
     moments: function!($features &mut Moments<'_>, |task| normalise::moments::<$vector>(task)),
     normalise: function!($features &mut Normalise<'_>, |task| normalise::normalise::<$vector>(task)),
             gradient_sums: function!($features &mut GradientSums<'_>, |task| {

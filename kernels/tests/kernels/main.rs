@@ -3,6 +3,7 @@
 //! Miri runs them on the plain form, with few cases.
 #![expect(clippy::unwrap_used, reason = "what a test cannot unwrap, it fails by")]
 
+mod batches;
 mod convolutions;
 mod integers;
 mod networks;

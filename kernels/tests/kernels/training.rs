@@ -70,6 +70,8 @@ fn filters_and_their_gradients() {
             (3, 4, 16, 32, 16),
             (5, 8, 12, 16, 16),
             (5, 7, 9, 48, 48),
+            (3, 6, 8, 24, 16),
+            (3, 6, 8, 8, 24),
             (7, 8, 8, 32, 32),
         ]);
     }
@@ -85,7 +87,8 @@ fn filters_of_other_kernels_and_channels_are_not_supported() {
     assert!(filter.is_supported());
     assert!(!Filter { kernel: 1, ..filter }.is_supported());
     assert!(!Filter { input_channels: 3, ..filter }.is_supported());
-    assert!(!Filter { output_channels: 24, ..filter }.is_supported());
+    assert!(Filter { output_channels: 24, ..filter }.is_supported());
+    assert!(!Filter { output_channels: 12, ..filter }.is_supported());
     assert!(!Filter { output_channels: 0, ..filter }.is_supported());
 }
 
@@ -167,9 +170,14 @@ impl Case {
 
 #[test]
 fn batch_norms_and_their_gradients() {
-    for (channels, has_addend, is_rectified) in
-        [(16, false, true), (32, true, true), (48, true, false), (64, false, false)]
-    {
+    for (channels, has_addend, is_rectified) in [
+        (8, true, true),
+        (16, false, true),
+        (24, false, true),
+        (32, true, true),
+        (48, true, false),
+        (64, false, false),
+    ] {
         let case = Case::new(channels, if cfg!(miri) { 40 } else { 105 });
         for set in InstructionSet::available() {
             for threads in [1, 2] {

@@ -1,11 +1,13 @@
-//! Layers of this project's own, for training in float32 on a CPU, where they are quicker than libtorch's: convolutions that need a
-//! fraction of the multiplications, and batch norms that read and write their images as seldom as can be.
+//! Layers of this project's own, for training in float32 on a CPU, where they are quicker than libtorch's: convolutions, those with
+//! large kernels by an algorithm that needs a fraction of the multiplications, and batch norms that read and write their images as seldom as can be.
 //!
 //! The vector code is that of the crate `kernels`, which the runner uses too. Images lie in memory as image × row × column ×
 //! channel. All but [`tensors`] knows slices of numbers and not libtorch.
 
 mod convolution;
+mod filtered;
 pub mod tensors;
 
 pub use convolution::Convolution;
+pub use filtered::Filtered;
 pub use kernels::training::BatchNorm;

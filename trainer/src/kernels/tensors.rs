@@ -4,7 +4,6 @@
 use kernels::InstructionSet;
 use kernels::training::AffineGradient;
 use mfactor::Layer;
-use mfactor::layers::Operation;
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::{BatchNorm, Convolution};
@@ -16,31 +15,18 @@ pub fn are_for(kind: Kind, device: Device) -> bool {
 
 /// The layer as a convolution that can be computed here, for images of this shape, if it is one.
 pub fn convolution(layer: &Layer, images: &Tensor) -> Option<Convolution> {
-    // Groups are libtorch's business.
-    let Operation::Convolution { input_channels, output_channels, kernel, stride, padding, groups: 1 } =
-        layer.operation
-    else {
-        return None;
-    };
-    let [count, _, rows, columns] = images.size()[..] else { return None };
-    let convolution = Convolution {
-        images: usize::try_from(count).ok()?,
-        height: layer.output.height,
-        width: layer.output.width,
-        input_channels,
-        output_channels,
-        kernel,
-        stride,
-    };
-    let fits =
-        [layer.output.height, layer.output.width].map(|size| (size * stride) as i64) == [rows, columns];
-    (fits && padding == kernel / 2 && convolution.is_supported()).then_some(convolution)
+    let shape = images.size();
+    let [count, channels, rows, columns] = shape[..] else { return None };
+    let outputs = [layer.output.height, layer.output.width];
+    let convolution = Convolution::of(&layer.operation, usize::try_from(count).ok()?, outputs)?;
+    // Images are whole steps high and wide.
+    let read = convolution.images_shape().map(|size| size as i64);
+    (read == [count, rows, columns, channels]).then_some(convolution)
 }
 
 /// The outputs of a convolution.
 pub fn convolve(convolution: &Convolution, images: &Tensor, weights: &Tensor) -> Result<Tensor, TchError> {
-    let mut outputs =
-        new([convolution.images, convolution.height, convolution.width, convolution.output_channels])?;
+    let mut outputs = new(convolution.outputs_shape())?;
     let (images, weights) = (channels_last(images)?, channels_last(weights)?);
     convolution.forward(values(&images), values(&weights), values_mut(&mut outputs), threads());
     outputs.f_permute([0, 3, 1, 2])
@@ -52,8 +38,7 @@ pub fn images_gradient(
     weights: &Tensor,
     gradient: &Tensor,
 ) -> Result<Tensor, TchError> {
-    let Convolution { images, height, width, input_channels, stride, .. } = *convolution;
-    let mut result = new([images, height * stride, width * stride, input_channels])?;
+    let mut result = new(convolution.images_shape())?;
     let (weights, gradient) = (channels_last(weights)?, channels_last(gradient)?);
     convolution.images_gradient(values(&weights), values(&gradient), values_mut(&mut result), threads());
     result.f_permute([0, 3, 1, 2])
@@ -65,8 +50,7 @@ pub fn weights_gradient(
     images: &Tensor,
     gradient: &Tensor,
 ) -> Result<Tensor, TchError> {
-    let Convolution { input_channels, output_channels, kernel, .. } = *convolution;
-    let mut result = new([output_channels, kernel, kernel, input_channels])?;
+    let mut result = new(convolution.weights_shape())?;
     let (images, gradient) = (channels_last(images)?, channels_last(gradient)?);
     convolution.weights_gradient(values(&images), values(&gradient), values_mut(&mut result), threads());
     result.f_permute([0, 3, 1, 2])
@@ -186,16 +170,29 @@ fn values_mut(tensor: &mut Tensor) -> &mut [f32] {
 #[cfg(test)]
 mod tests {
     use mfactor::SearchSpace;
+    use mfactor::layers::Operation;
 
     use super::*;
 
     #[test]
     fn outputs_and_gradients_are_those_of_libtorch() {
+        let paper = SearchSpace::paper().lower(&"357-557-757".parse().unwrap());
+        // All but the stem.
+        assert_eq!(compared(&paper), 20);
+        let text = std::fs::read_to_string("../spaces/edge32.toml").unwrap();
+        let space = SearchSpace::parse(&text, "edge32").unwrap();
+        let id = "s8-w24.i3e4.b3-w16.i5e2.b5-w48.i3e6.i5e2".parse().unwrap();
+        // The two of 5 × 5 with channels apart and the four of the basic blocks; not the stem, those of 3 × 3 with channels apart,
+        // and those of 1 × 1 in steps of 1.
+        assert_eq!(compared(&space.lower(&id)), 6);
+    }
+
+    /// How many convolutions of these layers are computed here; each is compared with libtorch.
+    fn compared(layers: &[Layer]) -> usize {
         tch::manual_seed(1);
-        let layers = SearchSpace::paper().lower(&"357-557-757".parse().unwrap());
         let mut compared = 0;
-        for layer in &layers {
-            let Operation::Convolution { input_channels, output_channels, kernel, stride, .. } =
+        for layer in layers {
+            let Operation::Convolution { input_channels, output_channels, kernel, stride, groups, .. } =
                 layer.operation
             else {
                 continue;
@@ -208,10 +205,10 @@ mod tests {
             let [height, width] = [layer.output.height, layer.output.width].map(|size| size * stride);
             let images = random([2, height, width, input_channels]);
             let Some(convolution) = convolution(layer, &images) else { continue };
-            let weights = random([output_channels, kernel, kernel, input_channels]);
+            let weights = random([output_channels, kernel, kernel, input_channels / groups]);
             let slope = random([2, layer.output.height, layer.output.width, output_channels]).detach();
             let padding = kernel as i64 / 2;
-            let expected = images.conv2d(&weights, None::<Tensor>, stride as i64, padding, 1, 1);
+            let expected = images.conv2d(&weights, None::<Tensor>, stride as i64, padding, 1, groups as i64);
             let gradients = Tensor::run_backward(
                 &[(&expected * &slope).sum(Kind::Float)],
                 &[&images, &weights],
@@ -230,7 +227,7 @@ mod tests {
             }
             compared += 1;
         }
-        assert_eq!(compared, 18, "all but the stem and the two shortcuts");
+        compared
     }
 
     #[test]

@@ -4,11 +4,11 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use super::Convolution;
+use super::Filtered;
 
 /// Calls `visit` with the positions of an image's value, a weight and an output that belong together.
-fn visit(convolution: &Convolution, mut visit: impl FnMut(usize, usize, usize)) {
-    let Convolution { images, height, width, input_channels, output_channels, kernel, stride } = *convolution;
+fn visit(convolution: &Filtered, mut visit: impl FnMut(usize, usize, usize)) {
+    let Filtered { images, height, width, input_channels, output_channels, kernel, stride } = *convolution;
     for image in 0..images {
         for (row, column) in (0..height).flat_map(|row| (0..width).map(move |column| (row, column))) {
             for (down, right) in (0..kernel).flat_map(|down| (0..kernel).map(move |right| (down, right))) {
@@ -55,7 +55,7 @@ fn outputs_and_gradients_are_those_of_the_definition() {
     ] {
         for threads in [1, 2] {
             let convolution =
-                Convolution { images: 3, height, width, input_channels, output_channels, kernel, stride };
+                Filtered { images: 3, height, width, input_channels, output_channels, kernel, stride };
             let what = format!("{convolution:?}, {threads} threads");
             let mut random =
                 |count: usize| -> Vec<f32> { (0..count).map(|_| rng.random_range(-1.0..1.0)).collect() };
@@ -85,7 +85,7 @@ fn outputs_and_gradients_are_those_of_the_definition() {
 #[test]
 fn other_kernels_and_channels_are_not_supported() {
     let channels = 16;
-    let convolution = Convolution {
+    let convolution = Filtered {
         images: 1,
         height: 8,
         width: 8,
@@ -95,8 +95,8 @@ fn other_kernels_and_channels_are_not_supported() {
         stride: 1,
     };
     assert!(convolution.is_supported());
-    assert!(!Convolution { kernel: 1, ..convolution }.is_supported());
-    assert!(!Convolution { stride: 2, ..convolution }.is_supported());
-    assert!(!Convolution { input_channels: 3, ..convolution }.is_supported());
-    assert!(!Convolution { output_channels: 24, ..convolution }.is_supported());
+    assert!(!Filtered { kernel: 1, ..convolution }.is_supported());
+    assert!(!Filtered { stride: 2, ..convolution }.is_supported());
+    assert!(!Filtered { input_channels: 3, ..convolution }.is_supported());
+    assert!(!Filtered { output_channels: 20, ..convolution }.is_supported());
 }
