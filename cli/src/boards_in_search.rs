@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 use mfactor::cost::BoardCosts;
-use mfactor::protocol::{Job, TrainerFacts};
+use mfactor::protocol::Job;
 use mfactor::{Architecture, Error, Result, TrialState};
 use search::evaluators::{Ended, Evaluator, Report, Verdict};
 use search::{Study, StudyConfig};
@@ -166,12 +166,8 @@ fn pass_on(
 }
 
 impl<E: Evaluator> Evaluator for Measuring<'_, '_, E> {
-    fn trainer(
-        &mut self,
-        on_report: &mut dyn FnMut(Report) -> Result<Verdict>,
-        stop: &AtomicBool,
-    ) -> Result<Option<TrainerFacts>> {
-        self.inner.trainer(on_report, stop)
+    fn inner(&mut self) -> Option<&mut dyn Evaluator> {
+        Some(&mut self.inner)
     }
 
     fn evaluate(

@@ -15,6 +15,11 @@
 //! | GIF, TIFF, HEIF and other forms than PNG, JPEG, WebP and BMP | refused by name |
 //! | files whose form is damaged, that are cut off, or larger than the limits | refused, the last before anything is decoded |
 //! | pixels that are not square (`pHYs`), text, thumbnails, gain maps | not looked at, as by most viewers |
+//!
+//! | module | holds |
+//! |---|---|
+//! | `jpeg`, `png`, `others` | what decoders pass over, form by form |
+//! | `colour` | profiles and what they do to a colour |
 
 mod colour;
 mod jpeg;

@@ -1,5 +1,11 @@
 //! What the tests in `tests/` share: running the programs as a user would, in a folder of their own, on a data set
 //! that is made here. The tests are of what crosses rooms; each room tests itself.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`site`] | a user's machine of a study that many work at |
+//! | [`postgres`], [`bucket`], [`slurm`] | servers of a test's own: a database, a store of objects, a cluster |
+//! | [`loopback`] | a board on this machine, behind ssh |
 
 pub mod bucket;
 pub mod loopback;

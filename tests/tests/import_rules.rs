@@ -161,3 +161,31 @@ fn the_rules_would_notice() {
     assert!(graph.tree("mfactor-trainer").contains("torch-sys"), "the trainer links libtorch");
     assert!(graph.tree("engines").contains("tract-core"), "the engines link tract");
 }
+
+/// The modules that the first file of a library declares, but for those of its tests.
+fn modules(source: &str) -> Vec<&str> {
+    let before = std::iter::once("").chain(source.lines());
+    let outside_tests = source.lines().zip(before).filter(|(_, before)| *before != "#[cfg(test)]");
+    outside_tests
+        .filter_map(|(line, _)| {
+            line.strip_prefix("pub ").unwrap_or(line).strip_prefix("mod ")?.strip_suffix(';')
+        })
+        .collect()
+}
+
+#[test]
+fn every_library_says_what_its_modules_are_for() {
+    for room in Graph::read().members {
+        let folder = room.strip_prefix("mfactor-").unwrap_or(&room);
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder).join("src/lib.rs");
+        let Ok(source) = std::fs::read_to_string(path) else { continue };
+        let words: String = source.lines().filter(|line| line.starts_with("//!")).collect();
+        let is_named = |name: &&str| {
+            [format!("`{name}`"), format!("`{name}/`"), format!("`mod@{name}`")]
+                .iter()
+                .any(|form| words.contains(form))
+        };
+        let unnamed: Vec<&str> = modules(&source).into_iter().filter(|name| !is_named(name)).collect();
+        assert!(unnamed.is_empty(), "{folder}/src/lib.rs does not say what {unnamed:?} are for");
+    }
+}

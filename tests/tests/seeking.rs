@@ -152,7 +152,7 @@ fn ratings_of_untrained_networks_are_made_and_learned_from() {
         ("#!/bin/sh\ncat > /dev/null; echo mfactor-trainer: no memory >&2; exit 4\n", "no memory"),
         ("#!/bin/sh\ncat > /dev/null; echo '{\"naswot\":'\n", "no rating"),
         ("#!/bin/sh\ncat > /dev/null; echo '{\"naswot\":1}'\n", "rated 1 networks"),
-        ("#!/bin/sh\ncat > /dev/null; yes | tr -d '\\n'\n", "without end"),
+        ("#!/bin/sh\ncat > /dev/null; yes | tr -d '\\n'\n", "without an end of line"),
     ] {
         let stderr = rate(script, exit::INPUT);
         assert!(stderr.contains(words), "{stderr}");
