@@ -10,5 +10,5 @@ fn main() -> mfactor::Result<()> {
     let sample = sample::Sample::new(50).repeated(9).with_int8();
     let input = sample.input();
     let comparison = report::compare(&input)?;
-    mfactor::files::write(&path, report::page(&input, &comparison)?.as_bytes())
+    mfactor::files::write(&path, report::page(&input, &comparison).as_bytes())
 }

@@ -67,6 +67,23 @@ fn what_parameters_add_is_told_too() {
     }
 }
 
+/// A study as it was run: its table told what its models were then measured to take.
+#[test]
+fn models_of_a_study_with_a_latency_budget_are_compared() {
+    let place = Workplace::new();
+    let studies = Path::new(env!("CARGO_MANIFEST_DIR")).join("../studies/board");
+    let copied = Command::new("cp").arg("-r").arg(studies.join("seed-2")).arg(place.path("study")).status();
+    assert!(copied.unwrap().success());
+    let (stdout, _) = place.run("compare study", exit::DONE);
+    assert!(stdout.contains("The table told the latency p50 of 4 models"), "{stdout}");
+    let page = std::fs::read_to_string(place.path("study/report/index.html")).unwrap();
+    assert!(page.contains("rank 1"));
+    for study in ["latency-tract", "latency-ort", "parameters"] {
+        let trials = place.json(&format!("trials {}", studies.join(study).display()));
+        assert_eq!(trials.as_array().unwrap().len(), 15, "{study}");
+    }
+}
+
 #[test]
 fn a_front_over_latency_is_sought() {
     let (place, _) = with_table();

@@ -81,7 +81,7 @@ impl Compare {
             .collect();
         let remarks = record.damage_in_short().into_iter().chain(record.remarks.iter().cloned());
         comparison.doubts.extend(remarks.map(|remark| Doubt::OfStudy { remark }));
-        files::write(&page, report::page(&input, &comparison)?.as_bytes())?;
+        files::write(&page, report::page(&input, &comparison).as_bytes())?;
         output.drawn_result(&comparison.with_words(), || report::terminal(&comparison, output.colour()))?;
         output.say(format!("The page: {}", page.display()));
         Ok(())

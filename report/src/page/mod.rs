@@ -17,7 +17,6 @@ mod sections;
 mod trial_table;
 mod view;
 
-use mfactor::Result;
 use mfactor::numbers::{counted, thousands};
 use mfactor::text::visible_json;
 use serde::Serialize;
@@ -39,10 +38,9 @@ struct Data<'a> {
     comparison: Value,
 }
 
-/// The page of a comparison and the input it came from. Fails if the comparison's α or P_min is not valid,
-/// which [`crate::compare`] never returns.
-pub fn page(input: &Input<'_>, comparison: &Comparison) -> Result<String> {
-    let view = View::new(input, comparison)?;
+/// The page of a comparison and the input it came from.
+pub fn page(input: &Input<'_>, comparison: &Comparison) -> String {
+    let view = View::new(input, comparison);
     let columns = trial_table::columns(&view);
     let rows = trial_table::rows(&view);
     let data =
@@ -57,7 +55,7 @@ pub fn page(input: &Input<'_>, comparison: &Comparison) -> Result<String> {
         search_figures::accuracy_against_macs(&view),
         search_figures::options(&view),
     ];
-    Ok(fill(
+    fill(
         TEMPLATE,
         &[
             ("title", escape(&title)),
@@ -91,7 +89,7 @@ pub fn page(input: &Input<'_>, comparison: &Comparison) -> Result<String> {
             ("trials", trial_table::table(&columns, &rows).to_string()),
             ("left-out", sections::left_out(&view).to_string()),
         ],
-    ))
+    )
 }
 
 fn about(comparison: &Comparison) -> String {

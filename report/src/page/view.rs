@@ -2,7 +2,7 @@
 
 use mfactor::front::staircase;
 use mfactor::numbers::{millions, percent, thousands};
-use mfactor::{Measurement, Objective, Proposer, Result, Trial};
+use mfactor::{Measurement, Objective, Proposer, Trial};
 
 use super::chart::Point;
 use super::element::Element;
@@ -22,8 +22,9 @@ pub(crate) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    pub(crate) fn new(input: &'a Input<'a>, comparison: &'a Comparison) -> Result<Self> {
-        let objective = comparison.objective()?;
+    pub(crate) fn new(input: &'a Input<'a>, comparison: &'a Comparison) -> Self {
+        // The input's, and not one made of what the comparison keeps: that knows no cost tables.
+        let objective = input.objective.clone();
         let mut complete: Vec<(&Trial, Model)> = input
             .trials
             .iter()
@@ -35,7 +36,7 @@ impl<'a> View<'a> {
             bench.measurements.into_iter().map(|filed| &filed.measurement).collect()
         };
         let benches = benches.into_iter().map(measurements).collect();
-        Ok(Self { input, comparison, objective, complete, benches })
+        Self { input, comparison, objective, complete, benches }
     }
 
     /// Complete trials of one strategy in the order they were made.

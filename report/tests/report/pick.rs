@@ -50,7 +50,7 @@ fn a_front_is_shared_out_among_strategies() {
         by_strategies <= front.trials.len() && front.trials.len() <= by_strategies + 1,
         "but for the baseline"
     );
-    let page = report::page(&input, &comparison).unwrap();
+    let page = report::page(&input, &comparison);
     assert!(page.contains("The front over trials") && page.contains("of the hypervolume"));
     assert!(report::terminal(&comparison, false).contains("of the front"));
     let without = report::compare(&sample.input()).unwrap();
