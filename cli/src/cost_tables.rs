@@ -293,8 +293,8 @@ fn lines(
         let sample = |network: &WholeNetwork| {
             let architecture = &network.architecture;
             // What is the largest of the parts does not add up, and nor do weights beside it.
-            let is_sum = quantity != Quantity::PeakMemory;
-            let parameters = if is_sum { space.cost(architecture).parameters as f64 } else { 0.0 };
+            let parameters =
+                if quantity.adds_up() { space.cost(architecture).parameters as f64 } else { 0.0 };
             let parts = sum_of_parts(&costs, quantity, space, architecture)?;
             Some(Sample { parts, parameters, took: network.took.get(quantity)? })
         };

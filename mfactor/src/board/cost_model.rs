@@ -88,7 +88,7 @@ impl CostModel {
     }
 
     fn parts(&self, quantity: Quantity) -> Parts<'_> {
-        Parts { costs: &self.parts, is_largest: quantity == Quantity::PeakMemory }
+        Parts { costs: &self.parts, is_largest: !quantity.adds_up() }
     }
 
     /// The line at a sum.
@@ -153,7 +153,7 @@ pub fn sum_of_parts(
     if !parts.iter().all(|part| is_known(part) && part.seam().is_none_or(|seam| is_known(&seam))) {
         return None;
     }
-    let known = Parts { costs, is_largest: quantity == Quantity::PeakMemory };
+    let known = Parts { costs, is_largest: !quantity.adds_up() };
     let each = parts.iter().map(|part| known.of_part(Some(part), &[]));
     each.reduce(|one, other| known.join(one, other)).map(|sum| sum as f64 / FINE)
 }

@@ -107,6 +107,11 @@ impl Quantity {
         }
     }
 
+    /// Whether a network takes the sum over its parts of it; else it takes the largest, as parts run one after the other.
+    pub fn adds_up(self) -> bool {
+        !matches!(self, Self::PeakMemory | Self::PeakActivations)
+    }
+
     /// Whether it is known from the architecture alone, before any training or measuring.
     pub fn is_exact(self) -> bool {
         self.count().is_some()
