@@ -4,7 +4,7 @@
 use crate::finish::Target;
 use crate::integer::Output;
 use crate::memory::Source;
-use crate::vector::Vector;
+use crate::vector::{Element, Vector};
 
 /// Outputs of a row that are computed at once.
 const OUTPUTS: usize = 4;
@@ -26,25 +26,6 @@ pub(crate) struct Depthwise<E = f32, O = Target> {
     pub weights: *const f32,
     pub bias: *const f32,
     pub target: O,
-}
-
-/// What an image is made of.
-pub(crate) trait Element: Copy {
-    unsafe fn load<T: Vector>(from: *const Self) -> T;
-}
-
-impl Element for f32 {
-    #[inline(always)]
-    unsafe fn load<T: Vector>(from: *const Self) -> T {
-        T::load(from)
-    }
-}
-
-impl Element for u8 {
-    #[inline(always)]
-    unsafe fn load<T: Vector>(from: *const Self) -> T {
-        T::load_bytes(from)
-    }
 }
 
 /// Where sums are written.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 use std::str::FromStr;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -141,8 +142,17 @@ fn build() -> String {
 
 /// Without such instructions oneDNN converts at every step, which is slower than float32.
 fn processor_has_bfloat16() -> bool {
-    let flags = processor(&["flags", "Features"]);
-    flags.split_whitespace().any(|flag| matches!(flag, "avx512_bf16" | "amx_bf16" | "bf16"))
+    processor_multiplies_matrices() || processor_has("avx512_bf16")
+}
+
+/// Whether the processor has instructions that multiply matrices of bfloat16, and not only vectors: AMX, or those of ARM.
+pub fn processor_multiplies_matrices() -> bool {
+    processor_has("amx_bf16") || processor_has("bf16")
+}
+
+fn processor_has(wanted: &str) -> bool {
+    static FLAGS: LazyLock<String> = LazyLock::new(|| processor(&["flags", "Features"]));
+    FLAGS.split_whitespace().any(|flag| flag == wanted)
 }
 
 /// What the maker calls the processor; on ARM the numbers of the maker and of the part.

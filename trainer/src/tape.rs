@@ -5,7 +5,7 @@
 //! past. What lies between two cuts is a segment. Backwards, the gradients with respect to what left a segment are
 //! known when its turn comes, and libtorch carries them to what came into it. A network without such layers is one segment.
 
-use tch::{TchError, Tensor};
+use tch::{Kind, TchError, Tensor};
 
 use crate::kernels::tensors::{self as kernels, Normalised, NormalisedGradients};
 use crate::kernels::{BatchNorm, Convolution};
@@ -243,7 +243,11 @@ pub fn kept(outputs: &[Option<Tensor>], layer: usize) -> &Tensor {
     outputs[layer].as_ref().expect("a layer's output is kept until its last reader")
 }
 
-/// A number whose gradient with respect to `output` is `gradient`: libtorch begins with numbers only.
+/// A number whose gradient with respect to `output` is `gradient`: libtorch begins with numbers only. Its products of two vectors are
+/// slow in bfloat16.
 fn slope(output: &Tensor, gradient: &Tensor) -> Result<Tensor, TchError> {
-    flat(output)?.f_dot(&flat(gradient)?)
+    match output.kind() {
+        Kind::BFloat16 => output.f_mul(gradient)?.f_sum(Kind::Float),
+        _ => flat(output)?.f_dot(&flat(gradient)?),
+    }
 }

@@ -4,13 +4,15 @@
 
 use std::ops::Range;
 
+use super::element::Element;
 use super::normalise::{GradientSums, Moments, Normalise, NormaliseGradient, Sums};
 use super::routines::{self, Routines};
 use super::{CHANNELS, for_channels, share, side_by_side};
 use crate::InstructionSet;
 
-/// The batch norm of some images: max(0, (image − mean) / √(variance + ε) · scale + shift + addend), where addend and
-/// rectification may be absent. Mean and variance are those of a channel in these images.
+/// The batch norm of some images, of f32 or of [`Bfloat16`](super::Bfloat16): max(0, (image − mean) / √(variance + ε) · scale + shift + addend), where addend and
+/// rectification may be absent. Mean and variance are those of a channel in these images, and sums are of f32
+/// and f64 either way.
 pub struct BatchNorm {
     routines: &'static Routines,
     /// Mean of each channel.
@@ -44,9 +46,9 @@ impl BatchNorm {
     ///
     /// # Panics
     /// If so many channels are not supported, `images` is no whole number of pixels, or the processor has not the instructions.
-    pub fn new(
+    pub fn new<E: Element>(
         set: InstructionSet,
-        images: &[f32],
+        images: &[E],
         scale: &[f32],
         shift: &[f32],
         epsilon: f64,
@@ -63,7 +65,7 @@ impl BatchNorm {
         let [sums, squares] = total(side_by_side(parts, |images| {
             let mut task = Moments { images, sums: zeros(channels) };
             // SAFETY: the processor has the instructions, by `for_channels`; all else is asserted.
-            unsafe { (routines.moments)(&mut task) };
+            unsafe { (E::normalising(routines).moments)(&mut task) };
             task.sums
         }));
         let moments = sums.iter().zip(squares).map(|(sum, square)| {
@@ -95,7 +97,7 @@ impl BatchNorm {
     ///
     /// # Panics
     /// If `addend` or `outputs` have not the size of `images`.
-    pub fn forward(&self, images: &[f32], addend: Option<&[f32]>, outputs: &mut [f32]) {
+    pub fn forward<E: Element>(&self, images: &[E], addend: Option<&[E]>, outputs: &mut [E]) {
         self.assert_sizes(&[images, outputs, addend.unwrap_or(images)]);
         let factors = self.scale.iter().zip(&self.inverse_deviation);
         let factors: Vec<f32> = factors.map(|(scale, inverse)| scale * inverse).collect();
@@ -110,7 +112,7 @@ impl BatchNorm {
             Normalise { images, addend, coefficients, least, outputs }
         });
         // SAFETY: there are routines only for a processor that has the instructions; sizes are asserted.
-        side_by_side(work, |mut task| unsafe { (self.routines.normalise)(&mut task) });
+        side_by_side(work, |mut task| unsafe { (E::normalising(self.routines).normalise)(&mut task) });
     }
 
     /// Writes the gradient with respect to the images, given `gradient`, the one with respect to the `outputs`; and to
@@ -118,13 +120,13 @@ impl BatchNorm {
     ///
     /// # Panics
     /// If the slices have not the size of `images`.
-    pub fn backward(
+    pub fn backward<E: Element>(
         &self,
-        images: &[f32],
-        outputs: &[f32],
-        gradient: &[f32],
-        mut addend_gradient: Option<&mut [f32]>,
-        images_gradient: &mut [f32],
+        images: &[E],
+        outputs: &[E],
+        gradient: &[E],
+        mut addend_gradient: Option<&mut [E]>,
+        images_gradient: &mut [E],
     ) -> AffineGradient {
         self.assert_sizes(&[images, outputs, gradient, images_gradient]);
         self.assert_sizes(&[addend_gradient.as_deref().unwrap_or(images)]);
@@ -139,7 +141,7 @@ impl BatchNorm {
         });
         let [sums, products] = total(side_by_side(work, |mut task| {
             // SAFETY: as in `forward`.
-            unsafe { (self.routines.gradient_sums)(&mut task) };
+            unsafe { (E::normalising(self.routines).gradient_sums)(&mut task) };
             task.sums
         }));
         let coefficients = self.of_gradient(&sums, &products);
@@ -157,7 +159,7 @@ impl BatchNorm {
             NormaliseGradient { images, rectified, gradient, coefficients, images_gradient: result }
         });
         // SAFETY: as in `forward`.
-        side_by_side(work, |mut task| unsafe { (self.routines.gradient)(&mut task) });
+        side_by_side(work, |mut task| unsafe { (E::normalising(self.routines).gradient)(&mut task) });
         let scale = products.iter().zip(&self.inverse_deviation);
         let scale = scale.map(|(product, inverse)| (product * f64::from(*inverse)) as f32).collect();
         AffineGradient { scale, shift: rounded(&sums) }
@@ -184,7 +186,7 @@ impl BatchNorm {
         shares(self.pixels, self.scale.len(), self.threads)
     }
 
-    fn assert_sizes(&self, tensors: &[&[f32]]) {
+    fn assert_sizes<E>(&self, tensors: &[&[E]]) {
         let size = self.pixels * self.scale.len();
         assert!(tensors.iter().all(|values| values.len() == size), "a batch norm has tensors of one size");
     }
@@ -198,10 +200,10 @@ fn shares(pixels: usize, channels: usize, threads: usize) -> impl Iterator<Item 
 }
 
 /// A slice that is given out piece by piece.
-struct Parts<'a>(&'a mut [f32]);
+struct Parts<'a, E>(&'a mut [E]);
 
-impl<'a> Parts<'a> {
-    fn next(&mut self, size: usize) -> &'a mut [f32] {
+impl<'a, E> Parts<'a, E> {
+    fn next(&mut self, size: usize) -> &'a mut [E] {
         self.0.split_off_mut(..size).expect("shares are no larger than the whole")
     }
 }

@@ -1,15 +1,16 @@
 //! Convolutions of batches, and their gradients, in steps of 1.
 
+use super::domain::{Enter, Leave};
+use super::element::Element;
 use super::gradient::{Correlate, Gather};
 use super::routines::{self, Correlation, OfKernel};
 use super::tiles::{OUTPUTS, Tiles, Window};
 use super::{CHANNELS, for_channels, share, side_by_side};
 use crate::InstructionSet;
-use crate::finish::Target;
 use crate::memory::{Lines, Place};
 use crate::plan::{choice, pack};
 use crate::routines::{self as inference, Panel, Routines, Transforms};
-use crate::winograd::{self, Collect, Products, Spread};
+use crate::winograd::{self, Products};
 
 /// A batch of images and a square kernel of 3, 5 or 7 that moves over them in steps of 1, with zeros around them: outputs are as
 /// high and wide as images.
@@ -37,17 +38,18 @@ impl Filter {
             && channels.iter().all(|count| *count > 0 && count.is_multiple_of(CHANNELS))
     }
 
-    /// Writes the outputs of `images` to `outputs`, with this many threads. Weights are ordered output channel × input channel × row ×
+    /// Writes the outputs of `images` to `outputs`, both of f32 or of [`Bfloat16`](super::Bfloat16), with this many threads; computed
+    /// with is f32 either way. Weights are ordered output channel × input channel × row ×
     /// column.
     ///
     /// # Panics
     /// If the filter is not supported, the processor has not the instructions, or a slice has not its size.
-    pub fn forward(
+    pub fn forward<E: Element>(
         &self,
         set: InstructionSet,
-        images: &[f32],
+        images: &[E],
         weights: &[f32],
-        outputs: &mut [f32],
+        outputs: &mut [E],
         threads: usize,
     ) {
         self.assert_sizes(images, outputs);
@@ -62,10 +64,9 @@ impl Filter {
         side_by_side(parts, |(images, outputs)| self.forward_part(&tools, &at_points, images, outputs));
     }
 
-    fn forward_part(&self, tools: &Tools, weights: &Lines, images: &[f32], outputs: &mut [f32]) {
+    fn forward_part<E: Element>(&self, tools: &Tools, weights: &Lines, images: &[E], outputs: &mut [E]) {
         let mut work = Block::new(self, tools, images.len() / self.input_channels);
         let lanes = tools.routines.lanes;
-        let zeros = Lines::zeros(self.output_channels);
         for first in (0..work.tiles.count).step_by(work.at_once) {
             let count = work.at_once.min(work.tiles.count - first);
             work.spread_images(self, tools, images, first, count);
@@ -84,36 +85,32 @@ impl Filter {
             // SAFETY: `Tools` has looked for the instructions; both blocks have room for a multiple of the panel's rows of tiles.
             unsafe { (tools.panel.products)(&products) };
             for number in 0..count {
-                self.collect(tools, &work, &zeros, [first, number], outputs);
+                self.collect(tools, &work, [first, number], outputs);
             }
         }
     }
 
     /// Writes a tile's outputs, as far as they lie in the image.
-    fn collect(
+    fn collect<E: Element>(
         &self,
         tools: &Tools,
         work: &Block,
-        bias: &Lines,
         [first, number]: [usize; 2],
-        outputs: &mut [f32],
+        outputs: &mut [E],
     ) {
         let place = work.tiles.place(first + number);
         let [rows, columns] = work.tiles.inside(&place);
         let (row, pixel) = (self.width * self.output_channels, self.output_channels);
-        let at = outputs[place.first_pixel * pixel..].as_mut_ptr();
-        let task = Collect {
+        let first = place.first_pixel * pixel + place.row * row + place.column * pixel;
+        let task = Leave {
             sums: work.outputs.as_slice()[number * work.output_tile..].as_ptr(),
             channels: self.output_channels,
-            bias: bias.as_ptr(),
-            target: Target::of(Place { at, row, pixel }),
-            row: place.row,
-            column: place.column,
+            target: Place { at: outputs[first..].as_mut_ptr(), row, pixel },
             rows,
             columns,
         };
-        // SAFETY: the image that begins there has all these rows and columns.
-        unsafe { (tools.transforms.collect)(&task) };
+        // SAFETY: the image has all these rows and columns from there on.
+        unsafe { (E::ways(tools.of_kernel).collect)(&task) };
     }
 
     /// The gradient with respect to the weights, input channel × row × column × output channel, given the one with respect to the
@@ -121,11 +118,11 @@ impl Filter {
     ///
     /// # Panics
     /// As [`Filter::forward`].
-    pub fn weights_gradient(
+    pub fn weights_gradient<E: Element>(
         &self,
         set: InstructionSet,
-        images: &[f32],
-        outputs_gradient: &[f32],
+        images: &[E],
+        outputs_gradient: &[E],
         threads: usize,
     ) -> Vec<f32> {
         self.assert_sizes(images, outputs_gradient);
@@ -147,12 +144,12 @@ impl Filter {
         let (input_channels, output_channels) = (self.input_channels, self.output_channels);
         let mut task = Gather { input_channels, output_channels, sums: sums.as_slice(), to: &mut to };
         // SAFETY: `Tools` has looked for the instructions; the function asserts the sizes.
-        unsafe { (tools.gradient.gather)(&mut task) };
+        unsafe { (tools.of_kernel.gather)(&mut task) };
         to
     }
 
     /// The sums at all points.
-    fn gradient_part(&self, tools: &Tools, images: &[f32], gradients: &[f32]) -> Lines {
+    fn gradient_part<E: Element>(&self, tools: &Tools, images: &[E], gradients: &[E]) -> Lines {
         let mut work = Block::new(self, tools, images.len() / self.input_channels);
         let points = tools.transforms.points * tools.transforms.points;
         let mut sums = Lines::zeros(points * self.input_channels * self.output_channels);
@@ -177,7 +174,7 @@ impl Filter {
         sums
     }
 
-    fn assert_sizes(&self, images: &[f32], outputs: &[f32]) {
+    fn assert_sizes<E>(&self, images: &[E], outputs: &[E]) {
         assert!(self.is_supported() && self.images > 0, "{self:?} is not supported");
         let pixels = self.images * self.height * self.width;
         assert!(pixels > 0, "{self:?} has no pixels");
@@ -191,7 +188,7 @@ struct Tools {
     routines: &'static Routines,
     transforms: &'static Transforms,
     panel: &'static Panel,
-    gradient: &'static OfKernel,
+    of_kernel: &'static OfKernel,
     correlation: &'static Correlation,
 }
 
@@ -204,12 +201,12 @@ impl Tools {
         let fits = |of: &&Transforms| (of.kernel, of.outputs) == (filter.kernel, OUTPUTS);
         let vectors = filter.output_channels / routines.lanes;
         let (panel, _) = choice::cheapest(routines.panels.iter().map(|panel| panel.sums), vectors, |_| 1.0);
-        let gradient = training.kernels.iter().find(|of| of.kernel == filter.kernel);
+        let of_kernel = training.kernels.iter().find(|of| of.kernel == filter.kernel);
         Self {
             routines,
             transforms: transforms.find(fits).expect("a supported filter has its transforms"),
             panel: &routines.panels[panel],
-            gradient: gradient.expect("a supported filter has its transforms"),
+            of_kernel: of_kernel.expect("a supported filter has its transforms"),
             correlation: training.correlation(filter.output_channels),
         }
     }
@@ -225,8 +222,6 @@ struct Block {
     /// Numbers from a tile to the next.
     input_tile: usize,
     output_tile: usize,
-    /// Pixels of a tile at the border.
-    patch: Lines,
 }
 
 impl Block {
@@ -238,7 +233,6 @@ impl Block {
             [input_channels, output_channels].map(|channels| winograd::tile_length(points, channels));
         // A multiple of the rows of all panels.
         let at_once = tiles.at_once(input_tile + output_tile, tools.routines.tiles);
-        let patch = points * points * input_channels.max(output_channels);
         Self {
             tiles,
             at_once,
@@ -246,36 +240,42 @@ impl Block {
             outputs: Lines::zeros(at_once * output_tile),
             input_tile,
             output_tile,
-            patch: Lines::zeros(patch),
         }
     }
 
-    fn spread_images(&mut self, filter: &Filter, tools: &Tools, images: &[f32], first: usize, count: usize) {
-        let channels = filter.input_channels;
-        let window = Window { before: filter.kernel / 2, size: tools.transforms.points, channels };
-        for number in 0..count {
-            let source = self.tiles.source(images, first + number, &window, &mut self.patch);
-            let values = self.images.as_mut_slice()[number * self.input_tile..].as_mut_ptr();
-            // SAFETY: the source has a window's rows and columns, the block room for the tile.
-            unsafe { (tools.transforms.spread)(&Spread { source, channels, values }) };
-        }
-    }
-
-    fn spread_gradients(
+    fn spread_images<E: Element>(
         &mut self,
         filter: &Filter,
         tools: &Tools,
-        gradients: &[f32],
+        images: &[E],
+        first: usize,
+        count: usize,
+    ) {
+        let channels = filter.input_channels;
+        let window = Window { before: filter.kernel / 2, size: tools.transforms.points, channels };
+        for number in 0..count {
+            let pixels = self.tiles.source(images, first + number, &window);
+            let values = self.images.as_mut_slice()[number * self.input_tile..].as_mut_ptr();
+            // SAFETY: the pixels that are said to be in the image are, and the block has room for the tile.
+            unsafe { (E::ways(tools.of_kernel).spread)(&Enter { pixels, channels, values }) };
+        }
+    }
+
+    fn spread_gradients<E: Element>(
+        &mut self,
+        filter: &Filter,
+        tools: &Tools,
+        gradients: &[E],
         first: usize,
         count: usize,
     ) {
         let channels = filter.output_channels;
         let window = Window { before: 0, size: OUTPUTS, channels };
         for number in 0..count {
-            let source = self.tiles.source(gradients, first + number, &window, &mut self.patch);
+            let pixels = self.tiles.source(gradients, first + number, &window);
             let values = self.outputs.as_mut_slice()[number * self.output_tile..].as_mut_ptr();
             // SAFETY: as above.
-            unsafe { (tools.gradient.evaluate)(&Spread { source, channels, values }) };
+            unsafe { (E::ways(tools.of_kernel).evaluate)(&Enter { pixels, channels, values }) };
         }
     }
 }

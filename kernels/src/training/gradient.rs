@@ -2,43 +2,8 @@
 //! and gradients of outputs, summed over all tiles.
 #![expect(unsafe_op_in_unsafe_fn, reason = "pointers into buffers whose sizes the filter has checked")]
 
-use crate::memory::Source;
 use crate::points::Points;
 use crate::vector::Vector;
-use crate::winograd::Spread;
-
-/// Gradients of a tile of outputs, to the points.
-///
-/// # Safety
-/// As for `winograd::run`.
-#[inline(always)]
-pub(crate) unsafe fn evaluate<T: Vector, const PAIRS: usize, const POINTS: usize, const OUTPUTS: usize>(
-    points: &Points<PAIRS>,
-    task: &Spread,
-) {
-    let Source { at, row, pixel } = task.source;
-    for channel in (0..task.channels).step_by(T::LANES) {
-        let to = task.values.add(channel * POINTS * POINTS);
-        let mut rows = [[T::splat(0.0); POINTS]; OUTPUTS];
-        for y in 0..OUTPUTS {
-            let mut values = [T::splat(0.0); OUTPUTS];
-            for x in 0..OUTPUTS {
-                values[x] = T::load(at.add(channel + y * row + x * pixel));
-            }
-            rows[y] = points.evaluate(values);
-        }
-        for x in 0..POINTS {
-            let mut values = [T::splat(0.0); OUTPUTS];
-            for y in 0..OUTPUTS {
-                values[y] = rows[y][x];
-            }
-            let evaluated: [T; POINTS] = points.evaluate(values);
-            for y in 0..POINTS {
-                evaluated[y].store(to.add((x * POINTS + y) * T::LANES));
-            }
-        }
-    }
-}
 
 /// Sums over some tiles.
 pub(crate) struct Correlate {

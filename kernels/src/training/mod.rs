@@ -1,11 +1,13 @@
 //! What training in float32 needs on a CPU: convolutions of batches with both gradients, by the minimal filtering algorithm, as
-//! products of pixels, or with channels kept apart, and batch norms that read and write their images as seldom as can be.
+//! products of pixels, or with channels kept apart, and batch norms that read and write their images as seldom as can be, of f32 or bfloat16.
 //!
 //! Images lie in memory as image × row × column × channel, without borders. Channels come in multiples of [`CHANNELS`].
 
 mod batch_norm;
 mod depthwise;
 mod depthwise_passes;
+mod domain;
+mod element;
 mod filter;
 mod gradient;
 mod normalise;
@@ -15,8 +17,11 @@ mod tiles;
 
 pub use batch_norm::{AffineGradient, BatchNorm};
 pub use depthwise::Depthwise;
+pub use element::Element;
 pub use filter::Filter;
 pub use pointwise::Pointwise;
+
+pub use crate::vector::Bfloat16;
 
 use crate::InstructionSet;
 

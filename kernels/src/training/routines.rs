@@ -2,6 +2,7 @@
 //! that only infer are linked without.
 
 use super::depthwise_passes::{self as depthwise, Forward, ImagesGradient, WeightsGradient};
+use super::domain::{self, Enter, Leave};
 use super::gradient::{self, Correlate, Gather};
 use super::normalise::{self, GradientSums, Moments, Normalise, NormaliseGradient};
 use super::tiles::OUTPUTS;
@@ -12,8 +13,7 @@ use crate::routines::function;
 use crate::vector::Neon;
 #[cfg(target_arch = "x86_64")]
 use crate::vector::{Avx2, Avx512};
-use crate::vector::{Plain, Vector};
-use crate::winograd::Spread;
+use crate::vector::{Bfloat16, Plain, Vector};
 
 /// Everything for one instruction set.
 pub(super) struct Routines {
@@ -22,17 +22,31 @@ pub(super) struct Routines {
     pub kernels: [OfKernel; 3],
     pub correlations: &'static [Correlation],
     pub depthwise: [[DepthwiseOf; 2]; 3],
-    pub moments: unsafe fn(&mut Moments<'_>),
-    pub normalise: unsafe fn(&mut Normalise<'_>),
-    pub gradient_sums: unsafe fn(&mut GradientSums<'_>),
-    pub gradient: unsafe fn(&mut NormaliseGradient<'_>),
+    pub float32: Normalising<f32>,
+    pub bfloat16: Normalising<Bfloat16>,
 }
 
-/// The gradients' ways to the domain and back, for one size of kernels.
+/// The ways to the domain and back, for one size of kernels.
 pub(super) struct OfKernel {
     pub kernel: usize,
-    pub evaluate: unsafe fn(&Spread),
     pub gather: unsafe fn(&mut Gather<'_>),
+    pub float32: Ways<f32>,
+    pub bfloat16: Ways<Bfloat16>,
+}
+
+/// The ways of tensors of one element to the domain and back.
+pub(super) struct Ways<E> {
+    pub spread: unsafe fn(&Enter<E>),
+    pub evaluate: unsafe fn(&Enter<E>),
+    pub collect: unsafe fn(&Leave<E>),
+}
+
+/// The passes of batch norms over images of one element.
+pub(super) struct Normalising<E> {
+    pub moments: unsafe fn(&mut Moments<'_, E>),
+    pub normalise: unsafe fn(&mut Normalise<'_, E>),
+    pub gradient_sums: unsafe fn(&mut GradientSums<'_, E>),
+    pub gradient: unsafe fn(&mut NormaliseGradient<'_, E>),
 }
 
 /// Sums over tiles that stay in registers: of so many input channels, and vectors of output channels.
@@ -74,16 +88,31 @@ pub(super) fn of(set: InstructionSet) -> Option<&'static Routines> {
     }
 }
 
+macro_rules! ways {
+    ($features:tt $vector:ty, $element:ty, $points:path, $pairs:literal, $count:literal) => {
+        Ways {
+            spread: function!($features &Enter<$element>, |task| {
+                domain::spread::<$vector, $element, $pairs, $count>(&$points, task)
+            }),
+            evaluate: function!($features &Enter<$element>, |task| {
+                domain::evaluate::<$vector, $element, $pairs, $count, OUTPUTS>(&$points, task)
+            }),
+            collect: function!($features &Leave<$element>, |task| {
+                domain::collect::<$vector, $element, $pairs, $count, OUTPUTS>(&$points, task)
+            }),
+        }
+    };
+}
+
 macro_rules! of_kernel {
     ($features:tt $vector:ty, $points:path, $pairs:literal, $count:literal, $kernel:literal) => {
         OfKernel {
             kernel: $kernel,
-            evaluate: function!($features &Spread, |task| {
-                gradient::evaluate::<$vector, $pairs, $count, OUTPUTS>(&$points, task)
-            }),
             gather: function!($features &mut Gather<'_>, |task| {
                 gradient::gather::<$vector, $pairs, $count, $kernel, { $kernel * $kernel }>(&$points, task)
             }),
+            float32: ways!($features $vector, f32, $points, $pairs, $count),
+            bfloat16: ways!($features $vector, Bfloat16, $points, $pairs, $count),
         }
     };
 }
@@ -125,6 +154,25 @@ macro_rules! depthwise {
     };
 }
 
+macro_rules! normalising {
+    ($features:tt $vector:ty, $element:ty) => {
+        Normalising {
+            moments: function!($features &mut Moments<'_, $element>, |task| {
+                normalise::moments::<$vector, $element>(task)
+            }),
+            normalise: function!($features &mut Normalise<'_, $element>, |task| {
+                normalise::normalise::<$vector, $element>(task)
+            }),
+            gradient_sums: function!($features &mut GradientSums<'_, $element>, |task| {
+                normalise::gradient_sums::<$vector, $element>(task)
+            }),
+            gradient: function!($features &mut NormaliseGradient<'_, $element>, |task| {
+                normalise::gradient::<$vector, $element>(task)
+            }),
+        }
+    };
+}
+
 macro_rules! routines {
     ($name:ident, $vector:ty, $features:tt, $panels:tt) => {
         static $name: Routines = Routines {
@@ -141,14 +189,8 @@ macro_rules! routines {
         depthwise!($features $vector, 5, 2),
         depthwise!($features $vector, 7, 2),
             ],
-    moments: function!($features &mut Moments<'_>, |task| normalise::moments::<$vector>(task)),
-    normalise: function!($features &mut Normalise<'_>, |task| normalise::normalise::<$vector>(task)),
-            gradient_sums: function!($features &mut GradientSums<'_>, |task| {
-                normalise::gradient_sums::<$vector>(task)
-            }),
-            gradient: function!($features &mut NormaliseGradient<'_>, |task| {
-                normalise::gradient::<$vector>(task)
-            }),
+    float32: normalising!($features $vector, f32),
+    bfloat16: normalising!($features $vector, Bfloat16),
         };
     };
 }

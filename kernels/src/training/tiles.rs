@@ -1,8 +1,7 @@
 //! Where the tiles of a batch lie, and the pixels that they read.
 
-use std::ops::Range;
-
-use crate::memory::{Lines, Source};
+use super::domain::Pixels;
+use crate::memory::Source;
 
 /// Outputs of a tile in one dimension.
 pub(super) const OUTPUTS: usize = 4;
@@ -66,35 +65,20 @@ impl Tiles {
         [OUTPUTS.min(self.height - place.row), OUTPUTS.min(self.width - place.column)]
     }
 
-    /// What a tile reads of `pixels`: there, or where it reaches beyond its image, from `patch`, with zeros for what is not there.
-    pub(super) fn source(&self, pixels: &[f32], tile: usize, window: &Window, patch: &mut Lines) -> Source {
+    /// What a tile reads of `pixels`.
+    pub(super) fn source<E>(&self, pixels: &[E], tile: usize, window: &Window) -> Pixels<E> {
         let Window { before, size, channels } = *window;
         let place = self.place(tile);
-        let is_inside = place.row >= before
-            && place.column >= before
-            && place.row - before + size <= self.height
-            && place.column - before + size <= self.width;
-        if is_inside {
-            let first = place.first_pixel + (place.row - before) * self.width + place.column - before;
-            let at = pixels[first * channels..].as_ptr();
-            return Source { at, row: self.width * channels, pixel: channels };
+        let (row, pixel) = (self.width * channels, channels);
+        let of_image = &pixels[place.first_pixel * channels..];
+        // Of the first pixel, which may not be there.
+        let first = (place.row * row + place.column * pixel).wrapping_sub(before * (row + pixel));
+        let inside =
+            |first: usize, count: usize| [before.saturating_sub(first), size.min(count + before - first)];
+        Pixels {
+            source: Source { at: of_image.as_ptr().wrapping_add(first), row, pixel },
+            rows: inside(place.row, self.height),
+            columns: inside(place.column, self.width),
         }
-        let columns = before.saturating_sub(place.column)..size.min(self.width + before - place.column);
-        for (down, to) in patch.as_mut_slice().chunks_exact_mut(size * channels).take(size).enumerate() {
-            let row = (place.row + down).checked_sub(before).filter(|row| *row < self.height);
-            let first =
-                row.map(|row| place.first_pixel + row * self.width + place.column + columns.start - before);
-            let from = first.map(|first| &pixels[first * channels..][..columns.len() * channels]);
-            fill(to, from, &columns, channels);
-        }
-        Source { at: patch.as_ptr(), row: size * channels, pixel: channels }
     }
-}
-
-/// Copies a row of pixels to these columns, and fills the rest with zeros.
-fn fill(to: &mut [f32], from: Option<&[f32]>, columns: &Range<usize>, channels: usize) {
-    let Some(from) = from else { return to.fill(0.0) };
-    to[..columns.start * channels].fill(0.0);
-    to[columns.start * channels..columns.end * channels].copy_from_slice(from);
-    to[columns.end * channels..].fill(0.0);
 }

@@ -6,17 +6,22 @@
     reason = "every line uses pointers or instructions, under the contract of its function"
 )]
 
+mod element;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod plain;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub use element::Bfloat16;
+pub(crate) use element::{Element, Rounded};
 #[cfg(target_arch = "aarch64")]
 pub(crate) use neon::Neon;
 pub(crate) use plain::Plain;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86::{Avx2, Avx512};
+
+use crate::memory::LINE;
 
 /// Numbers side by side.
 ///
@@ -51,6 +56,24 @@ pub(crate) trait Vector: Copy {
     unsafe fn load_bytes(from: *const u8) -> Self;
     /// To the nearest integers, halves to even ones; plus the offset they must be in the range of stored bytes.
     unsafe fn store_bytes(self, offset: i32, to: *mut u8);
+    /// Numbers of 16 bits.
+    #[inline(always)]
+    unsafe fn load_halves(from: *const Bfloat16) -> Self {
+        let mut numbers = [0.0; LINE];
+        for lane in 0..Self::LANES {
+            numbers[lane] = (*from.add(lane)).number();
+        }
+        Self::load(numbers.as_ptr())
+    }
+    /// To the nearest numbers of 16 bits, as [`Bfloat16::nearest`].
+    #[inline(always)]
+    unsafe fn store_halves(self, to: *mut Bfloat16) {
+        let mut numbers = [0.0; LINE];
+        self.store(numbers.as_mut_ptr());
+        for lane in 0..Self::LANES {
+            *to.add(lane) = Bfloat16::nearest(numbers[lane]);
+        }
+    }
     /// Says that a line of the cache will be read soon; it need not be there.
     #[inline(always)]
     unsafe fn fetch(_line: *const f32) {}

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::Vector;
+use super::{Bfloat16, Vector};
 
 /// Eight numbers.
 #[derive(Clone, Copy)]
@@ -67,6 +67,20 @@ impl Vector for Avx2 {
         let [low, high] = [_mm256_castsi256_si128(integers), _mm256_extracti128_si256::<1>(integers)];
         let pairs = _mm_packs_epi32(low, high);
         _mm_storel_epi64(to.cast(), _mm_packus_epi16(pairs, pairs));
+    }
+    #[inline(always)]
+    unsafe fn load_halves(from: *const Bfloat16) -> Self {
+        let halves = _mm256_cvtepu16_epi32(_mm_loadu_si128(from.cast()));
+        Self(_mm256_castsi256_ps(_mm256_slli_epi32::<16>(halves)))
+    }
+    #[inline(always)]
+    unsafe fn store_halves(self, to: *mut Bfloat16) {
+        let bits = _mm256_castps_si256(self.0);
+        let is_odd = _mm256_and_si256(_mm256_srli_epi32::<16>(bits), _mm256_set1_epi32(1));
+        let half = _mm256_add_epi32(is_odd, _mm256_set1_epi32(0x7fff));
+        let nearest = _mm256_srli_epi32::<16>(_mm256_add_epi32(bits, half));
+        let [low, high] = [_mm256_castsi256_si128(nearest), _mm256_extracti128_si256::<1>(nearest)];
+        _mm_storeu_si128(to.cast(), _mm_packus_epi32(low, high));
     }
     #[inline(always)]
     unsafe fn fetch(line: *const f32) {
@@ -141,6 +155,19 @@ impl Vector for Avx512 {
     unsafe fn store_bytes(self, offset: i32, to: *mut u8) {
         let integers = _mm512_add_epi32(_mm512_cvtps_epi32(self.0), _mm512_set1_epi32(offset));
         _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(integers));
+    }
+    #[inline(always)]
+    unsafe fn load_halves(from: *const Bfloat16) -> Self {
+        let halves = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast()));
+        Self(_mm512_castsi512_ps(_mm512_slli_epi32::<16>(halves)))
+    }
+    #[inline(always)]
+    unsafe fn store_halves(self, to: *mut Bfloat16) {
+        let bits = _mm512_castps_si512(self.0);
+        let is_odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+        let half = _mm512_add_epi32(is_odd, _mm512_set1_epi32(0x7fff));
+        let nearest = _mm512_srli_epi32::<16>(_mm512_add_epi32(bits, half));
+        _mm256_storeu_si256(to.cast(), _mm512_cvtepi32_epi16(nearest));
     }
     #[inline(always)]
     unsafe fn fetch(line: *const f32) {

@@ -1,7 +1,7 @@
 //! Convolutions of batches, their gradients, and batch norms, against their definitions in f64.
 
 use kernels::InstructionSet;
-use kernels::training::{BatchNorm, Filter};
+use kernels::training::{BatchNorm, Bfloat16, Filter};
 
 use crate::reference::Numbers;
 
@@ -58,7 +58,24 @@ fn check_filter(filter: &Filter) {
             let off = error(&filter.weights_gradient(set, &values, &slope, threads), &gradient);
             assert!(off < 3e-5, "{filter:?}, {set}, {threads} threads: gradient {off}");
         }
+        check_halves(filter, set, [&values, &weights, &slope]);
     }
+}
+
+/// With images of bfloat16 all is computed as with the same images of f32, and only what is written is rounded.
+fn check_halves(filter: &Filter, set: InstructionSet, [values, weights, slope]: [&[f32]; 3]) {
+    let halves =
+        |values: &[f32]| -> Vec<Bfloat16> { values.iter().map(|value| Bfloat16::nearest(*value)).collect() };
+    let numbers = |halves: &[Bfloat16]| -> Vec<f32> { halves.iter().map(|half| half.number()).collect() };
+    let (values, slope) = (halves(values), halves(slope));
+    let mut found = vec![Bfloat16::nearest(f32::NAN); slope.len()];
+    filter.forward(set, &values, weights, &mut found, 2);
+    let mut exact = vec![f32::NAN; slope.len()];
+    filter.forward(set, &numbers(&values), weights, &mut exact, 2);
+    assert!(found == halves(&exact), "{filter:?}, {set}: outputs of bfloat16");
+    let gradient = filter.weights_gradient(set, &values, &slope, 2);
+    let exact = filter.weights_gradient(set, &numbers(&values), &numbers(&slope), 2);
+    assert!(gradient == exact, "{filter:?}, {set}: gradient with bfloat16");
 }
 
 #[test]
@@ -150,6 +167,7 @@ impl Case {
     fn check(&self, set: InstructionSet, has_addend: bool, is_rectified: bool, threads: usize) {
         let exact = self.exact(has_addend, is_rectified);
         let norm = BatchNorm::new(set, &self.images, &self.scale, &self.shift, 1e-5, is_rectified, threads);
+        self.check_halves(set, has_addend, is_rectified, threads);
         let nothing = || vec![f32::NAN; self.images.len()];
         let (mut outputs, mut of_images, mut of_addend) = (nothing(), nothing(), nothing());
         norm.forward(&self.images, has_addend.then_some(&self.addend), &mut outputs);
@@ -165,6 +183,48 @@ impl Case {
                 self.channels
             );
         }
+    }
+}
+
+impl Case {
+    /// With images of bfloat16 all is computed as with the same images of f32, and only what is written is rounded; of the addend's
+    /// gradient the images' is then computed as it was written.
+    fn check_halves(&self, set: InstructionSet, has_addend: bool, is_rectified: bool, threads: usize) {
+        let halves = |values: &[f32]| -> Vec<Bfloat16> {
+            values.iter().map(|value| Bfloat16::nearest(*value)).collect()
+        };
+        let numbers = |halves: &[Bfloat16]| -> Vec<f32> { halves.iter().map(|half| half.number()).collect() };
+        let [images, addend, slope] = [&self.images, &self.addend, &self.slope].map(|values| halves(values));
+        let norm = BatchNorm::new(set, &images, &self.scale, &self.shift, 1e-5, is_rectified, threads);
+        let [mut outputs, mut of_images, mut of_addend] = [images.clone(), images.clone(), images.clone()];
+        norm.forward(&images, has_addend.then_some(&addend), &mut outputs);
+        let affine =
+            norm.backward(&images, &outputs, &slope, has_addend.then_some(&mut of_addend), &mut of_images);
+
+        let [images, addend, slope] = [images, addend, slope].map(|values| numbers(&values));
+        let exact = BatchNorm::new(set, &images, &self.scale, &self.shift, 1e-5, is_rectified, threads);
+        let [mut found, mut of_images_found, mut of_addend_found] =
+            [images.clone(), images.clone(), images.clone()];
+        exact.forward(&images, has_addend.then_some(&addend), &mut found);
+        assert!(halves(&found) == outputs, "{} channels, {set}: outputs of bfloat16", self.channels);
+        let kept = has_addend.then_some(&mut of_addend_found[..]);
+        let exact = exact.backward(&images, &numbers(&outputs), &slope, kept, &mut of_images_found);
+        assert!(
+            halves(&of_images_found) == of_images,
+            "{} channels, {set}: gradient of bfloat16",
+            self.channels
+        );
+        assert!(
+            !has_addend || halves(&of_addend_found) == of_addend,
+            "{} channels, {set}: the addend's gradient",
+            self.channels
+        );
+        assert_eq!(
+            (affine.scale, affine.shift),
+            (exact.scale, exact.shift),
+            "{} channels, {set}",
+            self.channels
+        );
     }
 }
 
@@ -194,5 +254,9 @@ fn what_is_no_number_stays_none() {
         let mut outputs = vec![0.0; 64];
         BatchNorm::new(set, &images, &ones, &zeros, 1e-5, true, 1).forward(&images, None, &mut outputs);
         assert!(outputs.iter().all(|output| output.is_nan()), "{set}");
+        let halves = [Bfloat16::nearest(f32::NAN); 64];
+        let mut outputs = [Bfloat16::default(); 64];
+        BatchNorm::new(set, &halves, &ones, &zeros, 1e-5, true, 1).forward(&halves, None, &mut outputs);
+        assert!(outputs.iter().all(|output| output.number().is_nan()), "{set}");
     }
 }

@@ -1,12 +1,12 @@
 //! The convolutions that can be computed here, each in its own way, and their gradients.
 
 use kernels::InstructionSet;
-use kernels::training::{Depthwise, Pointwise};
+use kernels::training::{Depthwise, Element, Pointwise};
 use mfactor::layers::Operation;
 
 use super::Filtered;
 
-/// A convolution of a batch. Weights are ordered output channel × row × column × input channel of its group.
+/// A convolution of a batch, of f32 or of bfloat16, whose products and sums are of f32 either way. Weights are f32, ordered output channel × row × column × input channel of its group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Convolution {
     /// By the minimal filtering algorithm.
@@ -54,11 +54,17 @@ impl Convolution {
     ///
     /// # Panics
     /// If a slice has not its size.
-    pub fn forward(&self, images: &[f32], weights: &[f32], outputs: &mut [f32], threads: usize) {
+    pub fn forward<E: Element>(&self, images: &[E], weights: &[f32], outputs: &mut [E], threads: usize) {
         match self {
             Self::Filtered(own) => own.forward(images, weights, outputs, threads),
-            Self::Pointwise(own) => own.forward(vectors(), images, weights, outputs, threads),
-            Self::Depthwise(own) => own.forward(vectors(), images, weights, outputs, threads),
+            Self::Pointwise(own) => {
+                let images = E::numbers(images);
+                E::write(outputs, |outputs| own.forward(vectors(), &images, weights, outputs, threads));
+            }
+            Self::Depthwise(own) => {
+                let images = E::numbers(images);
+                E::write(outputs, |outputs| own.forward(vectors(), &images, weights, outputs, threads));
+            }
         }
     }
 
@@ -66,20 +72,26 @@ impl Convolution {
     ///
     /// # Panics
     /// As [`Convolution::forward`].
-    pub fn images_gradient(
+    pub fn images_gradient<E: Element>(
         &self,
         weights: &[f32],
-        outputs_gradient: &[f32],
-        gradient: &mut [f32],
+        outputs_gradient: &[E],
+        gradient: &mut [E],
         threads: usize,
     ) {
         match self {
             Self::Filtered(own) => own.images_gradient(weights, outputs_gradient, gradient, threads),
             Self::Pointwise(own) => {
-                own.images_gradient(vectors(), weights, outputs_gradient, gradient, threads);
+                let of_outputs = E::numbers(outputs_gradient);
+                E::write(gradient, |gradient| {
+                    own.images_gradient(vectors(), weights, &of_outputs, gradient, threads);
+                });
             }
             Self::Depthwise(own) => {
-                own.images_gradient(vectors(), weights, outputs_gradient, gradient, threads);
+                let of_outputs = E::numbers(outputs_gradient);
+                E::write(gradient, |gradient| {
+                    own.images_gradient(vectors(), weights, &of_outputs, gradient, threads);
+                });
             }
         }
     }
@@ -89,20 +101,22 @@ impl Convolution {
     ///
     /// # Panics
     /// As [`Convolution::forward`].
-    pub fn weights_gradient(
+    pub fn weights_gradient<E: Element>(
         &self,
-        images: &[f32],
-        outputs_gradient: &[f32],
+        images: &[E],
+        outputs_gradient: &[E],
         gradient: &mut [f32],
         threads: usize,
     ) {
         match self {
             Self::Filtered(own) => own.weights_gradient(images, outputs_gradient, gradient, threads),
             Self::Pointwise(own) => {
-                own.weights_gradient(vectors(), images, outputs_gradient, gradient, threads);
+                let (images, of_outputs) = (E::numbers(images), E::numbers(outputs_gradient));
+                own.weights_gradient(vectors(), &images, &of_outputs, gradient, threads);
             }
             Self::Depthwise(own) => {
-                own.weights_gradient(vectors(), images, outputs_gradient, gradient, threads);
+                let (images, of_outputs) = (E::numbers(images), E::numbers(outputs_gradient));
+                own.weights_gradient(vectors(), &images, &of_outputs, gradient, threads);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Convolutions of float32 images on a CPU, and their gradients, with a fraction of the multiplications: see [`Filter`].
+//! Convolutions of images of float32 or bfloat16 on a CPU, and their gradients, computed in float32 with a fraction of the multiplications: see [`Filter`].
 //!
 //! With steps of 2, an output reads pixels whose rows and columns are even and odd alike, and for each of the four kinds it is a
 //! convolution with steps of 1. So the four pixels of each square of an image become the channels of one, the kernel's weights are
@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use kernels::InstructionSet;
-use kernels::training::Filter;
+use kernels::training::{Element, Filter};
 
 use super::convolution::vectors;
 
@@ -48,7 +48,7 @@ impl Filtered {
     ///
     /// # Panics
     /// If the convolution is not supported, or a slice has not its size.
-    pub fn forward(&self, images: &[f32], weights: &[f32], outputs: &mut [f32], threads: usize) {
+    pub fn forward<E: Element>(&self, images: &[E], weights: &[f32], outputs: &mut [E], threads: usize) {
         self.assert_sizes(images, weights, outputs);
         let filter = self.filter();
         let weights = by_channel(&self.sorted(weights), filter.input_channels, filter.kernel);
@@ -59,11 +59,11 @@ impl Filtered {
     ///
     /// # Panics
     /// As [`Filtered::forward`].
-    pub fn images_gradient(
+    pub fn images_gradient<E: Element>(
         &self,
         weights: &[f32],
-        outputs_gradient: &[f32],
-        gradient: &mut [f32],
+        outputs_gradient: &[E],
+        gradient: &mut [E],
         threads: usize,
     ) {
         self.assert_sizes(gradient, weights, outputs_gradient);
@@ -78,7 +78,7 @@ impl Filtered {
         if self.stride == 1 {
             of_gradient.forward(vectors(), outputs_gradient, &turned, gradient, threads);
         } else {
-            let mut gathered = vec![0.0; gradient.len()];
+            let mut gathered = gradient.to_vec();
             of_gradient.forward(vectors(), outputs_gradient, &turned, &mut gathered, threads);
             self.for_each_square(|squares, image| {
                 gradient[image].copy_from_slice(&gathered[squares]);
@@ -91,10 +91,10 @@ impl Filtered {
     ///
     /// # Panics
     /// As [`Filtered::forward`].
-    pub fn weights_gradient(
+    pub fn weights_gradient<E: Element>(
         &self,
-        images: &[f32],
-        outputs_gradient: &[f32],
+        images: &[E],
+        outputs_gradient: &[E],
         gradient: &mut [f32],
         threads: usize,
     ) {
@@ -118,11 +118,11 @@ impl Filtered {
     }
 
     /// Images whose pixels are the squares of the given ones.
-    fn gathered<'a>(&self, images: &'a [f32]) -> Cow<'a, [f32]> {
+    fn gathered<'a, E: Element>(&self, images: &'a [E]) -> Cow<'a, [E]> {
         if self.stride == 1 {
             return Cow::Borrowed(images);
         }
-        let mut gathered = vec![0.0; images.len()];
+        let mut gathered = images.to_vec();
         self.for_each_square(|squares, image| {
             gathered[squares].copy_from_slice(&images[image]);
         });
@@ -181,7 +181,7 @@ impl Filtered {
         }
     }
 
-    fn assert_sizes(&self, images: &[f32], weights: &[f32], outputs: &[f32]) {
+    fn assert_sizes<E>(&self, images: &[E], weights: &[f32], outputs: &[E]) {
         assert!(self.is_supported(), "{self:?} is not supported");
         let pixels = self.images * self.height * self.width;
         let of_images = pixels * self.stride * self.stride * self.input_channels;

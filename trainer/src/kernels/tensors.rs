@@ -2,18 +2,25 @@
 //! channels-last memory.
 
 use kernels::InstructionSet;
-use kernels::training::AffineGradient;
+use kernels::training::{AffineGradient, Bfloat16, Element};
 use mfactor::Layer;
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::{BatchNorm, Convolution};
+use crate::device::processor_multiplies_matrices;
 
-/// Whether layers that are supported can be computed here, given the kind of number and the device of the training.
+/// Whether layers that are supported are computed here, given the kind of number and the device of the training: on a CPU, but not in
+/// bfloat16 where the processor multiplies matrices of that, which libtorch's convolutions use and these do not.
 pub fn are_for(kind: Kind, device: Device) -> bool {
-    kind == Kind::Float && device == Device::Cpu
+    let is_quicker = match kind {
+        Kind::Float => true,
+        Kind::BFloat16 => !processor_multiplies_matrices(),
+        _ => false,
+    };
+    is_quicker && device == Device::Cpu
 }
 
-/// The layer as a convolution that can be computed here, for images of this shape, if it is one.
+/// The layer as a convolution that can be computed here, for such images, if it is one.
 pub fn convolution(layer: &Layer, images: &Tensor) -> Option<Convolution> {
     let shape = images.size();
     let [count, channels, rows, columns] = shape[..] else { return None };
@@ -24,11 +31,20 @@ pub fn convolution(layer: &Layer, images: &Tensor) -> Option<Convolution> {
     (read == [count, rows, columns, channels]).then_some(convolution)
 }
 
-/// The outputs of a convolution.
+/// The outputs of a convolution, of the images' kind.
 pub fn convolve(convolution: &Convolution, images: &Tensor, weights: &Tensor) -> Result<Tensor, TchError> {
-    let mut outputs = new(convolution.outputs_shape())?;
-    let (images, weights) = (channels_last(images)?, channels_last(weights)?);
-    convolution.forward(values(&images), values(&weights), values_mut(&mut outputs), threads());
+    let of = if images.kind() == Kind::BFloat16 { convolve_of::<Bfloat16> } else { convolve_of::<f32> };
+    of(convolution, images, weights)
+}
+
+fn convolve_of<E: Numbers>(
+    convolution: &Convolution,
+    images: &Tensor,
+    weights: &Tensor,
+) -> Result<Tensor, TchError> {
+    let mut outputs = new(convolution.outputs_shape(), E::KIND)?;
+    let (images, weights) = (channels_last(images)?, numbers(weights)?);
+    convolution.forward(values::<E>(&images), values(&weights), values_mut(&mut outputs), threads());
     outputs.f_permute([0, 3, 1, 2])
 }
 
@@ -38,21 +54,42 @@ pub fn images_gradient(
     weights: &Tensor,
     gradient: &Tensor,
 ) -> Result<Tensor, TchError> {
-    let mut result = new(convolution.images_shape())?;
-    let (weights, gradient) = (channels_last(weights)?, channels_last(gradient)?);
-    convolution.images_gradient(values(&weights), values(&gradient), values_mut(&mut result), threads());
+    let is_half = gradient.kind() == Kind::BFloat16;
+    let of = if is_half { images_gradient_of::<Bfloat16> } else { images_gradient_of::<f32> };
+    of(convolution, weights, gradient)
+}
+
+fn images_gradient_of<E: Numbers>(
+    convolution: &Convolution,
+    weights: &Tensor,
+    gradient: &Tensor,
+) -> Result<Tensor, TchError> {
+    let mut result = new(convolution.images_shape(), E::KIND)?;
+    let (weights, gradient) = (numbers(weights)?, channels_last(gradient)?);
+    convolution.images_gradient(values(&weights), values::<E>(&gradient), values_mut(&mut result), threads());
     result.f_permute([0, 3, 1, 2])
 }
 
-/// The gradient with respect to the weights, shaped as they are.
+/// The gradient with respect to the weights, f32, shaped as they are.
 pub fn weights_gradient(
     convolution: &Convolution,
     images: &Tensor,
     gradient: &Tensor,
 ) -> Result<Tensor, TchError> {
-    let mut result = new(convolution.weights_shape())?;
+    let is_half = gradient.kind() == Kind::BFloat16;
+    let of = if is_half { weights_gradient_of::<Bfloat16> } else { weights_gradient_of::<f32> };
+    of(convolution, images, gradient)
+}
+
+fn weights_gradient_of<E: Numbers>(
+    convolution: &Convolution,
+    images: &Tensor,
+    gradient: &Tensor,
+) -> Result<Tensor, TchError> {
+    let mut result = new(convolution.weights_shape(), Kind::Float)?;
     let (images, gradient) = (channels_last(images)?, channels_last(gradient)?);
-    convolution.weights_gradient(values(&images), values(&gradient), values_mut(&mut result), threads());
+    let (images, gradient) = (values::<E>(&images), values(&gradient));
+    convolution.weights_gradient(images, gradient, values_mut(&mut result), threads());
     result.f_permute([0, 3, 1, 2])
 }
 
@@ -64,8 +101,19 @@ pub struct Normalised {
     pub batch_norm: BatchNorm,
 }
 
-/// The batch norm of `images`, with `addend` added, and rectified if asked for.
+/// The batch norm of `images`, with `addend` added, and rectified if asked for. Scale and shift are f32; all else is of the images' kind.
 pub fn normalise(
+    images: &Tensor,
+    addend: Option<&Tensor>,
+    affine: [&Tensor; 2],
+    epsilon: f64,
+    is_rectified: bool,
+) -> Result<Normalised, TchError> {
+    let of = if images.kind() == Kind::BFloat16 { normalise_of::<Bfloat16> } else { normalise_of::<f32> };
+    of(images, addend, affine, epsilon, is_rectified)
+}
+
+fn normalise_of<E: Numbers>(
     images: &Tensor,
     addend: Option<&Tensor>,
     [scale, shift]: [&Tensor; 2],
@@ -77,7 +125,7 @@ pub fn normalise(
     let set = InstructionSet::best().expect("what is supported has vectors");
     let batch_norm = BatchNorm::new(
         set,
-        values(&images),
+        values::<E>(&images),
         values(&scale),
         values(&shift),
         epsilon,
@@ -85,7 +133,7 @@ pub fn normalise(
         threads(),
     );
     let mut outputs = images.f_empty_like()?;
-    batch_norm.forward(values(&images), addend.as_ref().map(values), values_mut(&mut outputs));
+    batch_norm.forward(values::<E>(&images), addend.as_ref().map(values), values_mut(&mut outputs));
     Ok(Normalised { outputs: outputs.f_permute([0, 3, 1, 2])?, batch_norm })
 }
 
@@ -107,12 +155,23 @@ pub fn normalised_gradients(
     gradient: &Tensor,
     has_addend: bool,
 ) -> Result<NormalisedGradients, TchError> {
+    let of = if images.kind() == Kind::BFloat16 { gradients_of::<Bfloat16> } else { gradients_of::<f32> };
+    of(batch_norm, images, outputs, gradient, has_addend)
+}
+
+fn gradients_of<E: Numbers>(
+    batch_norm: &BatchNorm,
+    images: &Tensor,
+    outputs: &Tensor,
+    gradient: &Tensor,
+    has_addend: bool,
+) -> Result<NormalisedGradients, TchError> {
     let [images, outputs, gradient] = [images, outputs, gradient].map(channels_last);
     let (images, outputs, gradient) = (images?, outputs?, gradient?);
     let mut of_addend = if has_addend { Some(images.f_empty_like()?) } else { None };
     let mut of_images = images.f_empty_like()?;
     let AffineGradient { scale, shift } = batch_norm.backward(
-        values(&images),
+        values::<E>(&images),
         values(&outputs),
         values(&gradient),
         of_addend.as_mut().map(values_mut),
@@ -129,13 +188,18 @@ pub fn normalised_gradients(
 /// tensors in the same memory, and refuse to go back through its own batch norms.
 pub fn follow(running: &Tensor, of_batch: &[f32], momentum: f64) {
     let mut running = running.shallow_clone();
-    for (running, of_batch) in values_mut(&mut running).iter_mut().zip(of_batch) {
+    for (running, of_batch) in values_mut::<f32>(&mut running).iter_mut().zip(of_batch) {
         *running += momentum as f32 * (of_batch - *running);
     }
 }
 
-fn new(shape: [usize; 4]) -> Result<Tensor, TchError> {
-    Tensor::f_empty(shape.map(|size| size as i64), (Kind::Float, Device::Cpu))
+fn new(shape: [usize; 4], kind: Kind) -> Result<Tensor, TchError> {
+    Tensor::f_empty(shape.map(|size| size as i64), (kind, Device::Cpu))
+}
+
+/// As [`channels_last`], in f32.
+fn numbers(tensor: &Tensor) -> Result<Tensor, TchError> {
+    channels_last(&tensor.f_detach()?.f_to_kind(Kind::Float)?)
 }
 
 /// The tensor with its channels as last dimension, contiguous; a copy only where its memory is otherwise.
@@ -147,23 +211,40 @@ fn threads() -> usize {
     usize::try_from(tch::get_num_threads()).unwrap_or(1)
 }
 
-fn values(tensor: &Tensor) -> &[f32] {
-    assert!(tensor.kind() == Kind::Float && tensor.device() == Device::Cpu && tensor.is_contiguous());
+/// An element and libtorch's name for it.
+trait Numbers: Element {
+    const KIND: Kind;
+}
+
+impl Numbers for f32 {
+    const KIND: Kind = Kind::Float;
+}
+
+impl Numbers for Bfloat16 {
+    const KIND: Kind = Kind::BFloat16;
+}
+
+fn assert_is_of<E: Numbers>(tensor: &Tensor) {
+    assert!(tensor.kind() == E::KIND && tensor.device() == Device::Cpu && tensor.is_contiguous());
+}
+
+fn values<E: Numbers>(tensor: &Tensor) -> &[E] {
+    assert_is_of::<E>(tensor);
     #[expect(unsafe_code, reason = "libtorch gives a pointer to a tensor's memory and nothing safer")]
-    // SAFETY: a contiguous f32 tensor on the CPU has `numel` values from there on, and lives as long as the reference.
+    // SAFETY: a contiguous tensor of such elements on the CPU has `numel` values from there on, and lives as long as the reference.
     // Nothing else in this single-threaded program changes it meanwhile.
     unsafe {
-        std::slice::from_raw_parts(tensor.data_ptr().cast::<f32>().cast_const(), tensor.numel())
+        std::slice::from_raw_parts(tensor.data_ptr().cast::<E>().cast_const(), tensor.numel())
     }
 }
 
-fn values_mut(tensor: &mut Tensor) -> &mut [f32] {
-    assert!(tensor.kind() == Kind::Float && tensor.device() == Device::Cpu && tensor.is_contiguous());
+fn values_mut<E: Numbers>(tensor: &mut Tensor) -> &mut [E] {
+    assert_is_of::<E>(tensor);
     #[expect(unsafe_code, reason = "libtorch gives a pointer to a tensor's memory and nothing safer")]
     // SAFETY: as in `values`; the tensors that come here were just made, or are running statistics: no other slice of
     // their memory is held meanwhile.
     unsafe {
-        std::slice::from_raw_parts_mut(tensor.data_ptr().cast::<f32>(), tensor.numel())
+        std::slice::from_raw_parts_mut(tensor.data_ptr().cast::<E>(), tensor.numel())
     }
 }
 
@@ -207,6 +288,7 @@ mod tests {
             let Some(convolution) = convolution(layer, &images) else { continue };
             let weights = random([output_channels, kernel, kernel, input_channels / groups]);
             let slope = random([2, layer.output.height, layer.output.width, output_channels]).detach();
+            compare_halves(&convolution, [&images, &weights, &slope], &layer.name);
             let padding = kernel as i64 / 2;
             let expected = images.conv2d(&weights, None::<Tensor>, stride as i64, padding, 1, groups as i64);
             let gradients = Tensor::run_backward(
@@ -228,6 +310,47 @@ mod tests {
             compared += 1;
         }
         compared
+    }
+
+    /// In bfloat16 everything is what it is in float32 of the same numbers, but for the rounding of what is written.
+    fn compare_halves(convolution: &Convolution, tensors: [&Tensor; 3], name: &str) {
+        let [images, weights, slope] = tensors.map(|tensor| tensor.detach().to_kind(Kind::BFloat16));
+        let all = |kind: Kind| {
+            let [images, slope] = [&images, &slope].map(|tensor| tensor.to_kind(kind));
+            [
+                convolve(convolution, &images, &weights).unwrap(),
+                images_gradient(convolution, &weights, &slope).unwrap(),
+                weights_gradient(convolution, &images, &slope).unwrap(),
+            ]
+        };
+        for (half, whole) in all(Kind::BFloat16).iter().zip(all(Kind::Float)) {
+            let error = f64::try_from((half.to_kind(Kind::Float) - &whole).norm() / whole.norm()).unwrap();
+            assert!(error < 3e-3, "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn batch_norms_in_bfloat16_are_those_in_float32_but_for_rounding() {
+        tch::manual_seed(1);
+        let random = |shift: f64| {
+            let tensor = Tensor::randn([3, 5, 7, 48], (Kind::Float, Device::Cpu)) + shift;
+            tensor.permute([0, 3, 1, 2]).to_kind(Kind::BFloat16)
+        };
+        let (images, addend, slope) = (random(2.0), random(0.0), random(0.1));
+        let of_channels = || Tensor::randn([48], (Kind::Float, Device::Cpu));
+        let affine = [of_channels(), of_channels()];
+        let all = |kind: Kind| {
+            let [images, addend, slope] = [&images, &addend, &slope].map(|tensor| tensor.to_kind(kind));
+            let Normalised { outputs, batch_norm } =
+                normalise(&images, Some(&addend), affine.each_ref(), 1e-5, true).unwrap();
+            let found = normalised_gradients(&batch_norm, &images, &outputs, &slope, true).unwrap();
+            let [of_scale, of_shift] = found.affine;
+            [outputs, found.images, found.addend.unwrap(), of_scale, of_shift]
+        };
+        for (place, (half, whole)) in all(Kind::BFloat16).iter().zip(all(Kind::Float)).enumerate() {
+            let error = f64::try_from((half.to_kind(Kind::Float) - &whole).norm() / whole.norm()).unwrap();
+            assert!(error < 5e-3, "tensor {place}: {error}");
+        }
     }
 
     #[test]
