@@ -316,7 +316,9 @@ impl<'a> Pool<'a> {
                 // Whether it is the same when it comes back, the probe will tell.
                 seat.said.clear();
                 seat.probe_ms = None;
-                warn(format!("board {} is lost ({error}): {told}", seat.bench.name()));
+                // What ssh said may be several lines.
+                let why = error.to_string().lines().collect::<Vec<_>>().join("; ");
+                warn(format!("board {} is lost ({why}): {told}", seat.bench.name()));
                 Ok(None)
             }
         }

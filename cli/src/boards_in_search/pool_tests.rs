@@ -22,7 +22,7 @@ impl Bench for Fake {
     }
 
     fn measure(&mut self, network: &Architecture, _: &Path) -> Result<(MeasuredNetwork, Verdict)> {
-        let gone = || Error::Board { subject: self.name.to_owned(), problem: "does not answer".to_owned() };
+        let gone = || Error::Board { subject: self.name.to_owned(), problem: "does not answer\nand is gone".to_owned() };
         let factor = self.factors.pop_front().unwrap_or(Some(1.0)).ok_or_else(gone)?;
         let digits = network.to_string().chars().filter_map(|digit| digit.to_digit(10)).sum::<u32>();
         let ms = factor * f64::from(digits);
@@ -101,7 +101,7 @@ fn a_lost_board_costs_a_warning_and_is_asked_again_in_the_end() {
     let pool = pool(folder.path(), &[&[Some(1.0), None]]);
     let (costs, warnings) = ask(&pool, &networks()[0]);
     assert_eq!(costs, None);
-    assert!(warnings[0].contains("board one is lost (one: does not answer)"), "{warnings:?}");
+    assert!(warnings[0].contains("board one is lost (one: does not answer; and is gone)"), "{warnings:?}");
     // It is left alone for a while.
     assert_eq!(ask(&pool, &networks()[1]), (None, vec![]));
     assert_eq!(pool.catch_up(&networks(), &mut |warning| panic!("{warning}")).unwrap(), 3);
