@@ -55,7 +55,7 @@ impl ByParameters {
         let more = if other.cost > chosen.cost { "more" } else { "less" };
         format!(
             "By parameters {} would have been chosen: {} and a {label} of {}, as the cost table tells. For {label} it is {}: {} and {}. \
-             Searching by parameters would have cost {} points of accuracy and {} {more}.",
+             Searching by parameters would have cost {} of accuracy and {} {more}.",
             other.architecture,
             percent(other.accuracy),
             quantity.show(other.cost),
@@ -82,7 +82,9 @@ mod tests {
         };
         let words = both(choice("357-333-333", 0.75, 0.32)).words();
         assert!(
-            words.contains("0.32 ms") && words.contains("+3.00 points") && words.contains("0.12 ms more"),
+            words.contains("0.32 ms")
+                && words.contains("+3.00 points of accuracy")
+                && words.contains("0.12 ms more"),
             "{words}"
         );
         assert!(both(choice("333-333-357", 0.78, 0.2)).words().contains("same network"));

@@ -103,7 +103,8 @@ impl OnBoard<'_> {
         let options = FlashOptions {
             ssh: self.ssh.clone(),
             measure: Some(MeasureOptions { preset, threads: self.threads, engines: self.engine.names() }),
-            allow_downgrade: false,
+            // A probe comes again, as the release that it was, when the board has taken newer ones.
+            allow_downgrade: true,
             repin: self.repin,
             dry_run: false,
         };
