@@ -23,7 +23,7 @@ pub struct Choice {
     pub architecture: Architecture,
     /// A: accuracy on the validation split, of the kind that the objective says.
     pub accuracy: f64,
-    /// What it takes, as the cost table tells, in the quantity's unit.
+    /// What it takes, as the study counted it, in the quantity's unit.
     pub cost: f64,
 }
 
@@ -54,7 +54,7 @@ impl ByParameters {
         }
         let more = if other.cost > chosen.cost { "more" } else { "less" };
         format!(
-            "By parameters {} would have been chosen: {} and a {label} of {}, as the cost table tells. For {label} it is {}: {} and {}. \
+            "By parameters {} would have been chosen: {} and a {label} of {}, as the study counted it. For {label} it is {}: {} and {}. \
              Searching by parameters would have cost {} of accuracy and {} {more}.",
             other.architecture,
             percent(other.accuracy),

@@ -22,7 +22,10 @@ impl Bench for Fake {
     }
 
     fn measure(&mut self, network: &Architecture, _: &Path) -> Result<(MeasuredNetwork, Verdict)> {
-        let gone = || Error::Board { subject: self.name.to_owned(), problem: "does not answer\nand is gone".to_owned() };
+        let gone = || Error::Board {
+            subject: self.name.to_owned(),
+            problem: "does not answer\nand is gone".to_owned(),
+        };
         let factor = self.factors.pop_front().unwrap_or(Some(1.0)).ok_or_else(gone)?;
         let digits = network.to_string().chars().filter_map(|digit| digit.to_digit(10)).sum::<u32>();
         let ms = factor * f64::from(digits);
