@@ -40,6 +40,7 @@ fn as_nodes(model: &mut Model) {
 }
 
 #[test]
+#[ignore = "needs ONNX Runtime: scripts/test"]
 fn lists_of_numbers_and_constant_nodes_are_run_as_bytes_are() {
     let kinds = [EngineKind::Tract, EngineKind::Ort];
     for original in [model::model(&model::metadata()), model::int8()] {

@@ -147,6 +147,7 @@ fn optuna_opens_a_study_that_was_cut_off_and_the_same_one_resumed() {
 }
 
 #[test]
+#[ignore = "needs Optuna: scripts/test"]
 fn optuna_may_write_into_the_journal_while_the_search_runs() {
     let (folder, whole) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     finish(&mut Study::create(whole.path(), config("random,tpe", 4)).unwrap(), &mut Pretend::default());
