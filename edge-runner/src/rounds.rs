@@ -237,7 +237,9 @@ impl Rounds<'_> {
                 _ => break,
             }
         }
+        // Brief rounds are over before a record of some of them could be of use.
         if round < self.plan.rounds
+            && self.order.preset != Preset::Brief
             && let Some(partial) = self.record(state)
         {
             (self.on_event)(number, Event::Partial(&partial));

@@ -35,7 +35,7 @@ impl Plan {
     /// The plan of a preset. `full` is 5 windows of at least 10 s, as in MLPerf Tiny, with at least 1,024 samples
     /// in all, as in MLPerf's single stream, that agree within 5 % after waits of up to 5 minutes, as in MLPerf
     /// Mobile; `quick` is a fiftieth of that time and a tenth of the samples, and need not agree; `brief` has three windows
-    /// of a twentieth of a second.
+    /// of 40 ms.
     pub fn of(preset: Preset) -> Self {
         match preset {
             Preset::Full => Self {
@@ -62,9 +62,9 @@ impl Plan {
             },
             Preset::Brief => Self {
                 warm_up_inferences: 3,
-                warm_up_ns: SECOND / 50,
+                warm_up_ns: SECOND / 100,
                 rounds: 3,
-                window_ns: SECOND / 20,
+                window_ns: SECOND / 25,
                 window_samples: 8,
                 retries: 1,
                 cool_down: Duration::from_secs(10),
