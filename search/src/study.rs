@@ -119,7 +119,7 @@ impl Study {
             .collect();
         let deleted = contents.deleted.iter().map(|name| format!("{}: {}", place(0), journal::deleted(name)));
         let hardware = hardware(&contents.attributes);
-        let remarks = deleted.chain(began::mixed(&hardware)).collect();
+        let remarks = deleted.chain(remarks(&config, &hardware)).collect();
         let mut trials = contents.trials.concat();
         trials.sort_by_key(|trial| trial.id);
         learn_measured(&mut trials, &MeasuredNetworks::read(folder)?, &terms.sought.objective);
@@ -264,9 +264,14 @@ impl Study {
         let mut trials: Vec<Trial> = self.tracks.iter().flat_map(Track::trials).cloned().collect();
         trials.sort_by_key(|trial| trial.id);
         let (config, hardware) = (self.config.clone(), self.hardware.clone());
-        let remarks = began::mixed(&hardware).into_iter().collect();
+        let remarks = remarks(&config, &hardware).collect();
         StudyRecord { config, trials, hardware, damage: vec![], remarks }
     }
+}
+
+/// What a reader should know who compares a study's numbers.
+fn remarks(config: &StudyConfig, hardware: &[Hardware]) -> impl Iterator<Item = String> {
+    began::mixed(hardware).into_iter().chain(config.emulated())
 }
 
 /// Refuses a folder that holds a study. A journal in which nothing stands is what a search leaves that was killed before

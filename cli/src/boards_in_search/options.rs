@@ -126,6 +126,7 @@ impl<'a> Sought<'a> {
             space: space.clone(),
             target: self.model().target.clone(),
             precision: self.precision,
+            emulated: self.model().emulated,
             models: models.to_owned(),
             is_here,
             has_limit: self.costs.iter().any(|(cost, _)| cost.limit.is_some()),

@@ -32,6 +32,8 @@ pub struct Terms {
     pub target: String,
     /// Type of the weights and activations.
     pub precision: Precision,
+    /// Whether the cost table is of an emulated processor.
+    pub emulated: bool,
     /// Folder for models until they are measured.
     pub models: PathBuf,
     /// Whether the board is this machine, which does one thing at a time.
@@ -75,6 +77,15 @@ struct Seat<'a> {
     said: Vec<Architecture>,
     /// Until when it is left alone.
     away_until: Option<Instant>,
+}
+
+impl Seat<'_> {
+    /// Has the board asked nothing more in this search.
+    fn leave_out(&mut self, why: &str, warn: &mut dyn FnMut(String)) {
+        self.away_until = Some(Instant::now() + FOREVER);
+        self.probe_ms = None;
+        warn(format!("board {} is left out: {why}", self.bench.name()));
+    }
 }
 
 impl State<'_> {
@@ -253,6 +264,14 @@ impl<'a> Pool<'a> {
     fn probe(&self, seat: &mut Seat<'_>, warn: &mut dyn FnMut(String)) -> Result<bool> {
         let Some(probed) = self.asked(seat, &self.probe, warn)? else { return Ok(false) };
         let (now, circumstances) = (probed.took.latency_p50, probed.circumstances);
+        if circumstances.emulated != self.terms.emulated {
+            let why = match circumstances.emulated {
+                true => "its processor is emulated, so that its times mean nothing",
+                false => "its processor is real, and the cost table is of an emulated one",
+            };
+            seat.leave_out(why, warn);
+            return Ok(false);
+        }
         let mut state = self.state();
         let first = *state.probe_ms.get_or_insert(now);
         let is_alike = *state.circumstances.get_or_insert_with(|| circumstances.clone()) == circumstances;
@@ -272,16 +291,15 @@ impl<'a> Pool<'a> {
             }
         }
         let first = state.probe_ms.unwrap_or(first);
-        if !is_alike || is_off(first, now) {
-            seat.away_until = Some(Instant::now() + FOREVER);
-            seat.probe_ms = None;
-            warn(match is_alike {
-                true => format!(
-                    "board {name} is left out: the same network takes {now:.3} ms there and {first:.3} ms on another, so they are not \
-                     of a kind"
-                ),
-                false => format!("board {name} is left out: it has another runner or engine than the others"),
-            });
+        if !is_alike {
+            seat.leave_out("it has another runner or engine than the others", warn);
+            return Ok(false);
+        }
+        if is_off(first, now) {
+            let why = format!(
+                "the same network takes {now:.3} ms there and {first:.3} ms on another, so they are not of a kind"
+            );
+            seat.leave_out(&why, warn);
             return Ok(false);
         }
         Ok(true)

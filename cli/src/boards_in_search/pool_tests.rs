@@ -44,6 +44,7 @@ impl Bench for Fake {
             precision: "f32".to_owned(),
             preset: Preset::Quick,
             runner: "1".to_owned(),
+            emulated: false,
         };
         let (architecture, board) = (network.clone(), self.name.to_owned());
         let network = MeasuredNetwork { architecture, took, board, circumstances, unix_seconds: 1 };
@@ -61,6 +62,7 @@ fn pool(folder: &Path, boards: &[&[Option<f64>]]) -> Pool<'static> {
         space: SearchSpace::paper(),
         target: "rpi4".to_owned(),
         precision: Precision::F32,
+        emulated: false,
         models: folder.to_owned(),
         is_here: false,
         has_limit: false,
@@ -146,6 +148,17 @@ fn a_board_of_another_kind_is_left_out() {
     networks().iter().for_each(|network| assert!(ask(&pool, network).0.is_some()));
     let known = MeasuredNetworks::read(folder.path()).unwrap();
     assert!(networks().iter().all(|network| known.get(network).unwrap().board == "one"));
+}
+
+#[test]
+fn a_board_that_is_emulated_is_left_out_unless_the_table_is_of_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let Pool { terms, .. } = pool(folder.path(), &[]);
+    let board = Fake { name: "one", factors: VecDeque::new(), engine: "1" };
+    let pool = Pool::new(Terms { emulated: true, ..terms }, vec![Box::new(board)]);
+    let (costs, warnings) = ask(&pool, &networks()[0]);
+    assert_eq!(costs, None);
+    assert!(warnings[0].contains("its processor is real"), "{warnings:?}");
 }
 
 #[test]

@@ -213,6 +213,9 @@ impl Search {
                 aside.display()
             ));
         }
+        if let Some(emulated) = study.config().emulated() {
+            output.say(format!("note: {emulated}"));
+        }
         let outcome = self.searched(&mut study, pool.as_ref(), output);
         let record = study.record();
         let finished = match outcome {

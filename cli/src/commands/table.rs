@@ -223,7 +223,7 @@ fn check(built: &[(PathBuf, CostTable)]) -> anyhow::Result<()> {
             let line = table.lines.get(&Quantity::LatencyP50);
             let problems = line.map_or_else(
                 || vec!["latency does not rise with the sum over the parts".to_owned()],
-                |line| line.test.shortcomings(),
+                |line| table.shortcomings(line),
             );
             (!problems.is_empty()).then(|| format!("{}: {}", path.display(), problems.join("; ")))
         })

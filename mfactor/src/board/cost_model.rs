@@ -35,6 +35,9 @@ pub struct CostModel {
     pub slope: f64,
     /// What nine predictions of ten are within of networks that were measured and took no part in the line, a share of 1.
     pub p90_error: f64,
+    /// Whether the board's processor was emulated, so that times mean nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub emulated: bool,
     /// Each part by its name, in the quantity's unit.
     pub parts: BTreeMap<String, f64>,
 }
@@ -204,6 +207,7 @@ mod tests {
             intercept: 0.5,
             slope: 2.0,
             p90_error: 0.0,
+            emulated: false,
             parts: space.parts().iter().map(|part| (part.to_string(), cost(part))).collect(),
         }
     }

@@ -289,6 +289,7 @@ impl CostTable {
             intercept: line.intercept,
             slope: line.slope,
             p90_error: line.test.p90_error,
+            emulated: self.board.emulated,
             parts: self.weighted(quantity, line, space)?,
         };
         model.check(space)?;

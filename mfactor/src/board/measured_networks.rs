@@ -30,6 +30,9 @@ pub struct Circumstances {
     pub preset: Preset,
     /// Version of the runner.
     pub runner: String,
+    /// Whether the processor is emulated, so that times mean nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub emulated: bool,
 }
 
 impl Circumstances {
@@ -41,6 +44,7 @@ impl Circumstances {
             precision: record.model.metadata.precision.clone(),
             preset: record.preset,
             runner: record.tool_version.clone(),
+            emulated: record.board.emulated,
         }
     }
 }

@@ -115,6 +115,7 @@ fn what_is_told_may_be_wrong_and_what_is_measured_is_believed() {
         intercept: 0.0,
         slope: 1.0,
         p90_error: 0.1,
+        emulated: false,
         parts: std::collections::BTreeMap::new(),
     };
     let models = [(Quantity::LatencyP50, std::sync::Arc::new(model))].into_iter().collect();

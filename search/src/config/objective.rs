@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mfactor::costs::{self, CostTerm};
+use mfactor::costs::{self, CostTerm, Source};
 use mfactor::dataset::DataSet;
 use mfactor::front::Front;
 use mfactor::objective::check_alpha;
@@ -61,6 +61,19 @@ impl StudyConfig {
     pub fn objective(&self) -> Result<Objective> {
         let objective = costs::objective(self.alpha, &self.objective.cost, &self.space)?;
         Ok(objective.with_accuracy(self.objective.accuracy))
+    }
+
+    /// That a cost is told by the table of an emulated board, where one is.
+    pub fn emulated(&self) -> Option<String> {
+        let is_emulated = |cost: &&CostTerm| matches!(&cost.source, Source::Model(model) if model.emulated);
+        let names: Vec<&str> =
+            self.objective.cost.iter().filter(is_emulated).map(|cost| cost.quantity.label()).collect();
+        (!names.is_empty()).then(|| {
+            format!(
+                "{} is of an emulated processor, whose times mean nothing: what is chosen by it is chosen for no board",
+                names.join(", ")
+            )
+        })
     }
 
     /// The front that is sought; `None` where the one network with the largest M is.

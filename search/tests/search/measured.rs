@@ -45,6 +45,7 @@ fn config() -> StudyConfig {
         intercept: 1.0,
         slope: 1e-9,
         p90_error: 0.1,
+        emulated: false,
         parts: space.parts().iter().map(one).collect::<BTreeMap<_, _>>(),
     };
     let source = Source::Model(Arc::new(model));
@@ -123,6 +124,7 @@ fn what_a_board_says_later_counts_from_then_on() {
         precision: "f32".to_owned(),
         preset: Preset::Quick,
         runner: "1".to_owned(),
+        emulated: false,
     };
     let board = "bench".to_owned();
     let mut known = MeasuredNetworks::none();
