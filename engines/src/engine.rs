@@ -116,6 +116,15 @@ pub enum EngineChoice {
     All,
 }
 
+impl From<EngineKind> for EngineChoice {
+    fn from(kind: EngineKind) -> Self {
+        match kind {
+            EngineKind::Tract => Self::Tract,
+            EngineKind::Ort => Self::Ort,
+        }
+    }
+}
+
 impl EngineChoice {
     /// The engines.
     pub fn kinds(self) -> &'static [EngineKind] {

@@ -60,6 +60,7 @@ fn the_whole_road() {
 
 /// Whichever of the two a processor chooses by itself, it can do both.
 #[test]
+#[ignore = "needs the trainer and ONNX Runtime: scripts/test"]
 fn training_in_bfloat16_learns_as_in_float32_and_can_be_exported() {
     for precision in ["float32", "bfloat16"] {
         let place = searched(&format!("--architecture 33-33 --precision {precision}"));

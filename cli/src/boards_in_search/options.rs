@@ -217,10 +217,7 @@ impl BoardOptions {
         }
         let signer = Signer::load(&self.key.clone().map_or_else(keys::default_path, Ok)?)?;
         let runner = runner(self.runner.as_deref(), &target, output)?;
-        let engine = match self.engine(engine)?.kind {
-            EngineKind::Tract => EngineChoice::Tract,
-            EngineKind::Ort => EngineChoice::Ort,
-        };
+        let engine = EngineChoice::from(self.engine(engine)?.kind);
         let library = self.ort_library.as_deref().filter(|_| engine == EngineChoice::Ort);
         let library = library_for(engine, library)?;
         let fleet = Fleet { target, boards, signer, runner, engine, library, repin: self.repin };
