@@ -44,7 +44,7 @@ pub(crate) struct Transforms {
     pub outputs: usize,
     pub kernel: usize,
     pub points: usize,
-    pub weigh: unsafe fn(&mut Weigh<'_>),
+    pub weigh: unsafe fn(&Weigh<'_>),
     pub spread: unsafe fn(&Spread),
     pub collect: unsafe fn(&Collect),
 }
@@ -106,7 +106,7 @@ macro_rules! transforms {
             outputs: $outputs,
             kernel: $kernel,
             points: $count,
-            weigh: function!($features &mut Weigh<'_>, |task| {
+            weigh: function!($features &Weigh<'_>, |task| {
                 winograd::weigh::<$vector, $pairs, $count, $kernel, { $kernel * $kernel }>(&$points, task)
             }),
             spread: function!($features &Spread, |task| {

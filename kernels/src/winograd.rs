@@ -9,6 +9,8 @@
 //! column by column.
 #![expect(unsafe_op_in_unsafe_fn, reason = "pointers into buffers whose sizes the plan has checked")]
 
+use std::ops::Range;
+
 use crate::finish::Target;
 use crate::memory::{LINE, Source};
 use crate::points::Points;
@@ -281,18 +283,28 @@ pub(crate) unsafe fn collect<T: Vector, const PAIRS: usize, const POINTS: usize,
     }
 }
 
-/// Kernels of an input channel, to the points.
+/// Kernels to the points.
 pub(crate) struct Weigh<'a> {
-    /// Output channel × input channel × row × column.
+    /// From the first kernel on.
     pub weights: &'a [f32],
+    /// Numbers from a kernel to that of the next output channel, and to that of the next input channel.
+    pub distances: [usize; 2],
+    /// Where the taps of a kernel lie, row by row; those that lie nowhere are 0.
+    pub taps: &'a [Option<usize>],
     pub input_channels: usize,
-    pub output_channels: usize,
+    /// Output channels, counted from the first one of the first block; they begin with a vector.
+    pub outputs: Range<usize>,
     /// Vectors of a block of output channels.
     pub vectors: usize,
-    /// Point × block × input channel × output channel of the block; zeros at first.
-    pub to: &'a mut [f32],
+    /// Numbers from a block to the next, and from a point to the next.
+    pub block: usize,
+    pub point: usize,
+    /// Point × block × input channel × output channel of the block, from the first input channel on.
+    pub to: *mut f32,
 }
 
+/// # Safety
+/// As for [`run`]; there is room at `to`.
 #[inline(always)]
 pub(crate) unsafe fn weigh<
     T: Vector,
@@ -302,26 +314,24 @@ pub(crate) unsafe fn weigh<
     const AREA: usize,
 >(
     points: &Points<PAIRS>,
-    task: &mut Weigh<'_>,
+    task: &Weigh<'_>,
 ) {
+    assert_eq!(task.taps.len(), AREA);
     let width = T::LANES * task.vectors;
-    let blocks = task.output_channels.div_ceil(width);
-    let point_length = blocks * task.input_channels * width;
-    assert_eq!(task.to.len(), POINTS * POINTS * point_length);
-    assert_eq!(task.weights.len(), task.output_channels * task.input_channels * AREA);
-    for first in (0..task.output_channels).step_by(T::LANES) {
-        let lanes = T::LANES.min(task.output_channels - first);
+    let [of_output, of_input] = task.distances;
+    for (number, first) in task.outputs.clone().step_by(T::LANES).enumerate() {
+        let lanes = T::LANES.min(task.outputs.end - first);
         for channel in 0..task.input_channels {
             // No vector has more lanes than 16.
             let mut gathered = [[0.0f32; 16]; AREA];
-            for lane in 0..lanes {
-                let kernel = ((first + lane) * task.input_channels + channel) * AREA;
-                for (tap, weight) in task.weights[kernel..kernel + AREA].iter().enumerate() {
-                    gathered[tap][lane] = *weight;
+            let kernel = number * T::LANES * of_output + channel * of_input;
+            for tap in 0..AREA {
+                let Some(place) = task.taps[tap] else { continue };
+                for lane in 0..lanes {
+                    gathered[tap][lane] = task.weights[kernel + lane * of_output + place];
                 }
             }
-            let (block, within) = (first / width, first % width);
-            let to = task.to.as_mut_ptr().add((block * task.input_channels + channel) * width + within);
+            let to = task.to.add(first / width * task.block + channel * width + first % width);
             let mut columns = [[T::splat(0.0); POINTS]; TAPS];
             for x in 0..TAPS {
                 let mut taps = [T::splat(0.0); TAPS];
@@ -337,7 +347,7 @@ pub(crate) unsafe fn weigh<
                 }
                 let weighed: [T; POINTS] = points.weigh(taps);
                 for x in 0..POINTS {
-                    weighed[x].store(to.add((x * POINTS + y) * point_length));
+                    weighed[x].store(to.add((x * POINTS + y) * task.point));
                 }
             }
         }

@@ -247,7 +247,7 @@ pub fn kept(outputs: &[Option<Tensor>], layer: usize) -> &Tensor {
 /// slow in bfloat16.
 fn slope(output: &Tensor, gradient: &Tensor) -> Result<Tensor, TchError> {
     match output.kind() {
-        Kind::BFloat16 => output.f_mul(gradient)?.f_sum(Kind::Float),
+        Kind::BFloat16 => flat(output)?.f_mul(&flat(gradient)?)?.f_sum(Kind::Float),
         _ => flat(output)?.f_dot(&flat(gradient)?),
     }
 }

@@ -14,21 +14,34 @@ pub(super) fn filled(values: &[f32], length: usize) -> Lines {
 }
 
 /// For products in the domain of the minimal filtering algorithm.
-pub(crate) fn at_points(
+pub(super) fn at_points(
     routines: &Routines,
     transforms: &Transforms,
     panel: &Panel,
     weights: &[f32],
     output_channels: usize,
 ) -> Lines {
-    let input_channels = weights.len() / (output_channels * transforms.kernel * transforms.kernel);
-    let filled = output_channels.next_multiple_of(routines.lanes * panel.sums.vectors);
-    let length = transforms.points * transforms.points * input_channels * filled;
-    let mut lines = Lines::zeros(length);
-    let to = &mut lines.as_mut_slice()[..length];
-    let mut task = Weigh { weights, input_channels, output_channels, vectors: panel.sums.vectors, to };
-    // SAFETY: a plan is made only for instructions that the processor has; the function asserts the sizes.
-    unsafe { (transforms.weigh)(&mut task) };
+    let area = transforms.kernel * transforms.kernel;
+    let input_channels = weights.len() / (output_channels * area);
+    let vectors = panel.sums.vectors;
+    let width = routines.lanes * vectors;
+    let block = input_channels * width;
+    let point = output_channels.div_ceil(width) * block;
+    let mut lines = Lines::zeros(transforms.points * transforms.points * point);
+    let taps: Vec<_> = (0..area).map(Some).collect();
+    let task = Weigh {
+        weights,
+        distances: [input_channels * area, area],
+        taps: &taps,
+        input_channels,
+        outputs: 0..output_channels,
+        vectors,
+        block,
+        point,
+        to: lines.as_mut_ptr(),
+    };
+    // SAFETY: a plan is made only for instructions that the processor has; there is room for all points and blocks.
+    unsafe { (transforms.weigh)(&task) };
     lines
 }
 

@@ -2,6 +2,9 @@
 //! and gradients of outputs, summed over all tiles.
 #![expect(unsafe_op_in_unsafe_fn, reason = "pointers into buffers whose sizes the filter has checked")]
 
+use std::ops::Range;
+
+use crate::memory::{LINE, Lines};
 use crate::points::Points;
 use crate::vector::Vector;
 
@@ -63,43 +66,46 @@ pub(crate) unsafe fn correlate<T: Vector, const M: usize, const N: usize>(task: 
 
 /// The sums at the points, to weights.
 pub(crate) struct Gather<'a> {
+    /// All of those that were summed.
     pub input_channels: usize,
     pub output_channels: usize,
-    /// Point × input channel × output channel.
-    pub sums: &'a [f32],
-    /// Input channel × row × column × output channel.
-    pub to: &'a mut [f32],
+    /// Parts of the sums: point × input channel × output channel.
+    pub sums: &'a [Lines],
+    /// The input channels whose weights are written.
+    pub inputs: Range<usize>,
+    /// Where the taps of a kernel lie, row by row; those that lie nowhere are left out.
+    pub taps: &'a [Option<usize>],
+    /// Numbers from the weights of an output channel to those of the next; those of the next input channel follow at once.
+    pub distance: usize,
+    /// The weights of the first of the input channels.
+    pub to: *mut f32,
 }
 
 /// # Safety
-/// The processor must have the instructions.
+/// As for `winograd::run`.
 #[inline(always)]
-pub(crate) unsafe fn gather<
-    T: Vector,
-    const PAIRS: usize,
-    const POINTS: usize,
-    const TAPS: usize,
-    const AREA: usize,
->(
+pub(crate) unsafe fn gather<T: Vector, const PAIRS: usize, const POINTS: usize, const TAPS: usize>(
     points: &Points<PAIRS>,
-    task: &mut Gather<'_>,
+    task: &Gather<'_>,
 ) {
-    let (inputs, outputs) = (task.input_channels, task.output_channels);
-    let pairs = inputs * outputs;
-    assert!(task.sums.len() >= POINTS * POINTS * pairs && task.to.len() == AREA * pairs);
-    assert!(outputs.is_multiple_of(T::LANES));
-    for input in 0..inputs {
-        for output in (0..outputs).step_by(T::LANES) {
-            let from = task.sums.as_ptr().add(input * outputs + output);
-            let to = task.to.as_mut_ptr().add(input * AREA * outputs + output);
+    let pairs = task.input_channels * task.output_channels;
+    let Some((first, others)) = task.sums.split_first() else { return };
+    for (number, input) in task.inputs.clone().enumerate() {
+        for output in (0..task.output_channels).step_by(T::LANES) {
+            let from = input * task.output_channels + output;
             let mut columns = [[T::splat(0.0); TAPS]; POINTS];
             for x in 0..POINTS {
                 let mut values = [T::splat(0.0); POINTS];
                 for y in 0..POINTS {
-                    values[y] = T::load(from.add((x * POINTS + y) * pairs));
+                    let place = from + (x * POINTS + y) * pairs;
+                    values[y] = T::load(first.as_ptr().add(place));
+                    for part in others {
+                        values[y] = values[y].add(T::load(part.as_ptr().add(place)));
+                    }
                 }
                 columns[x] = points.gather(values);
             }
+            let to = task.to.add(output * task.distance + number);
             for y in 0..TAPS {
                 let mut values = [T::splat(0.0); POINTS];
                 for x in 0..POINTS {
@@ -107,7 +113,12 @@ pub(crate) unsafe fn gather<
                 }
                 let taps: [T; TAPS] = points.gather(values);
                 for x in 0..TAPS {
-                    taps[x].store(to.add((y * TAPS + x) * outputs));
+                    let Some(place) = task.taps[y * TAPS + x] else { continue };
+                    let mut of_outputs = [0.0f32; LINE];
+                    taps[x].store(of_outputs.as_mut_ptr());
+                    for lane in 0..T::LANES {
+                        *to.add(lane * task.distance + place) = of_outputs[lane];
+                    }
                 }
             }
         }

@@ -13,7 +13,9 @@ mod gradient;
 mod normalise;
 mod pointwise;
 mod routines;
+mod threads;
 mod tiles;
+mod weights;
 
 pub use batch_norm::{AffineGradient, BatchNorm};
 pub use depthwise::Depthwise;
@@ -22,6 +24,8 @@ pub use filter::Filter;
 pub use pointwise::Pointwise;
 
 pub use crate::vector::Bfloat16;
+
+use threads::side_by_side;
 
 use crate::InstructionSet;
 
@@ -45,17 +49,4 @@ fn for_channels(set: InstructionSet, channels: &[usize]) -> InstructionSet {
 /// How many of `count` each thread works on, the last one perhaps on fewer.
 fn share(count: usize, threads: usize) -> usize {
     count.div_ceil(threads.max(1)).max(1)
-}
-
-/// Does all of `work`, each piece in a thread of its own.
-fn side_by_side<W: Send, R: Send>(work: impl Iterator<Item = W>, run: impl Fn(W) -> R + Sync) -> Vec<R> {
-    let mut work: Vec<W> = work.collect();
-    let Some(last) = work.pop() else { return vec![] };
-    let run = &run;
-    std::thread::scope(|scope| {
-        let others: Vec<_> = work.into_iter().map(|piece| scope.spawn(move || run(piece))).collect();
-        let last = run(last);
-        let done = others.into_iter().map(|thread| thread.join().expect("a pass over images does not panic"));
-        done.chain([last]).collect()
-    })
 }

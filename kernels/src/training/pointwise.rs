@@ -1,5 +1,6 @@
 //! Convolutions of batches with kernels of 1 × 1, and their gradients: products of matrices, by the panels of the other convolutions.
 
+use super::element::Element;
 use super::gradient::Correlate;
 use super::routines::{self, Correlation};
 use super::{CHANNELS, for_channels, share, side_by_side};
@@ -47,12 +48,12 @@ impl Pointwise {
     ///
     /// # Panics
     /// If the convolution is not supported, the processor has not the instructions, or a slice has not its size.
-    pub fn forward(
+    pub fn forward<E: Element>(
         &self,
         set: InstructionSet,
-        images: &[f32],
+        images: &[E],
         weights: &[f32],
-        outputs: &mut [f32],
+        outputs: &mut [E],
         threads: usize,
     ) {
         self.assert_sizes(images, weights, outputs);
@@ -63,12 +64,15 @@ impl Pointwise {
         side_by_side(parts, |(images, outputs)| {
             let rows = images.chunks(self.rows_at_once() * of_images);
             for (images, outputs) in rows.zip(outputs.chunks_mut(self.rows_at_once() * of_outputs)) {
+                let images = E::numbers(images);
                 let at = images.as_ptr();
                 let source = Source { at, row: of_images, pixel: self.stride * self.input_channels };
-                let at = outputs.as_mut_ptr();
-                let place = Place { at, row: of_outputs, pixel: self.output_channels };
-                // SAFETY: both have so many rows, of an output's columns at these distances.
-                unsafe { product.run(source, place, [outputs.len() / of_outputs, self.width]) };
+                E::write(outputs, |outputs| {
+                    let at = outputs.as_mut_ptr();
+                    let place = Place { at, row: of_outputs, pixel: self.output_channels };
+                    // SAFETY: both have so many rows, of an output's columns at these distances.
+                    unsafe { product.run(source, place, [outputs.len() / of_outputs, self.width]) };
+                });
             }
         });
     }
@@ -77,12 +81,12 @@ impl Pointwise {
     ///
     /// # Panics
     /// As [`Pointwise::forward`].
-    pub fn images_gradient(
+    pub fn images_gradient<E: Element>(
         &self,
         set: InstructionSet,
         weights: &[f32],
-        outputs_gradient: &[f32],
-        gradient: &mut [f32],
+        outputs_gradient: &[E],
+        gradient: &mut [E],
         threads: usize,
     ) {
         self.assert_sizes(gradient, weights, outputs_gradient);
@@ -92,17 +96,20 @@ impl Pointwise {
         let each = share(self.rows(), threads);
         let parts = outputs_gradient.chunks(each * of_outputs).zip(gradient.chunks_mut(each * of_images));
         side_by_side(parts, |(outputs, images)| {
-            if self.stride > 1 {
-                images.fill(0.0);
-            }
             let rows = outputs.chunks(self.rows_at_once() * of_outputs);
             for (outputs, images) in rows.zip(images.chunks_mut(self.rows_at_once() * of_images)) {
+                let outputs = E::numbers(outputs);
                 let at = outputs.as_ptr();
                 let source = Source { at, row: of_outputs, pixel: self.output_channels };
-                let at = images.as_mut_ptr();
-                let place = Place { at, row: of_images, pixel: self.stride * self.input_channels };
-                // SAFETY: as in `forward`.
-                unsafe { product.run(source, place, [outputs.len() / of_outputs, self.width]) };
+                E::write(images, |images| {
+                    if self.stride > 1 {
+                        images.fill(0.0);
+                    }
+                    let at = images.as_mut_ptr();
+                    let place = Place { at, row: of_images, pixel: self.stride * self.input_channels };
+                    // SAFETY: as in `forward`.
+                    unsafe { product.run(source, place, [outputs.len() / of_outputs, self.width]) };
+                });
             }
         });
     }
@@ -112,11 +119,11 @@ impl Pointwise {
     ///
     /// # Panics
     /// As [`Pointwise::forward`].
-    pub fn weights_gradient(
+    pub fn weights_gradient<E: Element>(
         &self,
         set: InstructionSet,
-        images: &[f32],
-        outputs_gradient: &[f32],
+        images: &[E],
+        outputs_gradient: &[E],
         gradient: &mut [f32],
         threads: usize,
     ) {
@@ -139,7 +146,7 @@ impl Pointwise {
     }
 
     /// Sums over some rows: input channel × output channel.
-    fn correlated(&self, correlation: &Correlation, images: &[f32], gradients: &[f32]) -> Lines {
+    fn correlated<E: Element>(&self, correlation: &Correlation, images: &[E], gradients: &[E]) -> Lines {
         let Self { input_channels, output_channels, stride, .. } = *self;
         let [of_images, of_outputs] = self.row_lengths();
         let at_once = self.rows_at_once();
@@ -148,8 +155,9 @@ impl Pointwise {
         for (images, gradients) in
             images.chunks(at_once * of_images).zip(gradients.chunks(at_once * of_outputs))
         {
+            let (images, gradients) = (E::numbers(images), E::numbers(gradients));
             let images = if stride == 1 {
-                images
+                &images[..]
             } else {
                 pixels.clear();
                 for row in images.chunks_exact(of_images) {
@@ -198,7 +206,7 @@ impl Pointwise {
         (BLOCK_VALUES / of_row).max(FEWEST_PIXELS.div_ceil(self.width))
     }
 
-    fn assert_sizes(&self, images: &[f32], weights: &[f32], outputs: &[f32]) {
+    fn assert_sizes<E>(&self, images: &[E], weights: &[f32], outputs: &[E]) {
         assert!(self.is_supported() && self.images > 0, "{self:?} is not supported");
         let [of_images, of_outputs] = self.row_lengths().map(|of_row| of_row * self.rows());
         assert!(of_outputs > 0, "{self:?} has no pixels");

@@ -29,7 +29,7 @@ pub(super) struct Routines {
 /// The ways to the domain and back, for one size of kernels.
 pub(super) struct OfKernel {
     pub kernel: usize,
-    pub gather: unsafe fn(&mut Gather<'_>),
+    pub gather: unsafe fn(&Gather<'_>),
     pub float32: Ways<f32>,
     pub bfloat16: Ways<Bfloat16>,
 }
@@ -108,8 +108,8 @@ macro_rules! of_kernel {
     ($features:tt $vector:ty, $points:path, $pairs:literal, $count:literal, $kernel:literal) => {
         OfKernel {
             kernel: $kernel,
-            gather: function!($features &mut Gather<'_>, |task| {
-                gradient::gather::<$vector, $pairs, $count, $kernel, { $kernel * $kernel }>(&$points, task)
+            gather: function!($features &Gather<'_>, |task| {
+                gradient::gather::<$vector, $pairs, $count, $kernel>(&$points, task)
             }),
             float32: ways!($features $vector, f32, $points, $pairs, $count),
             bfloat16: ways!($features $vector, Bfloat16, $points, $pairs, $count),

@@ -5,22 +5,22 @@ use kernels::training::{BatchNorm, Bfloat16, Filter};
 
 use crate::reference::Numbers;
 
-/// Calls `visit` with the positions of an image's value, a weight and an output that belong together. Weights are output channel ×
-/// input channel × row × column.
+/// Calls `visit` with the positions of an image's value, a weight and an output that belong together.
 fn visit(filter: &Filter, mut visit: impl FnMut(usize, usize, usize)) {
-    let Filter { images, height, width, input_channels, output_channels, kernel } = *filter;
+    let Filter { images, height, width, input_channels, output_channels, kernel, stride } = *filter;
     for pixel in 0..images * height * width {
         let (image, row, column) = (pixel / (height * width), pixel / width % height, pixel % width);
         for tap in 0..kernel * kernel {
-            let y = (row + tap / kernel).wrapping_sub(kernel / 2);
-            let x = (column + tap % kernel).wrapping_sub(kernel / 2);
-            if y >= height || x >= width {
+            let y = (row * stride + tap / kernel).wrapping_sub(kernel / 2);
+            let x = (column * stride + tap % kernel).wrapping_sub(kernel / 2);
+            if y >= stride * height || x >= stride * width {
                 continue;
             }
-            let first = ((image * height + y) * width + x) * input_channels;
+            let first = ((image * stride * height + y) * stride * width + x) * input_channels;
             for pair in 0..input_channels * output_channels {
                 let (output, input) = (pair / input_channels, pair % input_channels);
-                visit(first + input, pair * kernel * kernel + tap, pixel * output_channels + output);
+                let weight = (output * kernel * kernel + tap) * input_channels + input;
+                visit(first + input, weight, pixel * output_channels + output);
             }
         }
     }
@@ -34,29 +34,28 @@ fn error(values: &[f32], expected: &[f64]) -> f64 {
 }
 
 fn check_filter(filter: &Filter) {
-    let Filter { images, height, width, input_channels, output_channels, kernel } = *filter;
+    let Filter { images, height, width, input_channels, output_channels, kernel, stride } = *filter;
     let mut numbers = Numbers::new(kernel as u64);
     let (pixels, pairs) = (images * height * width, input_channels * output_channels);
-    let values = numbers.many(pixels * input_channels, 1.0);
+    let values = numbers.many(pixels * stride * stride * input_channels, 1.0);
     let weights = numbers.many(kernel * kernel * pairs, 1.0);
     let slope = numbers.many(pixels * output_channels, 1.0);
-    let mut outputs = vec![0.0f64; slope.len()];
-    let mut gradient = vec![0.0f64; weights.len()];
+    let mut exact = [vec![0.0f64; slope.len()], vec![0.0; values.len()], vec![0.0; weights.len()]];
     visit(filter, |value, weight, output| {
-        outputs[output] += f64::from(values[value]) * f64::from(weights[weight]);
-        let (pair, tap) = (weight / kernel / kernel, weight % (kernel * kernel));
-        let place = pair % input_channels * kernel * kernel + tap;
-        gradient[place * output_channels + pair / input_channels] +=
-            f64::from(slope[output]) * f64::from(values[value]);
+        exact[0][output] += f64::from(values[value]) * f64::from(weights[weight]);
+        exact[1][value] += f64::from(slope[output]) * f64::from(weights[weight]);
+        exact[2][weight] += f64::from(slope[output]) * f64::from(values[value]);
     });
     for set in InstructionSet::available() {
-        for threads in [1, 2] {
-            let mut found = vec![f32::NAN; outputs.len()];
-            filter.forward(set, &values, &weights, &mut found, threads);
-            let off = error(&found, &outputs);
-            assert!(off < 3e-5, "{filter:?}, {set}, {threads} threads: outputs {off}");
-            let off = error(&filter.weights_gradient(set, &values, &slope, threads), &gradient);
-            assert!(off < 3e-5, "{filter:?}, {set}, {threads} threads: gradient {off}");
+        for threads in [1, 2, 3] {
+            let mut found = exact.each_ref().map(|values| vec![f32::NAN; values.len()]);
+            filter.forward(set, &values, &weights, &mut found[0], threads);
+            filter.images_gradient(set, &weights, &slope, &mut found[1], threads);
+            filter.weights_gradient(set, &values, &slope, &mut found[2], threads);
+            for (place, (found, exact)) in found.iter().zip(&exact).enumerate() {
+                let off = error(found, exact);
+                assert!(off < 3e-5, "{filter:?}, {set}, {threads} threads, tensor {place}: {off}");
+            }
         }
         check_halves(filter, set, [&values, &weights, &slope]);
     }
@@ -73,36 +72,49 @@ fn check_halves(filter: &Filter, set: InstructionSet, [values, weights, slope]: 
     let mut exact = vec![f32::NAN; slope.len()];
     filter.forward(set, &numbers(&values), weights, &mut exact, 2);
     assert!(found == halves(&exact), "{filter:?}, {set}: outputs of bfloat16");
-    let gradient = filter.weights_gradient(set, &values, &slope, 2);
-    let exact = filter.weights_gradient(set, &numbers(&values), &numbers(&slope), 2);
-    assert!(gradient == exact, "{filter:?}, {set}: gradient with bfloat16");
+    let mut found = vec![Bfloat16::nearest(f32::NAN); values.len()];
+    filter.images_gradient(set, weights, &slope, &mut found, 2);
+    let mut exact = vec![f32::NAN; values.len()];
+    filter.images_gradient(set, weights, &numbers(&slope), &mut exact, 2);
+    assert!(found == halves(&exact), "{filter:?}, {set}: gradient of images of bfloat16");
+    let [mut found, mut exact] = [vec![f32::NAN; weights.len()], vec![f32::NAN; weights.len()]];
+    filter.weights_gradient(set, &values, &slope, &mut found, 2);
+    filter.weights_gradient(set, &numbers(&values), &numbers(&slope), &mut exact, 2);
+    assert!(found == exact, "{filter:?}, {set}: gradient of weights with bfloat16");
 }
 
 #[test]
 fn filters_and_their_gradients() {
-    let mut sizes = vec![(3, 9, 5, 16, 32), (3, 1, 3, 48, 16), (7, 10, 6, 16, 64)];
+    let mut sizes =
+        vec![(3, 1, 9, 5, 16, 32), (3, 1, 1, 3, 48, 16), (7, 1, 10, 6, 16, 64), (5, 2, 4, 4, 16, 32)];
     if !cfg!(miri) {
         sizes.extend([
-            (3, 8, 8, 64, 64),
-            (3, 4, 16, 32, 16),
-            (5, 8, 12, 16, 16),
-            (5, 7, 9, 48, 48),
-            (3, 6, 8, 24, 16),
-            (3, 6, 8, 8, 24),
-            (7, 8, 8, 32, 32),
+            (3, 1, 8, 8, 64, 64),
+            (3, 1, 4, 16, 32, 16),
+            (5, 1, 8, 12, 16, 16),
+            (5, 1, 7, 9, 48, 48),
+            (3, 1, 6, 8, 24, 16),
+            (3, 1, 6, 8, 8, 24),
+            (7, 1, 8, 8, 32, 32),
+            (5, 2, 3, 7, 24, 8),
+            (7, 2, 5, 3, 32, 16),
+            (7, 2, 1, 8, 16, 16),
         ]);
     }
-    for (kernel, height, width, input_channels, output_channels) in sizes {
-        check_filter(&Filter { images: 3, height, width, input_channels, output_channels, kernel });
+    for (kernel, stride, height, width, input_channels, output_channels) in sizes {
+        check_filter(&Filter { images: 3, height, width, input_channels, output_channels, kernel, stride });
     }
 }
 
 #[test]
 fn filters_of_other_kernels_and_channels_are_not_supported() {
+    let (input_channels, output_channels) = (16, 16);
     let filter =
-        Filter { images: 1, height: 8, width: 8, input_channels: 16, output_channels: 16, kernel: 3 };
+        Filter { images: 1, height: 8, width: 8, input_channels, output_channels, kernel: 3, stride: 1 };
     assert!(filter.is_supported());
     assert!(!Filter { kernel: 1, ..filter }.is_supported());
+    assert!(!Filter { stride: 2, ..filter }.is_supported());
+    assert!(Filter { stride: 2, kernel: 5, ..filter }.is_supported());
     assert!(!Filter { input_channels: 3, ..filter }.is_supported());
     assert!(Filter { output_channels: 24, ..filter }.is_supported());
     assert!(!Filter { output_channels: 12, ..filter }.is_supported());

@@ -1,16 +1,14 @@
 //! The convolutions that can be computed here, each in its own way, and their gradients.
 
 use kernels::InstructionSet;
-use kernels::training::{Depthwise, Element, Pointwise};
+use kernels::training::{Depthwise, Element, Filter, Pointwise};
 use mfactor::layers::Operation;
-
-use super::Filtered;
 
 /// A convolution of a batch, of f32 or of bfloat16, whose products and sums are of f32 either way. Weights are f32, ordered output channel × row × column × input channel of its group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Convolution {
     /// By the minimal filtering algorithm.
-    Filtered(Filtered),
+    Filtered(Filter),
     /// With a kernel of 1 × 1, as a product.
     Pointwise(Pointwise),
     /// With channels apart.
@@ -46,7 +44,7 @@ impl Convolution {
             let own = Pointwise { images, height, width, input_channels, output_channels, stride };
             return own.is_supported().then_some(Self::Pointwise(own));
         }
-        let own = Filtered { images, height, width, input_channels, output_channels, kernel, stride };
+        let own = Filter { images, height, width, input_channels, output_channels, kernel, stride };
         own.is_supported().then_some(Self::Filtered(own))
     }
 
@@ -56,11 +54,8 @@ impl Convolution {
     /// If a slice has not its size.
     pub fn forward<E: Element>(&self, images: &[E], weights: &[f32], outputs: &mut [E], threads: usize) {
         match self {
-            Self::Filtered(own) => own.forward(images, weights, outputs, threads),
-            Self::Pointwise(own) => {
-                let images = E::numbers(images);
-                E::write(outputs, |outputs| own.forward(vectors(), &images, weights, outputs, threads));
-            }
+            Self::Filtered(own) => own.forward(vectors(), images, weights, outputs, threads),
+            Self::Pointwise(own) => own.forward(vectors(), images, weights, outputs, threads),
             Self::Depthwise(own) => {
                 let images = E::numbers(images);
                 E::write(outputs, |outputs| own.forward(vectors(), &images, weights, outputs, threads));
@@ -80,12 +75,11 @@ impl Convolution {
         threads: usize,
     ) {
         match self {
-            Self::Filtered(own) => own.images_gradient(weights, outputs_gradient, gradient, threads),
+            Self::Filtered(own) => {
+                own.images_gradient(vectors(), weights, outputs_gradient, gradient, threads)
+            }
             Self::Pointwise(own) => {
-                let of_outputs = E::numbers(outputs_gradient);
-                E::write(gradient, |gradient| {
-                    own.images_gradient(vectors(), weights, &of_outputs, gradient, threads);
-                });
+                own.images_gradient(vectors(), weights, outputs_gradient, gradient, threads);
             }
             Self::Depthwise(own) => {
                 let of_outputs = E::numbers(outputs_gradient);
@@ -109,10 +103,11 @@ impl Convolution {
         threads: usize,
     ) {
         match self {
-            Self::Filtered(own) => own.weights_gradient(images, outputs_gradient, gradient, threads),
+            Self::Filtered(own) => {
+                own.weights_gradient(vectors(), images, outputs_gradient, gradient, threads)
+            }
             Self::Pointwise(own) => {
-                let (images, of_outputs) = (E::numbers(images), E::numbers(outputs_gradient));
-                own.weights_gradient(vectors(), &images, &of_outputs, gradient, threads);
+                own.weights_gradient(vectors(), images, outputs_gradient, gradient, threads);
             }
             Self::Depthwise(own) => {
                 let (images, of_outputs) = (E::numbers(images), E::numbers(outputs_gradient));
@@ -125,7 +120,7 @@ impl Convolution {
     pub fn images_shape(&self) -> [usize; 4] {
         let ([images, height, width, _], stride) = (self.outputs_shape(), self.stride());
         let channels = match *self {
-            Self::Filtered(Filtered { input_channels, .. })
+            Self::Filtered(Filter { input_channels, .. })
             | Self::Pointwise(Pointwise { input_channels, .. }) => input_channels,
             Self::Depthwise(Depthwise { channels, .. }) => channels,
         };
@@ -135,7 +130,7 @@ impl Convolution {
     /// Images, rows, columns and channels of what it writes.
     pub fn outputs_shape(&self) -> [usize; 4] {
         match *self {
-            Self::Filtered(Filtered { images, height, width, output_channels, .. })
+            Self::Filtered(Filter { images, height, width, output_channels, .. })
             | Self::Pointwise(Pointwise { images, height, width, output_channels, .. }) => {
                 [images, height, width, output_channels]
             }
@@ -148,7 +143,7 @@ impl Convolution {
     /// Output channels, rows, columns and input channels of a group.
     pub fn weights_shape(&self) -> [usize; 4] {
         match *self {
-            Self::Filtered(Filtered { input_channels, output_channels, kernel, .. }) => {
+            Self::Filtered(Filter { input_channels, output_channels, kernel, .. }) => {
                 [output_channels, kernel, kernel, input_channels]
             }
             Self::Pointwise(Pointwise { input_channels, output_channels, .. }) => {
@@ -160,7 +155,7 @@ impl Convolution {
 
     fn stride(&self) -> usize {
         match *self {
-            Self::Filtered(Filtered { stride, .. })
+            Self::Filtered(Filter { stride, .. })
             | Self::Pointwise(Pointwise { stride, .. })
             | Self::Depthwise(Depthwise { stride, .. }) => stride,
         }
@@ -168,6 +163,6 @@ impl Convolution {
 }
 
 /// The quickest instructions of this processor.
-pub(super) fn vectors() -> InstructionSet {
+fn vectors() -> InstructionSet {
     InstructionSet::best().expect("what is supported has vectors")
 }

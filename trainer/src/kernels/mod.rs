@@ -5,9 +5,7 @@
 //! channel. All but [`tensors`] knows slices of numbers and not libtorch.
 
 mod convolution;
-mod filtered;
 pub mod tensors;
 
 pub use convolution::Convolution;
-pub use filtered::Filtered;
 pub use kernels::training::BatchNorm;
