@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`engine`] | the seam: [`engine::Engine`] loads, [`engine::Session`] answers |
 //! | [`tract_engine`], [`onnx_runtime`], [`library`] | the two engines, and where ONNX Runtime's library lies |
+//! | `tract_operators` | what tract makes of the operators that the guard admits |
 //! | [`fused`] | the part of a tract graph that this project's own kernels compute |
 //! | [`model_file`] | reading a model file and refusing what is not ours before an engine sees it |
 //! | [`graph`], [`shapes`] | shapes, parameters and multiply-accumulates recounted from the ONNX graph |
@@ -26,6 +27,7 @@ pub mod panics;
 pub mod shapes;
 mod stored;
 pub mod tract_engine;
+mod tract_operators;
 
 pub use engine::{Engine, EngineChoice, EngineKind, EngineOptions, Session, Signature};
 pub use model_file::ModelFile;

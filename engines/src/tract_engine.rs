@@ -12,7 +12,7 @@ use tract_onnx::prelude::{Framework, InferenceModelExt};
 
 use crate::engine::{Engine, Session, Signature, check_image};
 use crate::fused::{self, Setting};
-use crate::panics;
+use crate::{panics, tract_operators};
 
 /// Environment variables that change which kernels tract takes; they belong in the record.
 const KNOB_PREFIX: &str = "TRACT_";
@@ -100,7 +100,7 @@ fn prepare(
     signature: Signature,
     set: Option<InstructionSet>,
 ) -> TractResult<(TypedSimpleState, Option<String>)> {
-    let mut model = tract_onnx::onnx().model_for_read(&mut Cursor::new(model))?;
+    let mut model = tract_operators::reader().model_for_read(&mut Cursor::new(model))?;
     model.set_input_fact(0, u8::fact(shape(signature)).into())?;
     let mut model = model.into_typed()?;
     let fused = set.map(|set| fused::fuse(&mut model, set)).transpose()?.flatten();

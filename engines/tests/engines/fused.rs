@@ -150,7 +150,11 @@ fn what_is_unknown_ends_the_part_and_stays_tracts() {
     let whole = random([16, 16], [8, 16], "33-3", 7);
     for place in 1..whole.graph.as_ref().unwrap().node.len() - 3 {
         let mut model = whole.clone();
-        insert(&mut model, place, "Sigmoid", vec![]);
+        // Bounds that no activation has.
+        insert(&mut model, place, "Clip", vec![]);
+        let graph = graph(&mut model);
+        graph.node[place + 1].input.extend(["low".to_owned(), "high".to_owned()]);
+        graph.initializer.extend([tensor("low", &[], &[-0.7]), tensor("high", &[], &[1.9])]);
         let kernels = check(&model, [16, 16]);
         // In front of the last convolutions a part worth it is left.
         assert!(kernels.is_some() || place < 3, "{place}");
