@@ -193,7 +193,9 @@ mod tests {
         for _ in 0..3 {
             // Nobody passes it alone.
             let meeting = Barrier::new(2);
-            team.run(1, &|| drop(meeting.wait()));
+            team.run(1, &|| {
+                meeting.wait();
+            });
             while team.asleep.load(Ordering::SeqCst) == 0 {
                 thread::yield_now();
             }
