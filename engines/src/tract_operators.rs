@@ -2,6 +2,7 @@
 //! has it is a fifth larger.
 
 mod arithmetic;
+mod combined;
 mod quantization;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,9 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::*;
 use tract_onnx::tract_hir::ops::{activations, array, cnn, konst, math, nn};
 use tract_onnx::tract_hir::tract_core::ops::change_axes::AxisOp;
+
+use combined::Combined;
+use quantization::Steps;
 
 /// An operator, and the names of what it reads of graphs around its own.
 type Built = TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
@@ -34,15 +38,15 @@ fn builder(operator: OnnxOperator) -> Builder {
         OnnxOperator::Add => |_, _| built(math::Add.into_hir()),
         OnnxOperator::Sub => |_, _| built(math::Sub.into_hir()),
         OnnxOperator::Mul => |_, _| built(math::Mul.into_hir()),
-        OnnxOperator::Cast => |_, node| built(expand(arithmetic::Cast::of(node)?)),
+        OnnxOperator::Cast => |_, node| built(expand(Combined::cast(node)?)),
         OnnxOperator::Clip => clip,
         OnnxOperator::Constant => constant,
         OnnxOperator::Conv => convolution,
         OnnxOperator::QLinearConv => quantized_convolution,
-        OnnxOperator::QuantizeLinear => |_, node| built(expand(quantization::Quantize::of(node)?)),
-        OnnxOperator::DequantizeLinear => |_, node| built(expand(quantization::Dequantize::of(node)?)),
+        OnnxOperator::QuantizeLinear => |_, node| built(expand(Combined::Quantize(Steps::of(node)?))),
+        OnnxOperator::DequantizeLinear => |_, node| built(expand(Combined::Dequantize(Steps::of(node)?))),
         OnnxOperator::Flatten => |_, _| built(expand(array::Flatten::new(1))),
-        OnnxOperator::Gemm => |_, _| built(expand(arithmetic::Linear)),
+        OnnxOperator::Gemm => |_, _| built(expand(Combined::Linear)),
         OnnxOperator::GlobalAveragePool => |_, _| built(expand(nn::GlobalAvgPool)),
         OnnxOperator::HardSigmoid => |_, node| {
             let alpha = node.get_attr_opt("alpha")?.unwrap_or(0.2);
@@ -116,7 +120,7 @@ fn clip(context: &ParsingContext, node: &NodeProto) -> Built {
         let (least, most) = (node.get_attr_opt("min")?, node.get_attr_opt("max")?);
         return built(expand(activations::Clip::new(least, most)));
     }
-    built(expand(arithmetic::Bounded::of(node)))
+    built(expand(Combined::clip(node)))
 }
 
 fn constant(context: &ParsingContext, node: &NodeProto) -> Built {
