@@ -201,7 +201,7 @@ fn a_table_is_built_here_and_goes_on_after_a_cut() {
     let place = Workplace::new();
     place.write("few.toml", FEW_NETWORKS);
     let build = "table build --space few.toml --precision int8 --out tables";
-    let mut cut = place.mfactor(build.split_whitespace()).env(EMULATED.0, EMULATED.1).spawn().unwrap();
+    let mut cut = place.mfactor(build.split_whitespace()).envs([EMULATED]).spawn().unwrap();
     let work = place.path("tables/host.few.work");
     let records = || {
         let entries = std::fs::read_dir(&work).into_iter().flatten().flatten();
@@ -220,7 +220,7 @@ fn a_table_is_built_here_and_goes_on_after_a_cut() {
         .args(["-c", "trap '' XFSZ; ulimit -f 4; exec \"$0\" \"$@\""])
         .arg(tests::program("mfactor"))
         .args(build.split_whitespace())
-        .env(EMULATED.0, EMULATED.1)
+        .envs([EMULATED])
         .current_dir(place.path("."))
         .output()
         .unwrap();
@@ -230,7 +230,7 @@ fn a_table_is_built_here_and_goes_on_after_a_cut() {
     assert_eq!(records(), kept, "{stderr}");
     forget_the_date(&work);
 
-    let again = place.mfactor(build.split_whitespace()).env(EMULATED.0, EMULATED.1).output().unwrap();
+    let again = place.mfactor(build.split_whitespace()).envs([EMULATED]).output().unwrap();
     let stderr = String::from_utf8_lossy(&again.stderr);
     assert!(stderr.contains("of a build that was cut are kept"), "{stderr}");
     assert_eq!(again.status.code(), Some(i32::from(exit::INVALID)), "{stderr}");
