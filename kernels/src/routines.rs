@@ -20,6 +20,8 @@ pub(crate) struct Routines {
     pub lanes: usize,
     /// Tiles that the minimal filtering algorithm works on at once: a multiple of the rows of all panels.
     pub tiles: usize,
+    /// [`Vector::TILES_TOGETHER`].
+    pub tiles_together: usize,
     pub transforms: [Transforms; 6],
     /// What it costs to fetch a vector of weights, in multiplications of a vector. A whole network's weights in the domain of the
     /// minimal filtering algorithm are more than most second caches hold, and images of 8 × 8 pixels use each but four times.
@@ -159,6 +161,7 @@ macro_rules! routines {
         const $name: Routines = Routines {
             lanes: <$vector as Vector>::LANES,
             tiles: $tiles,
+            tiles_together: <$vector as Vector>::TILES_TOGETHER,
             fetch: $fetch,
             transforms: [
         transforms!($features $vector, Points::SIX, 2, 6, 4, 3),

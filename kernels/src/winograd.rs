@@ -5,8 +5,8 @@
 //! A convolution in steps of 2 is one in steps of 1, with kernels of half the size, of the four images that have every second row
 //! and column: their channels are summed over one after the other.
 //!
-//! Tiles in the domain lie as tile × vector of channels × point, so that what a transform writes lies together; points are ordered
-//! column by column.
+//! Tiles in the domain lie as group of tiles × vector of channels × point × tile of the group; points are ordered column by column. A
+//! group is [`Vector::TILES_TOGETHER`] tiles: one, so that what a transform writes lies together, or as many as products read at once.
 #![expect(unsafe_op_in_unsafe_fn, reason = "pointers into buffers whose sizes the plan has checked")]
 
 use std::ops::Range;
@@ -17,8 +17,8 @@ use crate::points::Points;
 use crate::routines::Routines;
 use crate::vector::{STEPS, Vector};
 
-/// Numbers between the values of a tile and the next, beyond the values: tiles at distances of a power of two would compete for
-/// the same lines of a cache.
+/// Numbers between the values of a group of tiles and the next, beyond the values: tiles at distances of a power of two would compete
+/// for the same lines of a cache.
 const APART: usize = 16;
 
 /// A convolution.
@@ -45,19 +45,46 @@ pub(crate) struct Winograd {
     pub target: Target,
     /// Room for [`scratch`] numbers.
     pub scratch: *mut f32,
-    /// Tiles at once: a multiple of the panel's rows.
-    pub tiles: usize,
 }
 
-/// Numbers between a tile and the next in the domain.
-pub(crate) fn tile_length(points: usize, channels: usize) -> usize {
-    points * points * channels + APART
+/// Where tiles lie in the domain.
+#[derive(Clone, Copy)]
+pub(crate) struct Layout {
+    /// Tiles of a group.
+    together: usize,
+    /// Numbers of a vector.
+    lanes: usize,
+    /// Numbers from a group to the next.
+    pub group: usize,
+}
+
+impl Layout {
+    /// For tiles of so many points in one dimension, and channels in whole vectors.
+    pub(crate) fn new(routines: &Routines, points: usize, channels: usize) -> Self {
+        let Routines { lanes, tiles_together: together, .. } = *routines;
+        Self { together, lanes, group: together * points * points * channels + APART }
+    }
+
+    /// Where a tile's first vector of channels is at the first point.
+    pub(crate) fn of(&self, tile: usize) -> usize {
+        tile / self.together * self.group + tile % self.together * self.lanes
+    }
+
+    /// Where a channel that begins a vector is, from the tile's first on.
+    pub(crate) fn channel(&self, points: usize, channel: usize) -> usize {
+        channel * points * points * self.together
+    }
+
+    /// How many numbers of room so many tiles need: whole groups.
+    pub(crate) fn room(&self, tiles: usize) -> usize {
+        tiles / self.together * self.group
+    }
 }
 
 /// How many numbers of room a convolution needs while it runs: tiles of its input and of its output. Channels are those of whole
 /// vectors.
-pub(crate) fn scratch(points: usize, tiles: usize, input_channels: usize, output_channels: usize) -> usize {
-    tiles * (tile_length(points, input_channels) + tile_length(points, output_channels))
+pub(crate) fn scratch(routines: &Routines, points: usize, channels: [usize; 2]) -> usize {
+    channels.map(|channels| Layout::new(routines, points, channels).room(routines.tiles)).iter().sum()
 }
 
 /// Runs a convolution.
@@ -75,18 +102,20 @@ pub(crate) unsafe fn run(routines: &Routines, task: &Winograd) {
     let channels = input / images;
     let blocks = task.output_channels / (lanes * panel.sums.vectors);
     let values = task.scratch;
-    let input_tile = tile_length(points, input);
+    let of_values = Layout::new(routines, points, input);
     // All sums of a tile's point are computed before any is written: they may take the place of the values.
     let is_in_place = blocks == 1 && task.output_channels <= input;
-    let (sums, output_tile) = match is_in_place {
-        true => (values, input_tile),
-        false => (values.add(task.tiles * input_tile), tile_length(points, task.output_channels)),
+    let (sums, of_sums) = match is_in_place {
+        true => (values, of_values),
+        false => {
+            (values.add(of_values.room(routines.tiles)), Layout::new(routines, points, task.output_channels))
+        }
     };
     let outputs = transforms.outputs;
     let across = task.columns.div_ceil(outputs);
     let total = across * task.rows.div_ceil(outputs);
-    for first in (0..total).step_by(task.tiles) {
-        let tiles = first..total.min(first + task.tiles);
+    for first in (0..total).step_by(routines.tiles) {
+        let tiles = first..total.min(first + routines.tiles);
         let places = || places(first, across).map(|place| place.map(|tile| tile * outputs));
         for (tile, place) in tiles.clone().zip(places()) {
             let [row, column] = place.map(|output| output * stride);
@@ -96,7 +125,8 @@ pub(crate) unsafe fn run(routines: &Routines, task: &Winograd) {
                 (transforms.spread)(&Spread {
                     source: Source { at, row: below * stride, pixel: beside * stride },
                     channels,
-                    values: values.add((tile - first) * input_tile + image * channels * points * points),
+                    values: values
+                        .add(of_values.of(tile - first) + of_values.channel(points, image * channels)),
                 });
             }
         }
@@ -106,15 +136,15 @@ pub(crate) unsafe fn run(routines: &Routines, task: &Winograd) {
             input_channels: task.input_channels,
             blocks,
             values,
-            input_tile,
+            input_group: of_values.group,
             weights: task.weights,
             next: if tiles.end == total { task.next } else { task.weights },
             sums,
-            output_tile,
+            output_group: of_sums.group,
         });
         for (tile, [row, column]) in tiles.zip(places()) {
             (transforms.collect)(&Collect {
-                sums: sums.add((tile - first) * output_tile),
+                sums: sums.add(of_sums.of(tile - first)),
                 channels: task.output_channels,
                 bias: task.bias,
                 target: task.target,
@@ -149,7 +179,7 @@ pub(crate) unsafe fn spread<T: Vector, const PAIRS: usize, const POINTS: usize>(
 ) {
     let Source { at, row, pixel } = task.source;
     for channel in (0..task.channels).step_by(T::LANES) {
-        let to = task.values.add(channel * POINTS * POINTS);
+        let to = task.values.add(channel * POINTS * POINTS * T::TILES_TOGETHER);
         let mut rows = [[T::splat(0.0); POINTS]; POINTS];
         let mut from = at.add(channel);
         for y in 0..POINTS {
@@ -169,10 +199,15 @@ pub(crate) unsafe fn spread<T: Vector, const PAIRS: usize, const POINTS: usize>(
             }
             let spread: [T; POINTS] = points.spread(values);
             for y in 0..POINTS {
-                spread[y].store(to.add((x * POINTS + y) * T::LANES));
+                spread[y].store(to.add((x * POINTS + y) * point::<T>()));
             }
         }
     }
+}
+
+/// Numbers from a point to the next.
+pub(crate) const fn point<T: Vector>() -> usize {
+    T::TILES_TOGETHER * T::LANES
 }
 
 /// Products of some tiles with the weights, at all points.
@@ -184,13 +219,13 @@ pub(crate) struct Products {
     /// Blocks of output channels, each of as many vectors as the panel has.
     pub blocks: usize,
     pub values: *const f32,
-    /// Numbers from a tile to the next.
-    pub input_tile: usize,
+    /// Numbers from a group of tiles to the next.
+    pub input_group: usize,
     pub weights: *const f32,
     /// What weights will be read after these.
     pub next: *const f32,
     pub sums: *mut f32,
-    pub output_tile: usize,
+    pub output_group: usize,
 }
 
 /// Computes `M` tiles and `N` vectors of channels at once. Tiles beyond the last, up to the next multiple of `M`, are computed from
@@ -201,6 +236,11 @@ pub(crate) unsafe fn products<T: Vector, const M: usize, const N: usize>(task: &
     let whole = task.input_channels / T::LANES;
     let rest = task.input_channels % T::LANES;
     let count = task.points * task.blocks;
+    // From a tile to the next: all rows of a panel are of one group, or each is one.
+    let is_group = T::TILES_TOGETHER == 1;
+    const { assert!(T::TILES_TOGETHER == 1 || T::TILES_TOGETHER.is_multiple_of(M)) };
+    let input = if is_group { task.input_group } else { T::LANES };
+    let output = if is_group { task.output_group } else { T::LANES };
     // While tiles are multiplied by some weights, the next ones are fetched.
     let lines = (STEPS * width).div_ceil(LINE * task.tiles.div_ceil(M));
     for number in 0..count {
@@ -209,25 +249,26 @@ pub(crate) unsafe fn products<T: Vector, const M: usize, const N: usize>(task: &
         let mut next = if number + 1 < count { weights.add(task.input_channels * width) } else { task.next };
         for tile in (0..task.tiles).step_by(M) {
             let mut sums = [[T::splat(0.0); N]; M];
-            let mut values = task.values.add(tile * task.input_tile + point * T::LANES);
-            let mut group = weights;
+            let (group, within) = (tile / T::TILES_TOGETHER, tile % T::TILES_TOGETHER * T::LANES);
+            let mut values = task.values.add(group * task.input_group + within + point * self::point::<T>());
+            let mut rows = weights;
             for _ in 0..whole {
                 for k in (0..T::LANES).step_by(STEPS) {
                     for _ in 0..lines {
                         T::fetch(next);
                         next = next.wrapping_add(LINE);
                     }
-                    T::panel(&mut sums, values.add(k), task.input_tile, group.add(k * width), STEPS);
+                    T::panel(&mut sums, values.add(k), input, rows.add(k * width), STEPS);
                 }
-                values = values.add(task.points * T::LANES);
-                group = group.add(T::LANES * width);
+                values = values.add(task.points * self::point::<T>());
+                rows = rows.add(T::LANES * width);
             }
-            T::panel(&mut sums, values, task.input_tile, group, rest);
-            let to = task.sums.add(tile * task.output_tile + point * T::LANES);
+            T::panel(&mut sums, values, input, rows, rest);
+            let to = task.sums.add(group * task.output_group + within + point * self::point::<T>());
             for m in 0..M {
                 for n in 0..N {
-                    let vector = (block * N + n) * task.points * T::LANES;
-                    sums[m][n].store(to.add(m * task.output_tile + vector));
+                    let vector = (block * N + n) * task.points * self::point::<T>();
+                    sums[m][n].store(to.add(m * output + vector));
                 }
             }
         }
@@ -255,18 +296,19 @@ pub(crate) unsafe fn collect<T: Vector, const PAIRS: usize, const POINTS: usize,
     task: &Collect,
 ) {
     for channel in (0..task.channels).step_by(T::LANES) {
-        let from = task.sums.add(channel * POINTS * POINTS);
+        let from = task.sums.add(channel * POINTS * POINTS * T::TILES_TOGETHER);
         let bias = T::load(task.bias.add(channel));
         let mut columns = [[T::splat(0.0); OUTPUTS]; POINTS];
         for x in 0..POINTS {
             let mut values = [T::splat(0.0); POINTS];
             for y in 0..POINTS {
-                values[y] = T::load(from.add((x * POINTS + y) * T::LANES));
+                values[y] = T::load(from.add((x * POINTS + y) * point::<T>()));
             }
             columns[x] = points.collect(values);
         }
+        let is_whole = task.rows == OUTPUTS && task.columns == OUTPUTS;
         for y in 0..OUTPUTS {
-            if y == task.rows {
+            if !is_whole && y == task.rows {
                 break;
             }
             let mut values = [T::splat(0.0); POINTS];
@@ -278,7 +320,12 @@ pub(crate) unsafe fn collect<T: Vector, const PAIRS: usize, const POINTS: usize,
             for x in 0..OUTPUTS {
                 sums[x] = [outputs[x].add(bias)];
             }
-            task.target.write(sums, task.columns, [task.row + y, task.column, channel]);
+            let at = [task.row + y, task.column, channel];
+            // Said twice, so that whole tiles need not ask before each pixel.
+            match is_whole {
+                true => task.target.write(sums, OUTPUTS, at),
+                false => task.target.write(sums, task.columns, at),
+            }
         }
     }
 }

@@ -42,7 +42,7 @@ impl Prepared {
                 let weights = apart.as_deref().unwrap_or(of.weights);
                 let weights = pack::at_points(routines, transforms, panel, weights, of.output_channels);
                 let filled = inputs.next_multiple_of(routines.lanes);
-                let scratch = winograd::scratch(transforms.points, routines.tiles, filled, to.pixel);
+                let scratch = winograd::scratch(routines, transforms.points, [filled, to.pixel]);
                 (weights, scratch)
             }
             Choice::Direct { panel } => {
@@ -119,7 +119,6 @@ impl Prepared {
                     bias,
                     target,
                     scratch: scratch.as_mut_ptr(),
-                    tiles: routines.tiles,
                 };
                 // SAFETY: the caller's promise.
                 unsafe { winograd::run(routines, &task) }

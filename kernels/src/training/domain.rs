@@ -5,6 +5,7 @@
 use crate::memory::{Place, Source};
 use crate::points::Points;
 use crate::vector::{Element, Rounded, Vector};
+use crate::winograd::point;
 
 /// A tile's pixels.
 pub(crate) struct Pixels<E> {
@@ -46,7 +47,7 @@ pub(crate) struct Enter<E> {
     pub pixels: Pixels<E>,
     /// In whole vectors.
     pub channels: usize,
-    /// Vector of channels × point, points column by column.
+    /// Of the first vector of channels at the first point; see `winograd`.
     pub values: *mut f32,
 }
 
@@ -82,7 +83,7 @@ unsafe fn spread_rows<
         for y in 0..POINTS {
             rows[y] = points.spread(task.pixels.row::<T, POINTS, IS_WHOLE>(y, channel));
         }
-        let to = task.values.add(channel * POINTS * POINTS);
+        let to = task.values.add(channel * POINTS * POINTS * T::TILES_TOGETHER);
         for x in 0..POINTS {
             let mut values = [T::splat(0.0); POINTS];
             for y in 0..POINTS {
@@ -90,7 +91,7 @@ unsafe fn spread_rows<
             }
             let spread: [T; POINTS] = points.spread(values);
             for y in 0..POINTS {
-                spread[y].store(to.add((x * POINTS + y) * T::LANES));
+                spread[y].store(to.add((x * POINTS + y) * point::<T>()));
             }
         }
     }
@@ -135,7 +136,7 @@ unsafe fn evaluate_rows<
         for y in 0..OUTPUTS {
             rows[y] = points.evaluate(task.pixels.row::<T, OUTPUTS, IS_WHOLE>(y, channel));
         }
-        let to = task.values.add(channel * POINTS * POINTS);
+        let to = task.values.add(channel * POINTS * POINTS * T::TILES_TOGETHER);
         for x in 0..POINTS {
             let mut values = [T::splat(0.0); OUTPUTS];
             for y in 0..OUTPUTS {
@@ -143,7 +144,7 @@ unsafe fn evaluate_rows<
             }
             let evaluated: [T; POINTS] = points.evaluate(values);
             for y in 0..POINTS {
-                evaluated[y].store(to.add((x * POINTS + y) * T::LANES));
+                evaluated[y].store(to.add((x * POINTS + y) * point::<T>()));
             }
         }
     }
@@ -151,7 +152,7 @@ unsafe fn evaluate_rows<
 
 /// Outputs of a tile from the points.
 pub(crate) struct Leave<E> {
-    /// Vector of channels × point, points column by column.
+    /// Of the first vector of channels at the first point; see `winograd`.
     pub sums: *const f32,
     /// In whole vectors.
     pub channels: usize,
@@ -176,12 +177,12 @@ pub(crate) unsafe fn collect<
     task: &Leave<E>,
 ) {
     for channel in (0..task.channels).step_by(T::LANES) {
-        let from = task.sums.add(channel * POINTS * POINTS);
+        let from = task.sums.add(channel * POINTS * POINTS * T::TILES_TOGETHER);
         let mut columns = [[T::splat(0.0); OUTPUTS]; POINTS];
         for x in 0..POINTS {
             let mut values = [T::splat(0.0); POINTS];
             for y in 0..POINTS {
-                values[y] = T::load(from.add((x * POINTS + y) * T::LANES));
+                values[y] = T::load(from.add((x * POINTS + y) * point::<T>()));
             }
             columns[x] = points.collect(values);
         }

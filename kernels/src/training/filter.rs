@@ -17,7 +17,7 @@ use crate::InstructionSet;
 use crate::memory::Lines;
 use crate::plan::choice;
 use crate::routines::{self as inference, Panel, Routines, Transforms};
-use crate::winograd::{self, Products};
+use crate::winograd::{Layout, Products};
 
 /// A batch of images and a square kernel that moves over them, with zeros around them: images are `stride` times as high and wide as
 /// outputs, and the centre of the first kernel is on an image's first pixel. Images and outputs are of f32 or of
@@ -125,11 +125,11 @@ impl Filter {
                 input_channels: work.read.side.all_channels(),
                 blocks: work.written.side.all_channels() / (tools.routines.lanes * tools.panel.sums.vectors),
                 values: work.read.values.as_ptr(),
-                input_tile: work.read.tile,
+                input_group: work.read.layout.group,
                 weights: weights.as_ptr(),
                 next: weights.as_ptr(),
                 sums: work.written.values.as_mut_ptr(),
-                output_tile: work.written.tile,
+                output_group: work.written.layout.group,
             };
             // SAFETY: `Tools` has looked for the instructions; both blocks have room for a multiple of the panel's rows of tiles.
             unsafe { (tools.panel.products)(&products) };
@@ -176,9 +176,10 @@ impl Filter {
                 input_channels,
                 output_channels,
                 images: work.read.values.as_ptr(),
-                input_tile: work.read.tile,
+                together: tools.routines.tiles_together,
+                input_group: work.read.layout.group,
                 gradients: work.written.values.as_ptr(),
-                output_tile: work.written.tile,
+                output_group: work.written.layout.group,
                 sums: sums.as_mut_ptr(),
             };
             // SAFETY: `Tools` has looked for the instructions; both blocks hold so many tiles, whose channels are whole vectors.
@@ -254,14 +255,15 @@ impl Block {
         let Filter { height, width, .. } = *filter;
         let pixels = numbers / tools.sides[0].all_channels();
         let tiles = Tiles::new(pixels / (height * width), height, width);
-        let length = |side: Side| winograd::tile_length(tools.transforms.points, side.all_channels());
+        let points = tools.transforms.points;
+        let layout = |side: Side| Layout::new(tools.routines, points, side.all_channels());
         // A multiple of the rows of all panels.
-        let at_once = tiles.at_once(tools.sides.map(length).iter().sum(), tools.routines.tiles);
-        let [read, written] = tools.sides.map(|side| Domain {
-            side,
-            points: tools.points(),
-            tile: length(side),
-            values: Lines::zeros(at_once * length(side)),
+        let step = tools.routines.tiles;
+        let of_step: usize = tools.sides.map(|side| layout(side).room(step)).iter().sum();
+        let at_once = tiles.at_once(of_step / step, step);
+        let [read, written] = tools.sides.map(|side| {
+            let layout = layout(side);
+            Domain { side, points, layout, values: Lines::zeros(layout.room(at_once)) }
         });
         Self { tiles, at_once, read, written }
     }
@@ -276,10 +278,9 @@ impl Block {
 /// The tiles of one side.
 struct Domain {
     side: Side,
-    /// In two dimensions.
+    /// In one dimension.
     points: usize,
-    /// Numbers from a tile to the next.
-    tile: usize,
+    layout: Layout,
     values: Lines,
 }
 
@@ -296,7 +297,7 @@ impl Domain {
         for (number, tile) in range.enumerate() {
             for image in 0..self.side.images() {
                 let pixels = tiles.source(pixels, self.side, image, tile, window);
-                let first = number * self.tile + image * channels * self.points;
+                let first = self.layout.of(number) + self.layout.channel(self.points, image * channels);
                 let values = self.values.as_mut_slice()[first..].as_mut_ptr();
                 // SAFETY: the pixels that are said to be in the image are, and there is room for the tile; `Tools` has looked for the
                 // instructions.
@@ -311,7 +312,7 @@ impl Domain {
         for (number, tile) in range.enumerate() {
             let [rows, columns] = tiles.inside(tile);
             for image in 0..self.side.images() {
-                let first = number * self.tile + image * channels * self.points;
+                let first = self.layout.of(number) + self.layout.channel(self.points, image * channels);
                 let sums = self.values.as_slice()[first..].as_ptr();
                 let target = tiles.target(pixels, self.side, image, tile);
                 // SAFETY: the image has all these rows and columns from there on; the rest as above.

@@ -17,10 +17,12 @@ pub(crate) struct Correlate {
     pub input_channels: usize,
     pub output_channels: usize,
     pub images: *const f32,
-    /// Numbers from a tile to the next.
-    pub input_tile: usize,
+    /// Tiles of a group, which lie side by side.
+    pub together: usize,
+    /// Numbers from a group to the next.
+    pub input_group: usize,
     pub gradients: *const f32,
-    pub output_tile: usize,
+    pub output_group: usize,
     /// Point × input channel × output channel: what is added to.
     pub sums: *mut f32,
 }
@@ -36,21 +38,24 @@ pub(crate) unsafe fn correlate<T: Vector, const M: usize, const N: usize>(task: 
             for input in (0..task.input_channels).step_by(M) {
                 let mut sums = [[T::splat(0.0); N]; M];
                 let (first, lane) = (input / T::LANES * T::LANES, input % T::LANES);
-                let mut images = task.images.add(first * task.points + point * T::LANES + lane);
-                let mut gradients = task.gradients.add(output * task.points + point * T::LANES);
-                for _ in 0..task.tiles {
-                    let mut row = [T::splat(0.0); N];
-                    for n in 0..N {
-                        row[n] = T::load(gradients.add(n * task.points * T::LANES));
-                    }
-                    for m in 0..M {
-                        let value = T::splat(*images.add(m));
+                let (of_channel, of_point) = (task.points * task.together, point * task.together * T::LANES);
+                let mut images = task.images.add(first * of_channel + of_point + lane);
+                let mut gradients = task.gradients.add(output * of_channel + of_point);
+                for first in (0..task.tiles).step_by(task.together) {
+                    for tile in 0..task.together.min(task.tiles - first) {
+                        let mut row = [T::splat(0.0); N];
                         for n in 0..N {
-                            sums[m][n] = sums[m][n].fma(value, row[n]);
+                            row[n] = T::load(gradients.add((tile + n * of_channel) * T::LANES));
+                        }
+                        for m in 0..M {
+                            let value = T::splat(*images.add(tile * T::LANES + m));
+                            for n in 0..N {
+                                sums[m][n] = sums[m][n].fma(value, row[n]);
+                            }
                         }
                     }
-                    images = images.wrapping_add(task.input_tile);
-                    gradients = gradients.wrapping_add(task.output_tile);
+                    images = images.wrapping_add(task.input_group);
+                    gradients = gradients.wrapping_add(task.output_group);
                 }
                 let to = task.sums.add((point * task.input_channels + input) * task.output_channels + output);
                 for m in 0..M {

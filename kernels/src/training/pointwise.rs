@@ -173,9 +173,10 @@ impl Pointwise {
                 input_channels,
                 output_channels,
                 images: images.as_ptr(),
-                input_tile: input_channels,
+                together: 1,
+                input_group: input_channels,
                 gradients: gradients.as_ptr(),
-                output_tile: output_channels,
+                output_group: output_channels,
                 sums: sums.as_mut_ptr(),
             };
             // SAFETY: `for_channels` has looked for the instructions; both slices hold so many pixels, whose channels are whole vectors.

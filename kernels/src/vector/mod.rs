@@ -33,6 +33,8 @@ pub(crate) trait Vector: Copy {
     /// Whether a panel's steps are quicker if some of them are written out one after the other: a fifteenth for AVX-512, where
     /// multiplications leave little time for anything else, and a thirtieth slower for AVX2.
     const ARE_STEPS_WRITTEN_OUT: bool = false;
+    /// How many tiles lie side by side at each point of the domain of the minimal filtering algorithm; see `winograd`.
+    const TILES_TOGETHER: usize = 1;
 
     unsafe fn load(from: *const f32) -> Self;
     unsafe fn store(self, to: *mut f32);

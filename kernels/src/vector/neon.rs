@@ -10,6 +10,8 @@ pub(crate) struct Neon(pub(crate) float32x4_t);
 
 impl Vector for Neon {
     const LANES: usize = 4;
+    /// A panel's rows are then at fixed distances, which loads can name, and two of them are loaded at once: an eighth fewer instructions.
+    const TILES_TOGETHER: usize = 8;
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {

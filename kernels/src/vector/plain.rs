@@ -13,6 +13,8 @@ impl Plain {
 
 impl Vector for Plain {
     const LANES: usize = 4;
+    /// As NEON, so that this way is tested everywhere.
+    const TILES_TOGETHER: usize = 8;
 
     unsafe fn load(from: *const f32) -> Self {
         Self(from.cast::<[f32; 4]>().read_unaligned())
