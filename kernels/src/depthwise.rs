@@ -47,10 +47,12 @@ impl Written for Target {
 
 impl Written for Output {
     #[inline(always)]
-    unsafe fn put<T: Vector, const M: usize>(&self, sums: [T; M], [row, column, channel]: [usize; 3]) {
+    unsafe fn put<T: Vector, const M: usize>(&self, sums: [T; M], at: [usize; 3]) {
+        let mut pixels = [[T::splat(0.0)]; M];
         for m in 0..M {
-            self.write(sums[m], row, column + m, channel);
+            pixels[m] = [sums[m]];
         }
+        self.write(pixels, at);
     }
 }
 

@@ -13,9 +13,9 @@ pub(crate) struct Direct {
     pub source: Source,
     /// Rows and columns of the image from one output to the next.
     pub stride: [usize; 2],
-    /// Rows of the kernel.
-    pub taps: usize,
-    /// Runs of numbers of a row of the kernel: one if pixels have no gaps between them, else one for each column.
+    /// Times that so many runs of numbers are read, a row of the image further down each time: if pixels have no gaps between them, all rows
+    /// of the kernel are runs of one; else each column of a row is a run.
+    pub lines: usize,
     pub runs: usize,
     /// Numbers of a run, and from one to the next.
     pub run_length: usize,
@@ -63,21 +63,22 @@ unsafe fn part<T: Vector, const M: usize, const N: usize>(
     let width = T::LANES * N;
     let source = &task.source;
     let step = task.stride[1] * source.pixel;
-    let mut weights = task.weights.add(block * task.taps * task.runs * task.run_length * width);
+    let pixels = T::distances(step);
+    let mut weights = task.weights.add(block * task.lines * task.runs * task.run_length * width);
     let mut bias = [T::splat(0.0); N];
     for n in 0..N {
         bias[n] = T::load(task.bias.add(block * width + n * T::LANES));
     }
     let mut sums = [bias; M];
-    let mut taps = source.at.add(row * task.stride[0] * source.row + column * step);
-    for _ in 0..task.taps {
-        let mut run = taps;
+    let mut line = source.at.add(row * task.stride[0] * source.row + column * step);
+    for _ in 0..task.lines {
+        let mut run = line;
         for _ in 0..task.runs {
-            T::panel(&mut sums, run, step, weights, task.run_length);
+            T::panel(&mut sums, run, &pixels, weights, task.run_length);
             weights = weights.add(task.run_length * width);
             run = run.wrapping_add(task.run_distance);
         }
-        taps = taps.wrapping_add(source.row);
+        line = line.wrapping_add(source.row);
     }
     task.target.write(sums, M, [row, column, block * width]);
 }

@@ -48,7 +48,7 @@ pub(crate) enum Function {
 /// Changes each vector of M × N: in loops so short that sums stay in registers, which a closure's would not.
 macro_rules! each {
     ($values:ident, |$value:ident| $changed:expr) => {
-        for row in &mut *$values {
+        for row in $values.iter_mut() {
             for value in row {
                 let $value = *value;
                 *value = $changed;
@@ -56,6 +56,8 @@ macro_rules! each {
         }
     };
 }
+
+pub(crate) use each;
 
 impl Finish {
     /// Values as they are.

@@ -239,7 +239,10 @@ pub(crate) unsafe fn products<T: Vector, const M: usize, const N: usize>(task: &
     // From a tile to the next: all rows of a panel are of one group, or each is one.
     let is_group = T::TILES_TOGETHER == 1;
     const { assert!(T::TILES_TOGETHER == 1 || T::TILES_TOGETHER.is_multiple_of(M)) };
-    let input = if is_group { task.input_group } else { T::LANES };
+    let mut tiles = [0; M];
+    for m in 0..M {
+        tiles[m] = m * if is_group { task.input_group } else { T::LANES };
+    }
     let output = if is_group { task.output_group } else { T::LANES };
     // While tiles are multiplied by some weights, the next ones are fetched.
     let lines = (STEPS * width).div_ceil(LINE * task.tiles.div_ceil(M));
@@ -258,12 +261,12 @@ pub(crate) unsafe fn products<T: Vector, const M: usize, const N: usize>(task: &
                         T::fetch(next);
                         next = next.wrapping_add(LINE);
                     }
-                    T::panel(&mut sums, values.add(k), input, rows.add(k * width), STEPS);
+                    T::panel(&mut sums, values.add(k), &tiles, rows.add(k * width), STEPS);
                 }
                 values = values.add(task.points * self::point::<T>());
                 rows = rows.add(T::LANES * width);
             }
-            T::panel(&mut sums, values, input, rows, rest);
+            T::panel(&mut sums, values, &tiles, rows, rest);
             let to = task.sums.add(group * task.output_group + within + point * self::point::<T>());
             for m in 0..M {
                 for n in 0..N {

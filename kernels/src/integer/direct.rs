@@ -13,9 +13,8 @@ pub(crate) struct Direct {
     pub source: Source<u8>,
     /// Rows and columns of the image from one output to the next.
     pub stride: usize,
-    /// Rows of the kernel.
-    pub taps: usize,
-    /// Runs of bytes of a row of the kernel: one if pixels have no gaps between them, else one for each column.
+    /// As those of `crate::direct`, in bytes.
+    pub lines: usize,
     pub runs: usize,
     /// Groups of four bytes of a run, and bytes from one run to the next.
     pub run_groups: usize,
@@ -64,27 +63,29 @@ unsafe fn part<T: Dots, const M: usize, const N: usize>(
     let lanes = T::Float::LANES;
     let source = &task.source;
     let step = task.stride * source.pixel;
+    let pixels = T::Float::distances(step);
     let run_weights = task.run_groups * GROUP * lanes * N;
-    let mut weights = task.weights.add(block * task.taps * task.runs * run_weights);
+    let mut weights = task.weights.add(block * task.lines * task.runs * run_weights);
     let mut first = [T::load(task.first); N];
     for n in 0..N {
         first[n] = T::load(task.first.add((block * N + n) * lanes));
     }
     let mut sums = [first; M];
-    let mut taps = source.at.add(row * task.stride * source.row + column * step);
-    for _ in 0..task.taps {
-        let mut run = taps;
+    let mut line = source.at.add(row * task.stride * source.row + column * step);
+    for _ in 0..task.lines {
+        let mut run = line;
         for _ in 0..task.runs {
-            T::panel(&mut sums, run, step, weights, task.run_groups);
+            T::panel(&mut sums, run, &pixels, weights, task.run_groups);
             weights = weights.wrapping_add(run_weights);
             run = run.wrapping_add(task.run_distance);
         }
-        taps = taps.wrapping_add(source.row);
+        line = line.wrapping_add(source.row);
     }
+    let mut numbers = [[T::Float::splat(0.0); N]; M];
     for m in 0..M {
         for n in 0..N {
-            let sum = sums[m][n].to_float();
-            task.output.write(sum, row, column + m, (block * N + n) * lanes);
+            numbers[m][n] = sums[m][n].to_float();
         }
     }
+    task.output.write(numbers, [row, column, block * N * lanes]);
 }

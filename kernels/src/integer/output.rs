@@ -1,7 +1,7 @@
 //! What becomes of a sum of products before it is stored in eight bits.
 #![expect(unsafe_op_in_unsafe_fn, reason = "pointers into buffers whose sizes the plan has checked")]
 
-use crate::finish::{Rounded, hard_swish, held};
+use crate::finish::{Rounded, each, hard_swish, held};
 use crate::memory::Source;
 use crate::pointwise::Destination;
 use crate::vector::Vector;
@@ -41,32 +41,75 @@ impl Stored {
     /// As for `winograd::run`.
     #[inline(always)]
     pub(crate) unsafe fn load<T: Vector>(&self, row: usize, column: usize, channel: usize) -> T {
-        T::load_bytes(self.source.of(row, column, channel)).sub(T::splat(self.zero))
+        self.numbers(self.source.of(row, column, channel))
+    }
+
+    /// The same, from a place in the image on.
+    #[inline(always)]
+    unsafe fn numbers<T: Vector>(&self, bytes: *const u8) -> T {
+        T::load_bytes(bytes).sub(T::splat(self.zero))
     }
 }
 
 impl Output {
-    /// Stores what becomes of a vector of sums.
+    /// Stores what becomes of the sums of some pixels side by side, of some vectors of channels each.
     ///
     /// # Safety
     /// As for `winograd::run`.
     #[inline(always)]
-    pub(crate) unsafe fn write<T: Vector>(&self, sums: T, row: usize, column: usize, channel: usize) {
-        let mut value = T::load(self.bias.add(channel)).fma(sums, T::load(self.scale.add(channel)));
+    pub(crate) unsafe fn write<T: Vector, const M: usize, const N: usize>(
+        &self,
+        mut values: [[T; N]; M],
+        [row, column, channel]: [usize; 3],
+    ) {
+        for n in 0..N {
+            let first = channel + n * T::LANES;
+            let (scale, bias) = (T::load(self.scale.add(first)), T::load(self.bias.add(first)));
+            for m in 0..M {
+                values[m][n] = bias.fma(values[m][n], scale);
+            }
+        }
         if let Some(Rounded { bounds, step }) = self.rounded {
-            value = held(value, bounds).round().mul(T::splat(step));
+            each!(values, |value| held(value, bounds).round().mul(T::splat(step)));
         }
         if let Some(added) = self.added {
-            value = value.fma(added.load(row, column, channel), T::splat(added.step));
+            let mut from = added.source.of(row, column, channel);
+            for m in 0..M {
+                for n in 0..N {
+                    let other: T = added.numbers(from.add(n * T::LANES));
+                    values[m][n] = values[m][n].fma(other, T::splat(added.step));
+                }
+                from = from.wrapping_add(added.source.pixel);
+            }
         }
         if let Some(inverse) = self.hard_swish {
-            value = hard_swish(value).mul(T::splat(inverse));
+            each!(values, |value| hard_swish(value).mul(T::splat(inverse)));
         }
-        value = held(value, self.bounds);
+        each!(values, |value| held(value, self.bounds));
         match self.target {
-            Destination::Bytes(place, offset) => value.store_bytes(offset, place.of(row, column, channel)),
+            Destination::Bytes(place, offset) => {
+                let mut to = place.of(row, column, channel);
+                for m in 0..M {
+                    for n in (0..N).step_by(2) {
+                        let to = to.add(n * T::LANES);
+                        if n + 1 < N {
+                            T::store_bytes_of_two([values[m][n], values[m][n + 1]], offset, to);
+                        } else {
+                            values[m][n].store_bytes(offset, to);
+                        }
+                    }
+                    to = to.wrapping_add(place.pixel);
+                }
+            }
             Destination::Numbers(place) => {
-                value.round().mul(T::splat(self.step)).store(place.of(row, column, channel));
+                each!(values, |value| value.round().mul(T::splat(self.step)));
+                let mut to = place.of(row, column, channel);
+                for m in 0..M {
+                    for n in 0..N {
+                        values[m][n].store(to.add(n * T::LANES));
+                    }
+                    to = to.wrapping_add(place.pixel);
+                }
             }
         }
     }

@@ -126,14 +126,13 @@ impl Prepared {
             Choice::Direct { panel } => {
                 let panel = &routines.panels[panel];
                 let together = from.pixel == from.shape.channels;
-                let runs = if together { 1 } else { kernel };
                 let task = Direct {
                     source,
                     stride: [stride; 2],
-                    taps: kernel,
-                    runs,
-                    run_length: kernel / runs * from.shape.channels,
-                    run_distance: from.pixel,
+                    lines: if together { 1 } else { kernel },
+                    runs: kernel,
+                    run_length: if together { kernel } else { 1 } * from.shape.channels,
+                    run_distance: if together { from.row() } else { from.pixel },
                     rows,
                     columns,
                     blocks: to.pixel / (routines.lanes * panel.sums.vectors),

@@ -89,14 +89,14 @@ impl Integers {
             Kernel::Direct { panel, weights, first } => {
                 let panel = &self.routines.panels[*panel];
                 let groups = from.shape.channels.div_ceil(GROUP);
-                let runs = if from.pixel == groups * GROUP { 1 } else { taps };
+                let together = from.pixel == groups * GROUP;
                 let task = Direct {
                     source,
                     stride,
-                    taps,
-                    runs,
-                    run_groups: taps / runs * groups,
-                    run_distance: from.pixel,
+                    lines: if together { 1 } else { taps },
+                    runs: taps,
+                    run_groups: if together { taps * groups } else { groups },
+                    run_distance: if together { from.row() } else { from.pixel },
                     rows,
                     columns,
                     blocks: to.pixel / (self.lanes * panel.sums.vectors),

@@ -257,7 +257,7 @@ impl Product {
         let task = Direct {
             source,
             stride: [1, 1],
-            taps: 1,
+            lines: 1,
             runs: 1,
             run_length: self.input_channels,
             run_distance: 0,

@@ -16,7 +16,7 @@ mod x86;
 pub use element::Bfloat16;
 pub(crate) use element::{Element, Rounded};
 #[cfg(target_arch = "aarch64")]
-pub(crate) use neon::Neon;
+pub(crate) use neon::{Neon, own_register};
 pub(crate) use plain::Plain;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86::{Avx2, Avx512};
@@ -58,6 +58,12 @@ pub(crate) trait Vector: Copy {
     unsafe fn load_bytes(from: *const u8) -> Self;
     /// To the nearest integers, halves to even ones; plus the offset they must be in the range of stored bytes.
     unsafe fn store_bytes(self, offset: i32, to: *mut u8);
+    /// As [`Vector::store_bytes`], of two vectors side by side.
+    #[inline(always)]
+    unsafe fn store_bytes_of_two(both: [Self; 2], offset: i32, to: *mut u8) {
+        both[0].store_bytes(offset, to);
+        both[1].store_bytes(offset, to.add(Self::LANES));
+    }
     /// Numbers of 16 bits.
     #[inline(always)]
     unsafe fn load_halves(from: *const Bfloat16) -> Self {
@@ -82,24 +88,34 @@ pub(crate) trait Vector: Copy {
     /// `self`, but 0 where `outputs` are 0 or less.
     unsafe fn where_positive(self, outputs: Self) -> Self;
 
-    /// sums\[m\]\[n\] += values\[m · stride + k\] · weights\[k\]\[n\], for each k below `count` in order: a product of matrices
+    /// How far `M` rows of a panel are from the first, in numbers or bytes, if each is so far from the one before.
+    #[inline(always)]
+    unsafe fn distances<const M: usize>(stride: usize) -> [usize; M] {
+        let mut distances = [0; M];
+        for m in 1..M {
+            distances[m] = m * stride;
+        }
+        distances
+    }
+
+    /// sums\[m\]\[n\] += values\[rows\[m\] + k\] · weights\[k\]\[n\], for each k below `count` in order: a product of matrices
     /// whose sums stay in registers.
     #[inline(always)]
     unsafe fn panel<const M: usize, const N: usize>(
         sums: &mut [[Self; N]; M],
         values: *const f32,
-        stride: usize,
+        rows: &[usize; M],
         weights: *const f32,
         count: usize,
     ) {
         let mut k = 0;
         // More rows would not all have a register for where they lie.
         while Self::ARE_STEPS_WRITTEN_OUT && M <= 4 && k + STEPS <= count {
-            steps::<Self, M, N, STEPS>(sums, values.add(k), stride, weights.add(k * N * Self::LANES));
+            steps::<Self, M, N, STEPS>(sums, values.add(k), rows, weights.add(k * N * Self::LANES));
             k += STEPS;
         }
         while k < count {
-            steps::<Self, M, N, 1>(sums, values.add(k), stride, weights.add(k * N * Self::LANES));
+            steps::<Self, M, N, 1>(sums, values.add(k), rows, weights.add(k * N * Self::LANES));
             k += 1;
         }
     }
@@ -113,7 +129,7 @@ pub(crate) const STEPS: usize = 4;
 unsafe fn steps<T: Vector, const M: usize, const N: usize, const K: usize>(
     sums: &mut [[T; N]; M],
     values: *const f32,
-    stride: usize,
+    rows: &[usize; M],
     weights: *const f32,
 ) {
     for k in 0..K {
@@ -122,7 +138,7 @@ unsafe fn steps<T: Vector, const M: usize, const N: usize, const K: usize>(
             row[n] = T::load(weights.add((k * N + n) * T::LANES));
         }
         for m in 0..M {
-            let value = T::splat(*values.add(m * stride + k));
+            let value = T::splat(*values.add(rows[m] + k));
             for n in 0..N {
                 sums[m][n] = sums[m][n].fma(value, row[n]);
             }

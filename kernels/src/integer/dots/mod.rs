@@ -33,13 +33,13 @@ pub(crate) trait Dots: Copy {
     /// Stored bytes, four to a sum, in `weights`: sum + the product with these four values.
     unsafe fn add_products(self, values: *const u8, weights: *const i8) -> Self;
 
-    /// sums\[m\]\[n\] += values\[m · stride + 4 k ..\] · weights\[k\]\[n\], of four products each, for each k below `groups`: a product
+    /// sums\[m\]\[n\] += values\[rows\[m\] + 4 k ..\] · weights\[k\]\[n\], of four products each, for each k below `groups`: a product
     /// of matrices whose sums stay in registers.
     #[inline(always)]
     unsafe fn panel<const M: usize, const N: usize>(
         sums: &mut [[Self; N]; M],
         values: *const u8,
-        stride: usize,
+        rows: &[usize; M],
         weights: *const i8,
         groups: usize,
     ) {
@@ -47,7 +47,7 @@ pub(crate) trait Dots: Copy {
             for m in 0..M {
                 for n in 0..N {
                     let weights = weights.add((k * N + n) * Self::Float::LANES * GROUP);
-                    sums[m][n] = sums[m][n].add_products(values.add(m * stride + k * GROUP), weights);
+                    sums[m][n] = sums[m][n].add_products(values.add(rows[m] + k * GROUP), weights);
                 }
             }
         }

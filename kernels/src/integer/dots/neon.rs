@@ -5,7 +5,7 @@ use std::arch::asm;
 
 use super::Dots;
 use crate::integer::GROUP;
-use crate::vector::Neon;
+use crate::vector::{Neon, own_register};
 
 /// Four sums.
 #[derive(Clone, Copy)]
@@ -36,30 +36,32 @@ impl Dots for Dot {
     unsafe fn panel<const M: usize, const N: usize>(
         sums: &mut [[Self; N]; M],
         values: *const u8,
-        stride: usize,
+        rows: &[usize; M],
         weights: *const i8,
         groups: usize,
     ) {
-        let mut k = 0;
-        while k + BYTES / GROUP <= groups {
+        let (mut values, mut weights) = (values, weights);
+        for _ in 0..groups / 4 {
             let mut four = [vdupq_n_s8(0); M];
             for m in 0..M {
-                four[m] = vld1q_s8(values.add(m * stride + k * GROUP).cast());
+                four[m] = vld1q_s8(values.add(rows[m]).cast());
             }
-            by_lane::<M, N, 0>(sums, &four, weights.add(k * N * BYTES));
-            by_lane::<M, N, 1>(sums, &four, weights.add((k + 1) * N * BYTES));
-            by_lane::<M, N, 2>(sums, &four, weights.add((k + 2) * N * BYTES));
-            by_lane::<M, N, 3>(sums, &four, weights.add((k + 3) * N * BYTES));
-            k += BYTES / GROUP;
+            by_lane::<M, N, 0>(sums, &four, weights);
+            by_lane::<M, N, 1>(sums, &four, weights.add(N * BYTES));
+            by_lane::<M, N, 2>(sums, &four, weights.add(2 * N * BYTES));
+            by_lane::<M, N, 3>(sums, &four, weights.add(3 * N * BYTES));
+            values = values.add(4 * GROUP);
+            weights = weights.add(4 * N * BYTES);
         }
-        while k < groups {
+        for k in 0..groups % 4 {
             let mut one = [vdupq_n_s8(0); M];
+            let place = own_register(k * GROUP);
             for m in 0..M {
-                let values = values.add(m * stride + k * GROUP).cast::<i32>();
+                let values = values.add(rows[m] + place).cast::<i32>();
                 one[m] = vreinterpretq_s8_s32(vdupq_n_s32(values.read_unaligned()));
             }
-            by_lane::<M, N, 0>(sums, &one, weights.add(k * N * BYTES));
-            k += 1;
+            by_lane::<M, N, 0>(sums, &one, weights);
+            weights = weights.add(N * BYTES);
         }
     }
 }
