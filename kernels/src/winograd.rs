@@ -50,8 +50,9 @@ pub(crate) struct Winograd {
 /// Where tiles lie in the domain.
 #[derive(Clone, Copy)]
 pub(crate) struct Layout {
-    /// Tiles of a group.
+    /// Tiles of a group, a power of two: divisions for each tile would take a twentieth of the time.
     together: usize,
+    shift: u32,
     /// Numbers of a vector.
     lanes: usize,
     /// Numbers from a group to the next.
@@ -62,12 +63,14 @@ impl Layout {
     /// For tiles of so many points in one dimension, and channels in whole vectors.
     pub(crate) fn new(routines: &Routines, points: usize, channels: usize) -> Self {
         let Routines { lanes, tiles_together: together, .. } = *routines;
-        Self { together, lanes, group: together * points * points * channels + APART }
+        let group = together * points * points * channels + APART;
+        Self { together, shift: together.trailing_zeros(), lanes, group }
     }
 
     /// Where a tile's first vector of channels is at the first point.
+    #[inline]
     pub(crate) fn of(&self, tile: usize) -> usize {
-        tile / self.together * self.group + tile % self.together * self.lanes
+        (tile >> self.shift) * self.group + (tile & (self.together - 1)) * self.lanes
     }
 
     /// Where a channel that begins a vector is, from the tile's first on.
@@ -77,7 +80,7 @@ impl Layout {
 
     /// How many numbers of room so many tiles need: whole groups.
     pub(crate) fn room(&self, tiles: usize) -> usize {
-        tiles / self.together * self.group
+        (tiles >> self.shift) * self.group
     }
 }
 

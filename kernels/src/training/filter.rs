@@ -294,10 +294,11 @@ impl Domain {
         range: Range<usize>,
     ) {
         let channels = self.side.channels;
+        let of_image = self.layout.channel(self.points, channels);
         for (number, tile) in range.enumerate() {
             for image in 0..self.side.images() {
                 let pixels = tiles.source(pixels, self.side, image, tile, window);
-                let first = self.layout.of(number) + self.layout.channel(self.points, image * channels);
+                let first = self.layout.of(number) + image * of_image;
                 let values = self.values.as_mut_slice()[first..].as_mut_ptr();
                 // SAFETY: the pixels that are said to be in the image are, and there is room for the tile; `Tools` has looked for the
                 // instructions.
@@ -309,10 +310,11 @@ impl Domain {
     /// Writes outputs of tiles, as far as they lie in the image.
     fn leave<E>(&self, tiles: &Tiles, way: unsafe fn(&Leave<E>), pixels: &mut [E], range: Range<usize>) {
         let channels = self.side.channels;
+        let of_image = self.layout.channel(self.points, channels);
         for (number, tile) in range.enumerate() {
             let [rows, columns] = tiles.inside(tile);
             for image in 0..self.side.images() {
-                let first = self.layout.of(number) + self.layout.channel(self.points, image * channels);
+                let first = self.layout.of(number) + image * of_image;
                 let sums = self.values.as_slice()[first..].as_ptr();
                 let target = tiles.target(pixels, self.side, image, tile);
                 // SAFETY: the image has all these rows and columns from there on; the rest as above.
