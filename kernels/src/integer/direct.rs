@@ -37,24 +37,33 @@ pub(crate) struct Direct {
 /// As for `winograd::run`.
 #[inline(always)]
 pub(crate) unsafe fn direct<T: Dots, const M: usize, const N: usize>(task: &Direct) {
+    if task.stride * task.source.pixel == T::NEAR {
+        blocks::<T, M, N, true>(task);
+    } else {
+        blocks::<T, M, N, false>(task);
+    }
+}
+
+#[inline(always)]
+unsafe fn blocks<T: Dots, const M: usize, const N: usize, const ARE_NEAR: bool>(task: &Direct) {
     for block in 0..task.blocks {
         for row in 0..task.rows {
             if task.columns < M {
                 for column in 0..task.columns {
-                    part::<T, 1, N>(task, block, row, column);
+                    part::<T, 1, N, ARE_NEAR>(task, block, row, column);
                 }
                 continue;
             }
             for column in (0..task.columns).step_by(M) {
                 // The last ones may be computed twice.
-                part::<T, M, N>(task, block, row, column.min(task.columns - M));
+                part::<T, M, N, ARE_NEAR>(task, block, row, column.min(task.columns - M));
             }
         }
     }
 }
 
 #[inline(always)]
-unsafe fn part<T: Dots, const M: usize, const N: usize>(
+unsafe fn part<T: Dots, const M: usize, const N: usize, const ARE_NEAR: bool>(
     task: &Direct,
     block: usize,
     row: usize,
@@ -63,7 +72,13 @@ unsafe fn part<T: Dots, const M: usize, const N: usize>(
     let lanes = T::Float::LANES;
     let source = &task.source;
     let step = task.stride * source.pixel;
-    let pixels = T::Float::distances(step);
+    let mut pixels = [0; M];
+    for m in 0..M {
+        pixels[m] = m * T::NEAR;
+    }
+    if !ARE_NEAR {
+        pixels = T::Float::distances(step);
+    }
     let run_weights = task.run_groups * GROUP * lanes * N;
     let mut weights = task.weights.add(block * task.lines * task.runs * run_weights);
     let mut first = [T::load(task.first); N];

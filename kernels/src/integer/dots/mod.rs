@@ -26,6 +26,8 @@ use crate::vector::Vector;
 pub(crate) trait Dots: Copy {
     /// The f32 that sums become.
     type Float: Vector;
+    /// Bytes from a pixel to the next at which there is an instruction that loads of two; 0 if there is none.
+    const NEAR: usize = 0;
 
     unsafe fn load(from: *const i32) -> Self;
     /// Each to the nearest f32.

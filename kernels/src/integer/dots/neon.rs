@@ -16,6 +16,7 @@ const BYTES: usize = 16;
 
 impl Dots for Dot {
     type Float = Neon;
+    const NEAR: usize = BYTES;
 
     #[inline(always)]
     unsafe fn load(from: *const i32) -> Self {
