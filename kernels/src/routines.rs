@@ -1,5 +1,8 @@
 //! The kernels, made for each instruction set: tables of functions without type parameters.
 
+#[cfg(target_arch = "x86_64")]
+use std::sync::LazyLock;
+
 use crate::InstructionSet;
 use crate::depthwise::{self, Depthwise};
 use crate::direct::{self, Direct};
@@ -79,7 +82,7 @@ pub(crate) fn of(set: InstructionSet) -> Option<&'static Routines> {
         #[cfg(target_arch = "x86_64")]
         InstructionSet::Avx2 => Some(&AVX2),
         #[cfg(target_arch = "x86_64")]
-        InstructionSet::Avx512 if has_avx512_in_halves() => Some(&AVX512_IN_HALVES),
+        InstructionSet::Avx512 if *HAS_AVX512_IN_HALVES => Some(&AVX512_IN_HALVES),
         #[cfg(target_arch = "x86_64")]
         InstructionSet::Avx512 => Some(&AVX512),
         #[cfg(target_arch = "aarch64")]
@@ -88,16 +91,17 @@ pub(crate) fn of(set: InstructionSet) -> Option<&'static Routines> {
     }
 }
 
-/// Whether the processor takes two steps for 512 bits: Zen 4, AMD's family 19h, whose others have no AVX-512.
+/// Whether the processor takes two steps for 512 bits: Zen 4, AMD's family 19h, whose others have no AVX-512. Asked once, for a virtual
+/// machine answers no sooner than its host does, and a trainer would ask for each layer.
 #[cfg(target_arch = "x86_64")]
-fn has_avx512_in_halves() -> bool {
+static HAS_AVX512_IN_HALVES: LazyLock<bool> = LazyLock::new(|| {
     use std::arch::x86_64::__cpuid;
     let vendor = __cpuid(0);
     let is_amd = [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes).as_flattened() == b"AuthenticAMD";
     let signature = __cpuid(1).eax;
     let family = ((signature >> 8) & 0xf) + ((signature >> 20) & 0xff);
     is_amd && family == 0x19
-}
+});
 
 /// A function without type parameters whose body, all of it inlined, may use the instructions.
 macro_rules! function {
