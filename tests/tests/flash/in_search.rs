@@ -32,8 +32,15 @@ fn a_board_that_is_lost_measures_when_it_is_back() {
     let has_measured = |trial: &serde_json::Value| trial["measured"]["latency_p50"].is_f64();
     assert!(trials.as_array().is_some_and(|all| all.len() == 3 && !all.iter().any(has_measured)), "{trials}");
 
-    let again = search("--resume --budget latency_p50=0.4ms --cost-table table.toml", HOST);
-    let (_, stderr) = expect("a board that is back", &again, exit::DONE);
+    // A busy machine does not hold still: what it said is forgotten then, and the next search measures again.
+    let mut stderr = String::new();
+    for _ in 0..8 {
+        let again = search("--resume --budget latency_p50=0.4ms --cost-table table.toml", HOST);
+        (_, stderr) = expect("a board that is back", &again, exit::DONE);
+        if !stderr.contains("did not hold still") {
+            break;
+        }
+    }
     assert!(stderr.contains("3 of 3 trained networks count as they were measured"), "{stderr}");
     assert!(!stderr.contains("is lost"), "the last probe is the release that the first was: {stderr}");
     let trials = place.work.json("trials found --all");
