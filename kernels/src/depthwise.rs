@@ -31,28 +31,20 @@ pub(crate) struct Depthwise<E = f32, O = Target> {
 /// Where sums are written.
 pub(crate) trait Written {
     /// From a row, column and channel on.
-    unsafe fn put<T: Vector, const M: usize>(&self, sums: [T; M], at: [usize; 3]);
+    unsafe fn put<T: Vector, const M: usize>(&self, sums: [[T; 1]; M], at: [usize; 3]);
 }
 
 impl Written for Target {
     #[inline(always)]
-    unsafe fn put<T: Vector, const M: usize>(&self, sums: [T; M], at: [usize; 3]) {
-        let mut pixels = [[T::splat(0.0)]; M];
-        for m in 0..M {
-            pixels[m] = [sums[m]];
-        }
-        self.write(pixels, M, at);
+    unsafe fn put<T: Vector, const M: usize>(&self, sums: [[T; 1]; M], at: [usize; 3]) {
+        self.write(sums, M, at);
     }
 }
 
 impl Written for Output {
     #[inline(always)]
-    unsafe fn put<T: Vector, const M: usize>(&self, sums: [T; M], at: [usize; 3]) {
-        let mut pixels = [[T::splat(0.0)]; M];
-        for m in 0..M {
-            pixels[m] = [sums[m]];
-        }
-        self.write(pixels, at);
+    unsafe fn put<T: Vector, const M: usize>(&self, sums: [[T; 1]; M], at: [usize; 3]) {
+        self.write(sums, at);
     }
 }
 
@@ -100,7 +92,7 @@ unsafe fn part<
 ) {
     let source = &task.source;
     let weights = task.weights.add(channel * KERNEL * KERNEL);
-    let mut sums = [T::load(task.bias.add(channel)); M];
+    let mut sums = [[T::load(task.bias.add(channel))]; M];
     let mut from = source.of(row * STRIDE, column * STRIDE, channel);
     for y in 0..KERNEL {
         let mut values = [T::splat(0.0); MOST_COLUMNS];
@@ -110,7 +102,7 @@ unsafe fn part<
         for x in 0..KERNEL {
             let weight = T::load(weights.add((y * KERNEL + x) * T::LANES));
             for m in 0..M {
-                sums[m] = sums[m].fma(values[m * STRIDE + x], weight);
+                sums[m][0] = sums[m][0].fma(values[m * STRIDE + x], weight);
             }
         }
         from = from.wrapping_add(source.row);

@@ -15,7 +15,7 @@ use crate::finish::Target;
 use crate::memory::{LINE, Source};
 use crate::points::Points;
 use crate::routines::Routines;
-use crate::vector::{STEPS, Vector};
+use crate::vector::{STEPS, Vector, multiples};
 
 /// Numbers between the values of a group of tiles and the next, beyond the values: tiles at distances of a power of two would compete
 /// for the same lines of a cache.
@@ -242,10 +242,7 @@ pub(crate) unsafe fn products<T: Vector, const M: usize, const N: usize>(task: &
     // From a tile to the next: all rows of a panel are of one group, or each is one.
     let is_group = T::TILES_TOGETHER == 1;
     const { assert!(T::TILES_TOGETHER == 1 || T::TILES_TOGETHER.is_multiple_of(M)) };
-    let mut tiles = [0; M];
-    for m in 0..M {
-        tiles[m] = m * if is_group { task.input_group } else { T::LANES };
-    }
+    let tiles = multiples(if is_group { task.input_group } else { T::LANES });
     let output = if is_group { task.output_group } else { T::LANES };
     // While tiles are multiplied by some weights, the next ones are fetched.
     let lines = (STEPS * width).div_ceil(LINE * task.tiles.div_ceil(M));

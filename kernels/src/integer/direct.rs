@@ -5,7 +5,7 @@ use super::GROUP;
 use super::dots::Dots;
 use super::output::Output;
 use crate::memory::Source;
-use crate::vector::Vector;
+use crate::vector::{Vector, multiples};
 
 /// A convolution.
 pub(crate) struct Direct {
@@ -72,13 +72,7 @@ unsafe fn part<T: Dots, const M: usize, const N: usize, const ARE_NEAR: bool>(
     let lanes = T::Float::LANES;
     let source = &task.source;
     let step = task.stride * source.pixel;
-    let mut pixels = [0; M];
-    for m in 0..M {
-        pixels[m] = m * T::NEAR;
-    }
-    if !ARE_NEAR {
-        pixels = T::Float::distances(step);
-    }
+    let pixels = if ARE_NEAR { multiples(T::NEAR) } else { T::Float::distances(step) };
     let run_weights = task.run_groups * GROUP * lanes * N;
     let mut weights = task.weights.add(block * task.lines * task.runs * run_weights);
     let mut first = [T::load(task.first); N];

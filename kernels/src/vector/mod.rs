@@ -91,11 +91,7 @@ pub(crate) trait Vector: Copy {
     /// How far `M` rows of a panel are from the first, in numbers or bytes, if each is so far from the one before.
     #[inline(always)]
     unsafe fn distances<const M: usize>(stride: usize) -> [usize; M] {
-        let mut distances = [0; M];
-        for m in 1..M {
-            distances[m] = m * stride;
-        }
-        distances
+        multiples(stride)
     }
 
     /// sums\[m\]\[n\] += values\[rows\[m\] + k\] · weights\[k\]\[n\], for each k below `count` in order: a product of matrices
@@ -119,6 +115,16 @@ pub(crate) trait Vector: Copy {
             k += 1;
         }
     }
+}
+
+/// 0, `stride`, 2 · `stride`, …
+#[inline(always)]
+pub(crate) fn multiples<const M: usize>(stride: usize) -> [usize; M] {
+    let mut multiples = [0; M];
+    for m in 1..M {
+        multiples[m] = m * stride;
+    }
+    multiples
 }
 
 /// Steps of a panel that may be written out one after the other.

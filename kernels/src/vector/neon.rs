@@ -3,7 +3,7 @@
 use std::arch::aarch64::*;
 use std::arch::asm;
 
-use super::Vector;
+use super::{Vector, multiples};
 
 /// Four numbers.
 #[derive(Clone, Copy)]
@@ -87,9 +87,9 @@ impl Vector for Neon {
     /// Each in a register of its own, which loads can name: found from the one before, they would take an instruction for each load.
     #[inline(always)]
     unsafe fn distances<const M: usize>(stride: usize) -> [usize; M] {
-        let mut distances = [0; M];
+        let mut distances = multiples(stride);
         for m in 1..M {
-            distances[m] = own_register(m * stride);
+            distances[m] = own_register(distances[m]);
         }
         distances
     }
