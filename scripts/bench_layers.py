@@ -35,18 +35,24 @@ def main():
     parser.add_argument("--kernels", help=argparse.SUPPRESS)
     parser.add_argument("--reference", help=argparse.SUPPRESS)
     parser.add_argument("--instructions", choices=SETS, default="avx512", help="of both [default: avx512]")
+    precisions = ["float32", "bfloat16"]
+    parser.add_argument("--precision", choices=precisions, default="float32", help="of both [default: float32]")
     layers = {"default": LAYERS, "metavar": "LAYER", "help": "such as 64,32,32,96,96,3,1,96"}
     parser.add_argument("--layers", nargs="+", type=sizes, **layers)
     options = parser.parse_args()
     if options.reference:
-        print(*(f"{milliseconds:.4f}" for milliseconds in libtorch(sizes(options.reference))))
+        times = libtorch(sizes(options.reference), options.precision)
+        print(*(f"{milliseconds:.4f}" for milliseconds in times))
         return
-    print(f"{options.instructions}; milliseconds, own and libtorch's, and how many times as long libtorch takes")
+    print(f"{options.instructions}, {options.precision}; milliseconds, own and libtorch's, and how many times as long libtorch takes")
     for layer in options.layers:
-        own = numbers([options.kernels, options.instructions, text(layer)])
+        own = numbers([options.kernels, options.instructions, options.precision, text(layer)])
         capability, isa = SETS[options.instructions]
+        if options.precision == "bfloat16" and options.instructions == "avx512":
+            isa += "_BF16"
         limits = {"ATEN_CPU_CAPABILITY": capability.lower(), "ONEDNN_MAX_CPU_ISA": isa}
-        other = numbers([sys.executable, __file__, "--reference", text(layer)], limits)
+        reference = [sys.executable, __file__, "--precision", options.precision, "--reference", text(layer)]
+        other = numbers(reference, limits)
         columns = [f"{a:7.2f} {b:7.2f} {b / a:5.2f}" for a, b in zip(own, other)]
         print(f"{text(layer):28}", *columns, f"{sum(other) / sum(own):5.2f}", sep="  ", flush=True)
 
@@ -64,10 +70,11 @@ def numbers(command, variables={}):
     return [float(word) for word in run.stdout.split()]
 
 
-def libtorch(layer):
+def libtorch(layer, precision):
     import torch
 
     torch.set_num_threads(1)
+    torch.set_default_dtype(getattr(torch, precision))
     count, height, width, inputs, outputs, kernel, stride, groups = layer
     last = torch.channels_last
     images = torch.randn(count, inputs, height * stride, width * stride).to(memory_format=last)

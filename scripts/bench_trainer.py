@@ -32,7 +32,9 @@ def main():
     parser = argparse.ArgumentParser(prog="scripts/bench-trainer", description=__doc__.splitlines()[0])
     parser.add_argument("--trainer", help=argparse.SUPPRESS)
     parser.add_argument("--reference", choices=[*REFERENCES, "matrix"], help=argparse.SUPPRESS)
-    parser.add_argument("--architectures", nargs="+", default=["333-333-333", "555-555-555", "777-777-777"])
+    defaults = ["333-333-333", "555-555-555", "777-777-777"]
+    ids = "of the paper's space, or of edge32 such as s16-w16.i3e6.i3e6-w32.b5-w64.i5e4"
+    parser.add_argument("--architectures", nargs="+", default=defaults, metavar="ID", help=ids)
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--rounds", type=int, default=3)
@@ -118,7 +120,7 @@ def workers_speed(architecture, folder, options):
 
 
 def trainer_speed(architecture, folder, options, core=None):
-    with open("spaces/paper.toml", "rb") as file:
+    with open(f"spaces/{'edge32' if is_of_edge32(architecture) else 'paper'}.toml", "rb") as file:
         space = tomllib.load(file)
     recipe = {"epochs": 3, "batch_size": options.batch_size, "learning_rate": 0.01}
     job = {"trial": 0, "architecture": architecture, "space": space, "recipe": recipe, "seed": 0}
@@ -207,16 +209,20 @@ def answer_cost(network):
     return cost
 
 
+def is_of_edge32(architecture):
+    return architecture.startswith("s")
+
+
 def reference_network(architecture):
-    """The networks of the paper's space as one writes them in PyTorch."""
+    """The networks of the paper's space, and of spaces/edge32.toml, as one writes them in PyTorch."""
     import torch
     from torch import nn
 
-    def convolution(inputs, outputs, kernel, stride=1):
-        conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
+    def convolution(inputs, outputs, kernel, stride=1, groups=1):
+        conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
         return nn.Sequential(conv, nn.BatchNorm2d(outputs))
 
-    class Block(nn.Module):
+    class Basic(nn.Module):
         def __init__(self, inputs, outputs, kernel, stride):
             super().__init__()
             self.first = convolution(inputs, outputs, kernel, stride)
@@ -228,10 +234,36 @@ def reference_network(architecture):
             inner = self.second(torch.relu(self.first(images)))
             return torch.relu(inner + self.shortcut(images))
 
-    layers, inputs = [convolution(3, 16, 3), nn.ReLU()], 16
-    for kernels, width, stride in zip(architecture.split("-"), (16, 32, 64), (1, 2, 2)):
-        for position, kernel in enumerate(kernels):
-            layers.append(Block(inputs, width, int(kernel), stride if position == 0 else 1))
+    class Inverted(nn.Module):
+        def __init__(self, inputs, outputs, kernel, stride, expand):
+            super().__init__()
+            inside = inputs * expand
+            self.expand = convolution(inputs, inside, 1)
+            self.apart = convolution(inside, inside, kernel, stride, inside)
+            self.project = convolution(inside, outputs, 1)
+            self.is_added = stride == 1 and inputs == outputs
+
+        def forward(self, images):
+            inner = self.project(torch.relu(self.apart(torch.relu(self.expand(images)))))
+            return inner + images if self.is_added else inner
+
+    def block(word, inputs, outputs, stride):
+        if word[0] == "i":
+            kernel, expand = word[1:].split("e")
+            return Inverted(inputs, outputs, int(kernel), stride, int(expand))
+        return Basic(inputs, outputs, int(word[1:]), stride)
+
+    if is_of_edge32(architecture):
+        stem, *stages = architecture.split("-")
+        stem, stages = int(stem[1:]), [stage.split(".") for stage in stages]
+        stages = [(int(width[1:]), words) for width, *words in stages]
+    else:
+        stem, stages = 16, [[f"b{kernel}" for kernel in kernels] for kernels in architecture.split("-")]
+        stages = list(zip((16, 32, 64), stages))
+    layers, inputs = [convolution(3, stem, 3), nn.ReLU()], stem
+    for (width, words), stride in zip(stages, (1, 2, 2)):
+        for position, word in enumerate(words):
+            layers.append(block(word, inputs, width, stride if position == 0 else 1))
             inputs = width
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, CLASSES))
 

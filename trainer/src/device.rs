@@ -61,8 +61,7 @@ impl DeviceChoice {
 /// What `--precision` asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Precision {
-    /// bfloat16 where the processor or GPU computes with it natively, else float32; on a CPU float32 in networks with channels apart,
-    /// which are quicker so.
+    /// bfloat16 where the processor or GPU computes with it natively, else float32.
     Auto,
     /// Everything in float32.
     Float32,
@@ -77,8 +76,6 @@ pub struct Backend {
     pub device: Device,
     /// Type that training computes in: `Kind::Float` or `Kind::BFloat16`. Evaluation is always in float32.
     pub kind: Kind,
-    /// Whether that type was asked for: then it holds for all networks.
-    pub is_asked_for: bool,
 }
 
 impl Backend {
@@ -103,7 +100,7 @@ impl Backend {
             Precision::Bfloat16 => true,
         };
         let kind = if bfloat16 { Kind::BFloat16 } else { Kind::Float };
-        Ok(Self { device, kind, is_asked_for: precision != Precision::Auto })
+        Ok(Self { device, kind })
     }
 
     /// What the trainer says about itself when it is ready.

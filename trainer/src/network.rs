@@ -1,7 +1,6 @@
 //! A list of layers as a network in libtorch. Knows layers, not blocks: whatever [`mfactor::SearchSpace::lower`]
 //! gives can be trained.
 
-use kernels::InstructionSet;
 use mfactor::Layer;
 use mfactor::layers::Operation;
 use rand_chacha::ChaCha8Rng;
@@ -84,7 +83,7 @@ impl Network {
     pub fn train(&self, images: &Tensor, kind: Kind) -> Result<(Tensor, Tape), TchError> {
         let mut tape = Tape::new(self.parameters.leaves(kind)?);
         let mut outputs = vec![Some(images.f_to_kind(kind)?)];
-        let has_own = tensors::are_for(kind, images.device());
+        let has_own = tensors::are_for(&self.layers, kind, images.device());
         for (position, layer) in self.layers.iter().enumerate().skip(1) {
             let input = layer.inputs[0];
             let own = if has_own { self.own(position, &outputs) } else { None };
@@ -111,17 +110,6 @@ impl Network {
             outputs.push(output);
         }
         Ok((last(outputs).f_to_kind(Kind::Float)?, tape))
-    }
-
-    /// The quicker type to train in: `kind`, but float32 in place of bfloat16 where there are convolutions with channels apart. On a CPU
-    /// libtorch takes up to three times as long for such networks in bfloat16 as they take in float32 with this project's own layers.
-    pub fn quicker(&self, kind: Kind, device: Device) -> Kind {
-        let has_channels_apart = self
-            .layers
-            .iter()
-            .any(|layer| matches!(layer.operation, Operation::Convolution { groups, .. } if groups > 1));
-        let can_change = kind == Kind::BFloat16 && tensors::are_for(Kind::Float, device);
-        if can_change && has_channels_apart && InstructionSet::best().is_some() { Kind::Float } else { kind }
     }
 
     /// How a layer is computed if not by libtorch.
@@ -286,18 +274,6 @@ mod tests {
         let difference = f64::try_from((&exact - &rough).abs().max()).unwrap();
         assert!(difference > 0.0, "bfloat16 was not used");
         assert!(difference < 0.1 * f64::try_from(exact.abs().max()).unwrap(), "{difference}");
-    }
-
-    #[test]
-    fn networks_with_channels_apart_are_float32_where_bfloat16_is_slower() {
-        let text = std::fs::read_to_string("../spaces/edge32.toml").unwrap();
-        let space = SearchSpace::parse(&text, "edge32").unwrap();
-        let layers = space.lower(&"s8-w8.i3e2-w16.b3-w32.b3".parse().unwrap());
-        let network = Network::new(layers, &mut ChaCha8Rng::seed_from_u64(1), Device::Cpu).unwrap();
-        let expected = if InstructionSet::best().is_some() { Kind::Float } else { Kind::BFloat16 };
-        assert_eq!(network.quicker(Kind::BFloat16, Device::Cpu), expected);
-        assert_eq!(network.quicker(Kind::BFloat16, Device::Cuda(0)), Kind::BFloat16);
-        assert_eq!(network.train(&images(), Kind::BFloat16).unwrap().0.size(), [4, 10]);
     }
 
     /// The gradient of a loss, against the slope along it.

@@ -126,9 +126,6 @@ impl<'a> Training<'a> {
         };
         let layers = job.space.lower(&job.architecture);
         let network = Network::new(layers, &mut rng(Stream::Weights), backend.device)?;
-        let kind =
-            if backend.is_asked_for { backend.kind } else { network.quicker(backend.kind, backend.device) };
-        let backend = Backend { kind, ..backend };
         let batch = recipe.batch_size.min(images.split.train.len());
         let steps_an_epoch = images.split.train.len() / batch;
         Ok(Self {
@@ -232,7 +229,7 @@ mod tests {
     use super::*;
     use crate::toy;
 
-    const CPU: Backend = Backend { device: Device::Cpu, kind: Kind::Float, is_asked_for: true };
+    const CPU: Backend = Backend { device: Device::Cpu, kind: Kind::Float };
 
     /// Trains the toy job after `change`; returns what came of it and the epochs.
     fn trained(backend: Backend, change: impl FnOnce(&mut Job)) -> (Result<Evaluation, Failure>, Vec<Epoch>) {

@@ -65,7 +65,7 @@ impl BatchNorm {
         let [sums, squares] = total(side_by_side(parts, |images| {
             let mut task = Moments { images, sums: zeros(channels) };
             // SAFETY: the processor has the instructions, by `for_channels`; all else is asserted.
-            unsafe { (E::normalising(routines).moments)(&mut task) };
+            unsafe { (E::passes(routines).moments)(&mut task) };
             task.sums
         }));
         let moments = sums.iter().zip(squares).map(|(sum, square)| {
@@ -112,7 +112,7 @@ impl BatchNorm {
             Normalise { images, addend, coefficients, least, outputs }
         });
         // SAFETY: there are routines only for a processor that has the instructions; sizes are asserted.
-        side_by_side(work, |mut task| unsafe { (E::normalising(self.routines).normalise)(&mut task) });
+        side_by_side(work, |mut task| unsafe { (E::passes(self.routines).normalise)(&mut task) });
     }
 
     /// Writes the gradient with respect to the images, given `gradient`, the one with respect to the `outputs`; and to
@@ -141,7 +141,7 @@ impl BatchNorm {
         });
         let [sums, products] = total(side_by_side(work, |mut task| {
             // SAFETY: as in `forward`.
-            unsafe { (E::normalising(self.routines).gradient_sums)(&mut task) };
+            unsafe { (E::passes(self.routines).gradient_sums)(&mut task) };
             task.sums
         }));
         let coefficients = self.of_gradient(&sums, &products);
@@ -159,7 +159,7 @@ impl BatchNorm {
             NormaliseGradient { images, rectified, gradient, coefficients, images_gradient: result }
         });
         // SAFETY: as in `forward`.
-        side_by_side(work, |mut task| unsafe { (E::normalising(self.routines).gradient)(&mut task) });
+        side_by_side(work, |mut task| unsafe { (E::passes(self.routines).gradient)(&mut task) });
         let scale = products.iter().zip(&self.inverse_deviation);
         let scale = scale.map(|(product, inverse)| (product * f64::from(*inverse)) as f32).collect();
         AffineGradient { scale, shift: rounded(&sums) }

@@ -2,7 +2,7 @@
 
 use super::depthwise_passes::{Forward, ImagesGradient, Sizes, WeightsGradient};
 use super::routines::{self, DepthwiseOf};
-use super::{CHANNELS, for_channels, share, side_by_side};
+use super::{CHANNELS, Element, for_channels, share, side_by_side};
 use crate::InstructionSet;
 
 /// A batch of images and a square kernel for each channel that moves over it, with zeros around the images. Images are `stride` times
@@ -35,12 +35,12 @@ impl Depthwise {
     ///
     /// # Panics
     /// If the convolution is not supported, the processor has not the instructions, or a slice has not its size.
-    pub fn forward(
+    pub fn forward<E: Element>(
         &self,
         set: InstructionSet,
-        images: &[f32],
+        images: &[E],
         weights: &[f32],
-        outputs: &mut [f32],
+        outputs: &mut [E],
         threads: usize,
     ) {
         self.assert_sizes(images, weights, outputs);
@@ -52,12 +52,12 @@ impl Depthwise {
     ///
     /// # Panics
     /// As [`Depthwise::forward`].
-    pub fn images_gradient(
+    pub fn images_gradient<E: Element>(
         &self,
         set: InstructionSet,
         weights: &[f32],
-        outputs_gradient: &[f32],
-        gradient: &mut [f32],
+        outputs_gradient: &[E],
+        gradient: &mut [E],
         threads: usize,
     ) {
         self.assert_sizes(gradient, weights, outputs_gradient);
@@ -83,21 +83,22 @@ impl Depthwise {
     ///
     /// # Panics
     /// As [`Depthwise::forward`].
-    pub fn weights_gradient(
+    pub fn weights_gradient<E: Element>(
         &self,
         set: InstructionSet,
-        images: &[f32],
-        outputs_gradient: &[f32],
+        images: &[E],
+        outputs_gradient: &[E],
         gradient: &mut [f32],
         threads: usize,
     ) {
         self.assert_sizes(images, gradient, outputs_gradient);
-        let run = self.routines(set).weights_gradient;
+        let run = self.routines::<E>(set).weights_gradient;
         let [of_images, of_outputs] = self.shares(threads);
         let parts = images.chunks(of_images).zip(outputs_gradient.chunks(of_outputs));
         let parts = side_by_side(parts, |(images, outputs_gradient)| {
             let (sizes, zeros) = (self.sizes(), vec![0.0; self.weights()]);
-            let mut task = WeightsGradient { sizes, images, outputs_gradient, gradient: zeros };
+            let (gradient, of_image) = (zeros.clone(), zeros);
+            let mut task = WeightsGradient { sizes, images, outputs_gradient, gradient, of_image };
             // SAFETY: as in `images_gradient`.
             unsafe { run(&mut task) };
             task.gradient
@@ -114,12 +115,12 @@ impl Depthwise {
     }
 
     /// Moves the kernels over some images in its own steps.
-    fn slide(
+    fn slide<E: Element>(
         &self,
-        routines: &DepthwiseOf,
-        images: &[f32],
+        routines: &DepthwiseOf<E>,
+        images: &[E],
         weights: &[f32],
-        outputs: &mut [f32],
+        outputs: &mut [E],
         threads: usize,
     ) {
         let [of_images, of_outputs] = self.shares(threads);
@@ -158,14 +159,19 @@ impl Depthwise {
         result
     }
 
-    fn routines(&self, set: InstructionSet) -> &'static DepthwiseOf {
-        let fits = |of: &&DepthwiseOf| (of.kernel, of.stride) == (self.kernel, self.stride);
+    fn routines<E: Element>(&self, set: InstructionSet) -> &'static DepthwiseOf<E> {
+        let fits = |of: &&DepthwiseOf<E>| (of.kernel, of.stride) == (self.kernel, self.stride);
         let routines = routines::of(for_channels(set, &[self.channels]));
         let routines = routines.expect("an instruction set that is available has kernels");
-        routines.depthwise.iter().flatten().find(fits).expect("a supported convolution has its passes")
+        E::passes(routines)
+            .depthwise
+            .iter()
+            .flatten()
+            .find(fits)
+            .expect("a supported convolution has its passes")
     }
 
-    fn assert_sizes(&self, images: &[f32], weights: &[f32], outputs: &[f32]) {
+    fn assert_sizes<E>(&self, images: &[E], weights: &[f32], outputs: &[E]) {
         assert!(self.is_supported() && self.images > 0, "{self:?} is not supported");
         let of_outputs = self.images * self.height * self.width * self.channels;
         assert!(of_outputs > 0, "{self:?} has no pixels");

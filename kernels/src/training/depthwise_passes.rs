@@ -5,17 +5,13 @@
 //! zeros in the few groups of outputs that reach there.
 #![expect(unsafe_op_in_unsafe_fn, reason = "pointers into slices whose sizes `Depthwise` has checked")]
 
-use crate::vector::Vector;
+use crate::vector::{Rounded, Vector};
 
 /// Outputs of a row that are computed at once.
 const OUTPUTS: usize = 4;
 
 /// Columns that they read at the most: with a kernel of 7 in steps of 2.
 const MOST_COLUMNS: usize = (OUTPUTS - 1) * 2 + 7;
-
-/// Numbers of images and gradients that a core's second cache holds while a gradient of the weights reads them once for each row
-/// of the kernel.
-const BAND_VALUES: usize = 32 * 1024;
 
 /// Rows and columns of an output, and channels of both sides, in whole vectors. Images are as many times as high and wide as steps
 /// are long.
@@ -27,34 +23,40 @@ pub(crate) struct Sizes {
 }
 
 /// Outputs of some images.
-pub(crate) struct Forward<'a> {
+pub(crate) struct Forward<'a, E> {
     pub sizes: Sizes,
-    pub images: &'a [f32],
+    pub images: &'a [E],
     /// Row × column × channel.
     pub weights: &'a [f32],
-    pub outputs: &'a mut [f32],
+    pub outputs: &'a mut [E],
 }
 
 /// # Safety
 /// The processor must have the instructions; slices are as long as their sizes say.
 #[inline(always)]
-pub(crate) unsafe fn forward<T: Vector, const KERNEL: usize, const STRIDE: usize>(task: &mut Forward<'_>) {
+pub(crate) unsafe fn forward<T: Vector, E: Rounded, const KERNEL: usize, const STRIDE: usize>(
+    task: &mut Forward<'_, E>,
+) {
     let Sizes { width, channels, .. } = task.sizes;
     for row in 0..task.outputs.len() / (width * channels) {
-        for channel in (0..channels).step_by(T::LANES) {
-            if width < OUTPUTS {
-                for column in 0..width {
-                    outputs::<T, KERNEL, STRIDE, 1, true>(task, row, column, channel);
+        if width < OUTPUTS {
+            for column in 0..width {
+                for channel in (0..channels).step_by(T::LANES) {
+                    outputs::<T, E, KERNEL, STRIDE, 1, true>(task, row, column, channel);
                 }
-                continue;
             }
-            for column in (0..width).step_by(OUTPUTS) {
-                // The last ones may be computed twice.
-                let column = column.min(width - OUTPUTS);
-                if is_inside::<KERNEL, STRIDE, OUTPUTS>(column, width) {
-                    outputs::<T, KERNEL, STRIDE, OUTPUTS, false>(task, row, column, channel);
-                } else {
-                    outputs::<T, KERNEL, STRIDE, OUTPUTS, true>(task, row, column, channel);
+            continue;
+        }
+        for column in (0..width).step_by(OUTPUTS) {
+            // The last ones may be computed twice.
+            let column = column.min(width - OUTPUTS);
+            if is_inside::<KERNEL, STRIDE, OUTPUTS>(column, width) {
+                for channel in (0..channels).step_by(T::LANES) {
+                    outputs::<T, E, KERNEL, STRIDE, OUTPUTS, false>(task, row, column, channel);
+                }
+            } else {
+                for channel in (0..channels).step_by(T::LANES) {
+                    outputs::<T, E, KERNEL, STRIDE, OUTPUTS, true>(task, row, column, channel);
                 }
             }
         }
@@ -72,12 +74,13 @@ fn is_inside<const KERNEL: usize, const STRIDE: usize, const M: usize>(column: u
 #[inline(always)]
 unsafe fn outputs<
     T: Vector,
+    E: Rounded,
     const KERNEL: usize,
     const STRIDE: usize,
     const M: usize,
     const IS_BORDER: bool,
 >(
-    task: &mut Forward<'_>,
+    task: &mut Forward<'_, E>,
     row: usize,
     column: usize,
     channel: usize,
@@ -88,12 +91,18 @@ unsafe fn outputs<
     // Of the kernel, the rows that meet the image.
     let (top, rows) = (row % height * STRIDE, height * STRIDE);
     let first = row / height * rows + top;
+    let of_output = Row { columns: width, pixel: channels };
+    let [images, outputs] = [task.images.as_ptr(), task.outputs.as_ptr()];
+    for ahead in 1..=STRIDE {
+        of_image.fetch::<T, E>(images, first + before + ahead, column * STRIDE, M * STRIDE, channel);
+    }
+    of_output.fetch::<T, E>(outputs, row + 1, column, M, channel);
     let mut sums = [T::splat(0.0); M];
     for tap in before.saturating_sub(top)..KERNEL.min(rows + before - top) {
         let from = task.images.as_ptr().add((first + tap - before) * of_image.length() + channel);
         let mut values = [T::splat(0.0); MOST_COLUMNS];
         let start = (column * STRIDE).wrapping_sub(before);
-        of_image.read::<T, IS_BORDER>(from, start, (M - 1) * STRIDE + KERNEL, &mut values);
+        of_image.read::<T, E, IS_BORDER>(from, start, (M - 1) * STRIDE + KERNEL, &mut values);
         let weights = task.weights.as_ptr().add(tap * KERNEL * channels + channel);
         for x in 0..KERNEL {
             let weight = T::load(weights.add(x * channels));
@@ -104,7 +113,7 @@ unsafe fn outputs<
     }
     let to = task.outputs.as_mut_ptr().add((row * width + column) * channels + channel);
     for m in 0..M {
-        sums[m].store(to.add(m * channels));
+        E::store(sums[m], to.add(m * channels));
     }
 }
 
@@ -121,11 +130,28 @@ impl Row {
         self.columns * self.pixel
     }
 
+    /// Says that so many columns of a row, counted from the first of all images, come soon. Rows are read in pieces of a few columns,
+    /// which processors do not foresee: passes take a tenth to a third less time so. The row may be behind the last one.
+    #[inline(always)]
+    unsafe fn fetch<T: Vector, E>(
+        self,
+        images: *const E,
+        row: usize,
+        column: usize,
+        count: usize,
+        channel: usize,
+    ) {
+        let from = images.wrapping_add(row * self.length() + column * self.pixel + channel);
+        for x in 0..count {
+            T::fetch(from.wrapping_add(x * self.pixel).cast());
+        }
+    }
+
     /// Reads `count` columns from `start` on, which may be less than 0; at the border, zeros for those that are not in the row.
     #[inline(always)]
-    unsafe fn read<T: Vector, const IS_BORDER: bool>(
+    unsafe fn read<T: Vector, E: Rounded, const IS_BORDER: bool>(
         self,
-        from: *const f32,
+        from: *const E,
         start: usize,
         count: usize,
         values: &mut [T; MOST_COLUMNS],
@@ -133,41 +159,47 @@ impl Row {
         for x in 0..count {
             let column = start.wrapping_add(x);
             if !IS_BORDER || column < self.columns {
-                values[x] = T::load(from.add(column * self.pixel));
+                values[x] = E::load(from.add(column * self.pixel));
             }
         }
     }
 }
 
 /// The gradient of images that were read in steps of 2, given the one of the outputs.
-pub(crate) struct ImagesGradient<'a> {
+pub(crate) struct ImagesGradient<'a, E> {
     pub sizes: Sizes,
-    pub outputs_gradient: &'a [f32],
+    pub outputs_gradient: &'a [E],
     /// Row × column × channel.
     pub weights: &'a [f32],
-    pub gradient: &'a mut [f32],
+    pub gradient: &'a mut [E],
 }
 
 /// # Safety
 /// As for [`forward`].
 #[inline(always)]
-pub(crate) unsafe fn images_gradient<T: Vector, const KERNEL: usize>(task: &mut ImagesGradient<'_>) {
+pub(crate) unsafe fn images_gradient<T: Vector, E: Rounded, const KERNEL: usize>(
+    task: &mut ImagesGradient<'_, E>,
+) {
     let Sizes { width, channels, .. } = task.sizes;
+    let [left, right] = reach::<KERNEL>();
     for row in 0..task.gradient.len() / (2 * width * channels) {
-        for channel in (0..channels).step_by(T::LANES) {
-            if width < OUTPUTS {
-                for column in 0..width {
-                    pairs::<T, KERNEL, 1, true>(task, row, column, channel);
+        if width < OUTPUTS {
+            for column in 0..width {
+                for channel in (0..channels).step_by(T::LANES) {
+                    pairs::<T, E, KERNEL, 1, true>(task, row, column, channel);
                 }
-                continue;
             }
-            for column in (0..width).step_by(OUTPUTS) {
-                let column = column.min(width - OUTPUTS);
-                let [left, right] = reach::<KERNEL>();
-                if column >= left && column + OUTPUTS + right <= width {
-                    pairs::<T, KERNEL, OUTPUTS, false>(task, row, column, channel);
-                } else {
-                    pairs::<T, KERNEL, OUTPUTS, true>(task, row, column, channel);
+            continue;
+        }
+        for column in (0..width).step_by(OUTPUTS) {
+            let column = column.min(width - OUTPUTS);
+            if column >= left && column + OUTPUTS + right <= width {
+                for channel in (0..channels).step_by(T::LANES) {
+                    pairs::<T, E, KERNEL, OUTPUTS, false>(task, row, column, channel);
+                }
+            } else {
+                for channel in (0..channels).step_by(T::LANES) {
+                    pairs::<T, E, KERNEL, OUTPUTS, true>(task, row, column, channel);
                 }
             }
         }
@@ -183,8 +215,8 @@ fn reach<const KERNEL: usize>() -> [usize; 2] {
 /// The `M` pairs of columns that `M` outputs begin at; `row` counts the images' rows. Each column of the kernel joins outputs to even
 /// columns alone, or to odd ones.
 #[inline(always)]
-unsafe fn pairs<T: Vector, const KERNEL: usize, const M: usize, const IS_BORDER: bool>(
-    task: &mut ImagesGradient<'_>,
+unsafe fn pairs<T: Vector, E: Rounded, const KERNEL: usize, const M: usize, const IS_BORDER: bool>(
+    task: &mut ImagesGradient<'_, E>,
     row: usize,
     column: usize,
     channel: usize,
@@ -194,6 +226,9 @@ unsafe fn pairs<T: Vector, const KERNEL: usize, const M: usize, const IS_BORDER:
     let of_gradient = Row { columns: width, pixel: channels };
     let [left, right] = reach::<KERNEL>();
     let (image, lowest) = (row / (2 * height), row % (2 * height) + before);
+    let of_image = Row { columns: 2 * width, pixel: channels };
+    of_gradient.fetch::<T, E>(task.outputs_gradient.as_ptr(), (row + before) / 2 + 1, column, M, channel);
+    of_image.fetch::<T, E>(task.gradient.as_ptr(), row + 1, 2 * column, 2 * M, channel);
     let mut sums = [[T::splat(0.0); M]; 2];
     for tap in (lowest % 2..KERNEL).step_by(2) {
         // The output whose row of the kernel meets this row of the image.
@@ -204,7 +239,7 @@ unsafe fn pairs<T: Vector, const KERNEL: usize, const M: usize, const IS_BORDER:
         let first = image * height + output as usize;
         let from = task.outputs_gradient.as_ptr().add(first * of_gradient.length() + channel);
         let mut values = [T::splat(0.0); MOST_COLUMNS];
-        of_gradient.read::<T, IS_BORDER>(from, column.wrapping_sub(left), M + left + right, &mut values);
+        of_gradient.read::<T, E, IS_BORDER>(from, column.wrapping_sub(left), M + left + right, &mut values);
         let weights = task.weights.as_ptr().add(tap * KERNEL * channels + channel);
         for x in 0..KERNEL {
             let weight = T::load(weights.add(x * channels));
@@ -218,108 +253,85 @@ unsafe fn pairs<T: Vector, const KERNEL: usize, const M: usize, const IS_BORDER:
     let to = task.gradient.as_mut_ptr().add((row * width + column) * 2 * channels + channel);
     for m in 0..M {
         for parity in 0..2 {
-            sums[parity][m].store(to.add((2 * m + parity) * channels));
+            E::store(sums[parity][m], to.add((2 * m + parity) * channels));
         }
     }
 }
 
 /// The gradient of the weights, given the one of the outputs.
-pub(crate) struct WeightsGradient<'a> {
+pub(crate) struct WeightsGradient<'a, E> {
     pub sizes: Sizes,
-    pub images: &'a [f32],
-    pub outputs_gradient: &'a [f32],
+    pub images: &'a [E],
+    pub outputs_gradient: &'a [E],
     /// Row × column × channel; zeros at first.
     pub gradient: Vec<f32>,
+    /// As long.
+    pub of_image: Vec<f32>,
 }
 
-/// Sums up `M` outputs of a row side by side, lest each sum wait for the one before.
-///
 /// # Safety
 /// As for [`forward`].
 #[inline(always)]
-pub(crate) unsafe fn weights_gradient<T: Vector, const KERNEL: usize, const STRIDE: usize, const M: usize>(
-    task: &mut WeightsGradient<'_>,
+pub(crate) unsafe fn weights_gradient<T: Vector, E: Rounded, const KERNEL: usize, const STRIDE: usize>(
+    task: &mut WeightsGradient<'_, E>,
 ) {
     let Sizes { height, width, channels } = task.sizes;
-    let of_row = width * channels * (1 + STRIDE * STRIDE);
-    let band = (BAND_VALUES / of_row).clamp(1, height);
     for image in 0..task.outputs_gradient.len() / (height * width * channels) {
-        for first in (0..height).step_by(band) {
-            let band = Band { image, first, end: height.min(first + band) };
-            for channel in (0..channels).step_by(T::LANES) {
-                for tap in 0..KERNEL {
-                    taps::<T, KERNEL, STRIDE, M>(task, &band, channel, tap);
+        // Sums of an image each, lest small products meet the sums of all.
+        task.of_image.fill(0.0);
+        for row in image * height..(image + 1) * height {
+            for column in (0..width).step_by(OUTPUTS) {
+                if column + OUTPUTS <= width && is_inside::<KERNEL, STRIDE, OUTPUTS>(column, width) {
+                    for channel in (0..channels).step_by(T::LANES) {
+                        products::<T, E, KERNEL, STRIDE, false>(task, row, column, channel);
+                    }
+                } else {
+                    for channel in (0..channels).step_by(T::LANES) {
+                        products::<T, E, KERNEL, STRIDE, true>(task, row, column, channel);
+                    }
                 }
             }
         }
+        for (total, of_image) in task.gradient.iter_mut().zip(&task.of_image) {
+            *total += of_image;
+        }
     }
 }
 
-/// Rows of the outputs of an image.
-struct Band {
-    image: usize,
-    first: usize,
-    end: usize,
-}
-
-/// What a band adds to a row of the kernel.
+/// Adds what [`OUTPUTS`] outputs of a row and a vector of channels have to do with the weights; `row` counts those of all images.
 #[inline(always)]
-unsafe fn taps<T: Vector, const KERNEL: usize, const STRIDE: usize, const M: usize>(
-    task: &mut WeightsGradient<'_>,
-    band: &Band,
+unsafe fn products<T: Vector, E: Rounded, const KERNEL: usize, const STRIDE: usize, const IS_BORDER: bool>(
+    task: &mut WeightsGradient<'_, E>,
+    row: usize,
+    column: usize,
     channel: usize,
-    tap: usize,
 ) {
     let Sizes { height, width, channels } = task.sizes;
+    let before = KERNEL / 2;
     let [of_image, of_gradient] = [width * STRIDE, width].map(|columns| Row { columns, pixel: channels });
-    let mut sums = [[T::splat(0.0); M]; KERNEL];
-    for row in band.first..band.end {
-        let met = (row * STRIDE + tap).wrapping_sub(KERNEL / 2);
-        if met >= height * STRIDE {
-            continue;
-        }
-        let image = (band.image * height * STRIDE + met) * of_image.length() + channel;
-        let gradient = (band.image * height + row) * of_gradient.length() + channel;
-        let from = [task.images.as_ptr().add(image), task.outputs_gradient.as_ptr().add(gradient)];
-        for column in (0..width).step_by(M) {
-            if column + M <= width && is_inside::<KERNEL, STRIDE, M>(column, width) {
-                products::<T, KERNEL, STRIDE, M, false>([of_image, of_gradient], from, column, &mut sums);
-            } else {
-                products::<T, KERNEL, STRIDE, M, true>([of_image, of_gradient], from, column, &mut sums);
+    let (top, rows) = (row % height * STRIDE, height * STRIDE);
+    let first = row / height * rows + top;
+    let mut slopes = [T::splat(0.0); MOST_COLUMNS];
+    let from = task.outputs_gradient.as_ptr().add(row * of_gradient.length() + channel);
+    of_gradient.read::<T, E, IS_BORDER>(from, column, OUTPUTS, &mut slopes);
+    let [images, gradient] = [task.images, task.outputs_gradient].map(|of| of.as_ptr());
+    for ahead in 1..=STRIDE {
+        of_image.fetch::<T, E>(images, first + before + ahead, column * STRIDE, OUTPUTS * STRIDE, channel);
+    }
+    of_gradient.fetch::<T, E>(gradient, row + 1, column, OUTPUTS, channel);
+    for tap in before.saturating_sub(top)..KERNEL.min(rows + before - top) {
+        let from = task.images.as_ptr().add((first + tap - before) * of_image.length() + channel);
+        let mut values = [T::splat(0.0); MOST_COLUMNS];
+        let start = (column * STRIDE).wrapping_sub(before);
+        of_image.read::<T, E, IS_BORDER>(from, start, (OUTPUTS - 1) * STRIDE + KERNEL, &mut values);
+        let to = task.of_image.as_mut_ptr().add(tap * KERNEL * channels + channel);
+        for x in 0..KERNEL {
+            let to = to.add(x * channels);
+            let mut sum = T::load(to);
+            for m in 0..OUTPUTS {
+                sum = sum.fma(slopes[m], values[m * STRIDE + x]);
             }
-        }
-    }
-    for x in 0..KERNEL {
-        let to = task.gradient.as_mut_ptr().add((tap * KERNEL + x) * channels + channel);
-        let mut total = T::load(to);
-        for m in 0..M {
-            total = total.add(sums[x][m]);
-        }
-        total.store(to);
-    }
-}
-
-/// Adds the products of `M` gradients of a row with what the outputs read.
-#[inline(always)]
-unsafe fn products<
-    T: Vector,
-    const KERNEL: usize,
-    const STRIDE: usize,
-    const M: usize,
-    const IS_BORDER: bool,
->(
-    [of_image, of_gradient]: [Row; 2],
-    [image, gradient]: [*const f32; 2],
-    column: usize,
-    sums: &mut [[T; M]; KERNEL],
-) {
-    let start = (column * STRIDE).wrapping_sub(KERNEL / 2);
-    let [mut values, mut slopes] = [[T::splat(0.0); MOST_COLUMNS]; 2];
-    of_image.read::<T, IS_BORDER>(image, start, (M - 1) * STRIDE + KERNEL, &mut values);
-    of_gradient.read::<T, IS_BORDER>(gradient, column, M, &mut slopes);
-    for x in 0..KERNEL {
-        for m in 0..M {
-            sums[x][m] = sums[x][m].fma(slopes[m], values[m * STRIDE + x]);
+            sum.store(to);
         }
     }
 }

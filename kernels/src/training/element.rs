@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::routines::{Normalising, OfKernel, Routines, Ways};
+use super::routines::{OfElement, OfKernel, Routines, Ways};
 use crate::vector::{Bfloat16, Rounded};
 
 /// A number of a tensor: f32 or [`Bfloat16`].
@@ -16,8 +16,8 @@ pub trait Element: Passes + Send + Sync {
 }
 
 /// The passes over tensors of an element.
-pub(super) trait Passes: Rounded {
-    fn normalising(routines: &Routines) -> &Normalising<Self>;
+pub(super) trait Passes: Rounded + 'static {
+    fn passes(routines: &Routines) -> &OfElement<Self>;
     fn ways(of_kernel: &OfKernel) -> &Ways<Self>;
 }
 
@@ -46,7 +46,7 @@ impl Element for Bfloat16 {
 }
 
 impl Passes for f32 {
-    fn normalising(routines: &Routines) -> &Normalising<Self> {
+    fn passes(routines: &Routines) -> &OfElement<Self> {
         &routines.float32
     }
 
@@ -56,7 +56,7 @@ impl Passes for f32 {
 }
 
 impl Passes for Bfloat16 {
-    fn normalising(routines: &Routines) -> &Normalising<Self> {
+    fn passes(routines: &Routines) -> &OfElement<Self> {
         &routines.bfloat16
     }
 

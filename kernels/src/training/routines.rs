@@ -21,9 +21,8 @@ pub(super) struct Routines {
     pub lanes: usize,
     pub kernels: [OfKernel; 3],
     pub correlations: &'static [Correlation],
-    pub depthwise: [[DepthwiseOf; 2]; 3],
-    pub float32: Normalising<f32>,
-    pub bfloat16: Normalising<Bfloat16>,
+    pub float32: OfElement<f32>,
+    pub bfloat16: OfElement<Bfloat16>,
 }
 
 /// The ways to the domain and back, for one size of kernels.
@@ -41,12 +40,13 @@ pub(super) struct Ways<E> {
     pub collect: unsafe fn(&Leave<E>),
 }
 
-/// The passes of batch norms over images of one element.
-pub(super) struct Normalising<E> {
+/// The passes over images of one element, without a domain between.
+pub(super) struct OfElement<E> {
     pub moments: unsafe fn(&mut Moments<'_, E>),
     pub normalise: unsafe fn(&mut Normalise<'_, E>),
     pub gradient_sums: unsafe fn(&mut GradientSums<'_, E>),
     pub gradient: unsafe fn(&mut NormaliseGradient<'_, E>),
+    pub depthwise: [[DepthwiseOf<E>; 2]; 3],
 }
 
 /// Sums over tiles that stay in registers: of so many input channels, and vectors of output channels.
@@ -65,13 +65,13 @@ impl Routines {
 }
 
 /// Convolutions that keep channels apart, of one kernel and stride.
-pub(super) struct DepthwiseOf {
+pub(super) struct DepthwiseOf<E> {
     pub kernel: usize,
     pub stride: usize,
-    pub forward: unsafe fn(&mut Forward<'_>),
+    pub forward: unsafe fn(&mut Forward<'_, E>),
     /// None in steps of 1, where it is a forward pass too.
-    pub images_gradient: Option<unsafe fn(&mut ImagesGradient<'_>)>,
-    pub weights_gradient: unsafe fn(&mut WeightsGradient<'_>),
+    pub images_gradient: Option<unsafe fn(&mut ImagesGradient<'_, E>)>,
+    pub weights_gradient: unsafe fn(&mut WeightsGradient<'_, E>),
 }
 
 /// Those of an instruction set that this program has been made for.
@@ -130,33 +130,33 @@ macro_rules! correlations {
 }
 
 macro_rules! depthwise {
-    ($features:tt $vector:ty, $kernel:literal, $at_once:literal) => {
+    ($features:tt $vector:ty, $element:ty, $kernel:literal) => {
         [
-            depthwise!($features $vector, $kernel, 1, $at_once, None),
-            depthwise!($features $vector, $kernel, 2, $at_once, Some(function!(
-                $features &mut ImagesGradient<'_>,
-                |task| depthwise::images_gradient::<$vector, $kernel>(task)
+            depthwise!($features $vector, $element, $kernel, 1, None),
+            depthwise!($features $vector, $element, $kernel, 2, Some(function!(
+                $features &mut ImagesGradient<'_, $element>,
+                |task| depthwise::images_gradient::<$vector, $element, $kernel>(task)
             ))),
         ]
     };
-    ($features:tt $vector:ty, $kernel:literal, $stride:literal, $at_once:literal, $images_gradient:expr) => {
+    ($features:tt $vector:ty, $element:ty, $kernel:literal, $stride:literal, $images_gradient:expr) => {
         DepthwiseOf {
             kernel: $kernel,
             stride: $stride,
-            forward: function!($features &mut Forward<'_>, |task| {
-                depthwise::forward::<$vector, $kernel, $stride>(task)
+            forward: function!($features &mut Forward<'_, $element>, |task| {
+                depthwise::forward::<$vector, $element, $kernel, $stride>(task)
             }),
             images_gradient: $images_gradient,
-            weights_gradient: function!($features &mut WeightsGradient<'_>, |task| {
-                depthwise::weights_gradient::<$vector, $kernel, $stride, $at_once>(task)
+            weights_gradient: function!($features &mut WeightsGradient<'_, $element>, |task| {
+                depthwise::weights_gradient::<$vector, $element, $kernel, $stride>(task)
             }),
         }
     };
 }
 
-macro_rules! normalising {
+macro_rules! of_element {
     ($features:tt $vector:ty, $element:ty) => {
-        Normalising {
+        OfElement {
             moments: function!($features &mut Moments<'_, $element>, |task| {
                 normalise::moments::<$vector, $element>(task)
             }),
@@ -169,6 +169,11 @@ macro_rules! normalising {
             gradient: function!($features &mut NormaliseGradient<'_, $element>, |task| {
                 normalise::gradient::<$vector, $element>(task)
             }),
+            depthwise: [
+                depthwise!($features $vector, $element, 3),
+                depthwise!($features $vector, $element, 5),
+                depthwise!($features $vector, $element, 7),
+            ],
         }
     };
 }
@@ -183,14 +188,8 @@ macro_rules! routines {
         of_kernel!($features $vector, Points::TEN, 4, 10, 7),
             ],
     correlations: correlations!($features $vector, $panels),
-            // Sums of a row of the kernel, for so many outputs at once, fit into the registers.
-            depthwise: [
-        depthwise!($features $vector, 3, 4),
-        depthwise!($features $vector, 5, 2),
-        depthwise!($features $vector, 7, 2),
-            ],
-    float32: normalising!($features $vector, f32),
-    bfloat16: normalising!($features $vector, Bfloat16),
+    float32: of_element!($features $vector, f32),
+    bfloat16: of_element!($features $vector, Bfloat16),
         };
     };
 }

@@ -1,11 +1,11 @@
 //! Convolutions of batches with channels apart and with kernels of 1 × 1, and their gradients, against their definition in f64.
 
 use kernels::InstructionSet;
-use kernels::training::{Depthwise, Pointwise};
+use kernels::training::{Depthwise, Element, Pointwise};
 use proptest::prelude::*;
 
 use crate::cases;
-use crate::reference::Numbers;
+use crate::reference::{Numbers, halves, numbers};
 
 /// A convolution of some images, which are `stride` times as high and wide as outputs.
 #[derive(Debug, Clone, Copy)]
@@ -22,9 +22,6 @@ struct Batch {
 
 /// What is random: images, weights, and the gradient of the outputs.
 type Given = [Vec<f32>; 3];
-
-/// Outputs, and the gradients of images and weights.
-type Results<T> = [Vec<T>; 3];
 
 impl Batch {
     /// Calls `visit` with the positions of an image's value, a weight and an output that belong together.
@@ -60,7 +57,8 @@ impl Batch {
         [of_images, of_weights, pixels * self.output_channels].map(|count| numbers.many(count, 1.0))
     }
 
-    fn exact(&self, [images, weights, slope]: &Given) -> Results<f64> {
+    /// Outputs, and the gradients of images and weights, by their definition.
+    fn exact(&self, [images, weights, slope]: &Given) -> [Vec<f64>; 3] {
         let mut exact = [slope, images, weights].map(|of| vec![0.0; of.len()]);
         self.visit(|image, weight, output| {
             exact[0][output] += f64::from(images[image]) * f64::from(weights[weight]);
@@ -70,32 +68,38 @@ impl Batch {
         exact
     }
 
-    /// What the kernels find.
-    fn found(&self, [images, weights, slope]: &Given, set: InstructionSet, threads: usize) -> Results<f32> {
+    /// What the kernels find, given images, weights and the gradient of the outputs: outputs, and the gradients of images and weights.
+    fn found<E: Element + Clone>(
+        &self,
+        (images, weights, slope): (&[E], &[f32], &[E]),
+        set: InstructionSet,
+        threads: usize,
+    ) -> (Vec<E>, Vec<E>, Vec<f32>) {
         let Self { images: count, height, width, input_channels, output_channels, kernel, stride, .. } =
             *self;
-        let mut found = [slope, images, weights].map(|of| vec![f32::NAN; of.len()]);
-        let [outputs, of_images, of_weights] = &mut found;
+        let (mut outputs, mut of_images, mut of_weights) =
+            (slope.to_vec(), images.to_vec(), vec![f32::NAN; weights.len()]);
         if self.is_depthwise {
             let own = Depthwise { images: count, height, width, channels: output_channels, kernel, stride };
-            own.forward(set, images, weights, outputs, threads);
-            own.images_gradient(set, weights, slope, of_images, threads);
-            own.weights_gradient(set, images, slope, of_weights, threads);
+            own.forward(set, images, weights, &mut outputs, threads);
+            own.images_gradient(set, weights, slope, &mut of_images, threads);
+            own.weights_gradient(set, images, slope, &mut of_weights, threads);
         } else {
             let own = Pointwise { images: count, height, width, input_channels, output_channels, stride };
-            own.forward(set, images, weights, outputs, threads);
-            own.images_gradient(set, weights, slope, of_images, threads);
-            own.weights_gradient(set, images, slope, of_weights, threads);
+            own.forward(set, images, weights, &mut outputs, threads);
+            own.images_gradient(set, weights, slope, &mut of_images, threads);
+            own.weights_gradient(set, images, slope, &mut of_weights, threads);
         }
-        found
+        (outputs, of_images, of_weights)
     }
 
     fn check(&self, seed: u64) {
-        let given = self.given(&mut Numbers::new(seed));
-        let exact = self.exact(&given);
+        let given @ [images, weights, slope] = &self.given(&mut Numbers::new(seed));
+        let exact = self.exact(given);
         for set in InstructionSet::available() {
             for threads in [1, 2] {
-                let found = self.found(&given, set, threads);
+                let (outputs, of_images, of_weights) = self.found((images, weights, slope), set, threads);
+                let found = [outputs, of_images, of_weights];
                 for (name, (found, exact)) in
                     ["outputs", "images' gradient", "weights' gradient"].iter().zip(found.iter().zip(&exact))
                 {
@@ -108,8 +112,19 @@ impl Batch {
                         );
                     }
                 }
+                self.check_halves(given, set, threads);
             }
         }
+    }
+
+    /// With images of bfloat16 all is computed as with the same images of f32, and only what is written is rounded.
+    fn check_halves(&self, [images, weights, slope]: &Given, set: InstructionSet, threads: usize) {
+        let [images, slope] = [images, slope].map(|values| halves(values));
+        let found = self.found((&images, weights, &slope), set, threads);
+        let [images, slope] = [images, slope].map(|halves| numbers(&halves));
+        let exact = self.found((&images, weights, &slope), set, threads);
+        let exact = (halves(&exact.0), halves(&exact.1), exact.2);
+        assert!(found == exact, "{self:?}, {set}, {threads} threads, in bfloat16");
     }
 }
 

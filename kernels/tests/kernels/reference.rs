@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use kernels::training::Bfloat16;
 use kernels::{
     Activation, Convolution, Grid, Groups, Image, InstructionSet, Layer, Network, Operation, Plan, Shape,
     Workspace,
@@ -32,6 +33,16 @@ impl Numbers {
     pub fn bytes(&mut self, count: usize) -> Vec<u8> {
         (0..count).map(|_| self.below(256) as u8).collect()
     }
+}
+
+/// The nearest numbers of 16 bits.
+pub fn halves(values: &[f32]) -> Vec<Bfloat16> {
+    values.iter().map(|value| Bfloat16::nearest(*value)).collect()
+}
+
+/// The same numbers.
+pub fn numbers(halves: &[Bfloat16]) -> Vec<f32> {
+    halves.iter().map(|half| half.number()).collect()
 }
 
 /// A convolution that owns its weights.

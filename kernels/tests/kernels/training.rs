@@ -3,7 +3,7 @@
 use kernels::InstructionSet;
 use kernels::training::{BatchNorm, Bfloat16, Filter};
 
-use crate::reference::Numbers;
+use crate::reference::{Numbers, halves, numbers};
 
 /// Calls `visit` with the positions of an image's value, a weight and an output that belong together.
 fn visit(filter: &Filter, mut visit: impl FnMut(usize, usize, usize)) {
@@ -63,9 +63,6 @@ fn check_filter(filter: &Filter) {
 
 /// With images of bfloat16 all is computed as with the same images of f32, and only what is written is rounded.
 fn check_halves(filter: &Filter, set: InstructionSet, [values, weights, slope]: [&[f32]; 3]) {
-    let halves =
-        |values: &[f32]| -> Vec<Bfloat16> { values.iter().map(|value| Bfloat16::nearest(*value)).collect() };
-    let numbers = |halves: &[Bfloat16]| -> Vec<f32> { halves.iter().map(|half| half.number()).collect() };
     let (values, slope) = (halves(values), halves(slope));
     let mut found = vec![Bfloat16::nearest(f32::NAN); slope.len()];
     filter.forward(set, &values, weights, &mut found, 2);
@@ -202,10 +199,6 @@ impl Case {
     /// With images of bfloat16 all is computed as with the same images of f32, and only what is written is rounded; of the addend's
     /// gradient the images' is then computed as it was written.
     fn check_halves(&self, set: InstructionSet, has_addend: bool, is_rectified: bool, threads: usize) {
-        let halves = |values: &[f32]| -> Vec<Bfloat16> {
-            values.iter().map(|value| Bfloat16::nearest(*value)).collect()
-        };
-        let numbers = |halves: &[Bfloat16]| -> Vec<f32> { halves.iter().map(|half| half.number()).collect() };
         let [images, addend, slope] = [&self.images, &self.addend, &self.slope].map(|values| halves(values));
         let norm = BatchNorm::new(set, &images, &self.scale, &self.shift, 1e-5, is_rectified, threads);
         let [mut outputs, mut of_images, mut of_addend] = [images.clone(), images.clone(), images.clone()];

@@ -183,8 +183,8 @@ pub struct TrainerFacts {
     /// Name of the processor or GPU, as its maker calls it.
     #[serde(default)]
     pub device_name: String,
-    /// Type that convolutions are computed in: `float32` or `bfloat16`; on a CPU networks with channels apart are float32 unless
-    /// bfloat16 was asked for.
+    /// Type that convolutions are computed in: `float32` or `bfloat16`. Earlier trainers computed networks with channels
+    /// apart in float32 on a CPU unless bfloat16 was asked for.
     pub precision: String,
     /// Threads of one operation.
     pub threads: usize,

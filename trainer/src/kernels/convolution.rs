@@ -18,7 +18,7 @@ pub enum Convolution {
 impl Convolution {
     /// The way that an operation is computed for `images` images and outputs of this height and width, where it is one of the three:
     /// on a processor with vectors, for channels in multiples of 8. A kernel of 1 × 1 in steps of 1 is a product of two matrices,
-    /// for which libtorch takes as long, as it does for 3 × 3 with channels apart, where memory is what both wait for.
+    /// for which libtorch takes as long.
     pub fn of(operation: &Operation, images: usize, [height, width]: [usize; 2]) -> Option<Self> {
         let Operation::Convolution { input_channels, output_channels, kernel, stride, padding, groups } =
             *operation
@@ -32,7 +32,7 @@ impl Convolution {
         let channels = output_channels;
         if groups == channels && groups == input_channels {
             let own = Depthwise { images, height, width, channels, kernel, stride };
-            return (own.is_supported() && kernel > 3).then_some(Self::Depthwise(own));
+            return own.is_supported().then_some(Self::Depthwise(own));
         }
         if groups != 1 {
             return None;
@@ -56,10 +56,7 @@ impl Convolution {
         match self {
             Self::Filtered(own) => own.forward(vectors(), images, weights, outputs, threads),
             Self::Pointwise(own) => own.forward(vectors(), images, weights, outputs, threads),
-            Self::Depthwise(own) => {
-                let images = E::numbers(images);
-                E::write(outputs, |outputs| own.forward(vectors(), &images, weights, outputs, threads));
-            }
+            Self::Depthwise(own) => own.forward(vectors(), images, weights, outputs, threads),
         }
     }
 
@@ -82,10 +79,7 @@ impl Convolution {
                 own.images_gradient(vectors(), weights, outputs_gradient, gradient, threads);
             }
             Self::Depthwise(own) => {
-                let of_outputs = E::numbers(outputs_gradient);
-                E::write(gradient, |gradient| {
-                    own.images_gradient(vectors(), weights, &of_outputs, gradient, threads);
-                });
+                own.images_gradient(vectors(), weights, outputs_gradient, gradient, threads);
             }
         }
     }
@@ -110,8 +104,7 @@ impl Convolution {
                 own.weights_gradient(vectors(), images, outputs_gradient, gradient, threads);
             }
             Self::Depthwise(own) => {
-                let (images, of_outputs) = (E::numbers(images), E::numbers(outputs_gradient));
-                own.weights_gradient(vectors(), &images, &of_outputs, gradient, threads);
+                own.weights_gradient(vectors(), images, outputs_gradient, gradient, threads);
             }
         }
     }
