@@ -26,6 +26,15 @@ REFERENCES = {
     "PyTorch eager bfloat16 channels-last": ("bfloat16", True, False),
     "PyTorch compiled bfloat16 channels-last": ("bfloat16", True, True),
 }
+# Of this project, ATen, oneDNN and MKL, which know processors by names of their own.
+INSTRUCTIONS = {
+    "avx2": {
+        "MFACTOR_KERNELS": "avx2",
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+    },
+}
 
 
 def main():
@@ -44,7 +53,11 @@ def main():
         default=has_bfloat16(),
         help="PyTorch's two bfloat16 modes as well [default: where the processor computes with it]",
     )
+    parser.add_argument("--instructions", choices=INSTRUCTIONS, help="what both sides are held to; then in float32")
     options = parser.parse_args()
+    if options.instructions:
+        os.environ.update(INSTRUCTIONS[options.instructions])
+        options.bfloat16 = False
     if options.reference == "matrix":
         print(json.dumps(matrix_speed(options.architectures, options.threads)))
         return
@@ -126,6 +139,7 @@ def trainer_speed(architecture, folder, options, core=None):
     job = {"trial": 0, "architecture": architecture, "space": space, "recipe": recipe, "seed": 0}
     job |= {"data": folder, "output": f"{folder}/output{core}"}
     command = [options.trainer, "--device", "cpu", "--threads", str(options.threads if core is None else 1)]
+    command += ["--precision", "float32"] if options.instructions else []
     # As `mfactor search` starts it.
     environment = {"GOMP_SPINCOUNT": "0", **os.environ}
     if core is not None:

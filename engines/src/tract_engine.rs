@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use kernels::InstructionSet;
+use kernels::{InstructionSet, KNOB, Setting};
 use mfactor::measurement::EngineFacts;
 use mfactor::{Error, Result};
 use tract_core::internal::*;
@@ -11,7 +11,7 @@ use tract_linalg::mmm::Query;
 use tract_onnx::prelude::{Framework, InferenceModelExt};
 
 use crate::engine::{Engine, Session, Signature, check_image};
-use crate::fused::{self, Setting};
+use crate::fused;
 use crate::{panics, tract_operators};
 
 /// Environment variables that change which kernels tract takes; they belong in the record.
@@ -31,14 +31,14 @@ impl Tract {
     ///
     /// # Errors
     /// [`Error::Usage`] for more than one thread: tract is built without its thread pool here, for it gains
-    /// nothing on networks this small; or for a word in [`fused::KNOB`] that means nothing. [`Error::Input`] if that asks for
+    /// nothing on networks this small; or for a word in [`KNOB`] that means nothing. [`Error::Input`] if that asks for
     /// instructions that the processor lacks.
     pub fn new(threads: usize) -> Result<Self> {
         if threads != 1 {
             let reason = format!("tract runs on one thread, not {threads}; --engine ort can use more");
             return Err(Error::Usage(reason));
         }
-        Self::with(Setting::from_environment()?)
+        Self::with(Setting::from_environment().map_err(|bad| fused::refused(&bad))?)
     }
 
     /// The engine with the kernels that are asked for.
@@ -46,13 +46,14 @@ impl Tract {
     /// # Errors
     /// [`Error::Input`] if the processor lacks their instructions.
     pub fn with(setting: Setting) -> Result<Self> {
-        Ok(Self { set: setting.instruction_set()? })
+        let set = setting.instruction_set().map_err(|bad| fused::refused(&bad))?;
+        Ok(Self { set })
     }
 }
 
 impl Engine for Tract {
     fn facts(&self) -> EngineFacts {
-        let is_knob = |name: &str| name.starts_with(KNOB_PREFIX) || name == fused::KNOB;
+        let is_knob = |name: &str| name.starts_with(KNOB_PREFIX) || name == KNOB;
         let knobs = std::env::vars().filter(|(name, _)| is_knob(name)).collect();
         let version = VERSION.to_owned();
         EngineFacts { name: "tract".to_owned(), version, threads: 1, knobs, kernels: Some(self.kernels()) }

@@ -253,7 +253,7 @@ fn int8_multiplies_bytes() {
     let mut trial = Trial::new(&SearchSpace::paper(), "333-333-333", 30);
     trial.request.precision = export::Precision::Int8;
     let file = ModelFile::read(&export(&trial).unwrap().path).unwrap();
-    let plain = engines::fused::Setting::Set(kernels::InstructionSet::Plain);
+    let plain = kernels::Setting::Set(kernels::InstructionSet::Plain);
     let tract = engines::tract_engine::Tract::with(plain).unwrap();
     let session = engines::Engine::load(&tract, &file.bytes, file.graph.signature, "a test").unwrap();
     let kernels = session.kernels().unwrap();

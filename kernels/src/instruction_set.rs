@@ -61,7 +61,7 @@ impl InstructionSet {
     }
 
     /// The one without dot products, which computes everything that is not made of bytes.
-    pub(crate) fn of_numbers(self) -> Self {
+    pub fn of_numbers(self) -> Self {
         match self {
             Self::Avx2Vnni => Self::Avx2,
             Self::Avx512Vnni => Self::Avx512,

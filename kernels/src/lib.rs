@@ -12,7 +12,7 @@
 //! | `integer` | direct and depthwise convolutions of bytes |
 //! | `memory` | lines of the cache, and where images lie in them |
 //! | `finish` | what becomes of sums on the way out: rounding, sums, activations |
-//! | `instruction_set` | what a processor has, and the words for it |
+//! | `instruction_set`, `setting` | what a processor has, the words for it, and what the environment asks for |
 //! | `routines` | the kernels made for each instruction set: tables of functions without type parameters |
 //! | [`training`] | batches: both gradients of convolutions, batch norms |
 //! | `plan` | layers to buffers with borders, the choice of kernels, packed weights, and the run |
@@ -35,6 +35,7 @@ mod plan;
 mod points;
 mod pointwise;
 mod routines;
+mod setting;
 pub mod training;
 mod vector;
 mod winograd;
@@ -42,3 +43,4 @@ mod winograd;
 pub use instruction_set::{InstructionSet, UnknownInstructionSet};
 pub use plan::network::{Activation, Convolution, Grid, Groups, Image, Layer, Network, Operation, Shape};
 pub use plan::{Overflow, Plan, Unsupported, Workspace};
+pub use setting::{BadSetting, KNOB, Setting};

@@ -11,6 +11,8 @@ use mfactor::protocol::{PROTOCOL, TrainerFacts};
 use mfactor::{Error, Result, files, process};
 use tch::{Cuda, Device, Kind};
 
+use crate::kernels::instructions;
+
 /// What `--device` asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeviceChoice {
@@ -116,6 +118,10 @@ impl Backend {
             },
             device_name: if self.device.is_cuda() { gpu_name() } else { processor_name() },
             precision: if self.kind == Kind::Float { "float32" } else { "bfloat16" }.to_owned(),
+            kernels: match instructions() {
+                Some(set) if self.device == Device::Cpu => set.name().to_owned(),
+                _ => String::new(),
+            },
             threads: usize::try_from(tch::get_num_threads()).unwrap_or(1),
         }
     }

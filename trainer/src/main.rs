@@ -82,6 +82,7 @@ fn run(cli: &Cli) -> Result<()> {
     owner::end_with_owner();
     cores::stay_on_cores()?;
     allocator::keep_freed_memory();
+    kernels::obey_environment()?;
     let backend = Backend::new(cli.device, cli.precision, cli.threads)?;
     if cli.naswot {
         return naswot::serve(backend, io::stdin().lock(), io::stdout().lock());

@@ -268,12 +268,17 @@ mod tests {
 
     #[test]
     fn bfloat16_answers_nearly_as_float32() {
-        let network = network("353-333-733");
-        let exact = network.train(&images(), Kind::Float).unwrap().0;
-        let rough = network.train(&images(), Kind::BFloat16).unwrap().0;
-        let difference = f64::try_from((&exact - &rough).abs().max()).unwrap();
-        assert!(difference > 0.0, "bfloat16 was not used");
-        assert!(difference < 0.1 * f64::try_from(exact.abs().max()).unwrap(), "{difference}");
+        let text = std::fs::read_to_string("../spaces/edge32.toml").unwrap();
+        let space = SearchSpace::parse(&text, "edge32").unwrap();
+        let inverted = space.lower(&"s16-w16.i3e2.b5-w32.i5e4.i3e2-w64.b3.i5e2".parse().unwrap());
+        let inverted = Network::new(inverted, &mut ChaCha8Rng::seed_from_u64(1), Device::Cpu).unwrap();
+        for network in [network("353-333-733"), inverted] {
+            let exact = network.train(&images(), Kind::Float).unwrap().0;
+            let rough = network.train(&images(), Kind::BFloat16).unwrap().0;
+            let difference = f64::try_from((&exact - &rough).abs().max()).unwrap();
+            assert!(difference > 0.0, "bfloat16 was not used");
+            assert!(difference < 0.1 * f64::try_from(exact.abs().max()).unwrap(), "{difference}");
+        }
     }
 
     /// The gradient of a loss, against the slope along it.

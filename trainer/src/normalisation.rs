@@ -1,10 +1,9 @@
 //! Which layers a batch norm can be computed together with.
 
-use kernels::InstructionSet;
 use mfactor::Layer;
 use mfactor::layers::Operation;
 
-use crate::kernels::BatchNorm;
+use crate::kernels::{BatchNorm, instructions};
 
 /// A batch norm and the layers after it that are computed with it, in one go, when the last of them is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +34,7 @@ impl Normalisation {
     /// reader. Only what [`crate::kernels`] supports.
     pub fn all(layers: &[Layer]) -> Vec<Self> {
         let mut found: Vec<Self> = vec![];
-        if InstructionSet::best().is_none() {
+        if instructions().is_none() {
             return found;
         }
         for (position, layer) in layers.iter().enumerate() {

@@ -7,21 +7,27 @@ mod activations;
 mod draft;
 mod operator;
 mod reading;
-mod setting;
 mod walk;
 
 use std::sync::Arc;
 
-use kernels::{InstructionSet, Plan};
+use kernels::{BadSetting, InstructionSet, KNOB, Plan};
+use mfactor::Error;
 use tract_core::internal::*;
-
-pub use setting::{KNOB, Setting};
 
 use self::operator::Fused;
 use self::walk::{Part, Walk};
 
 /// Ends of the part that are tried, the farthest first: a graph from outside may be long and full of what is unknown.
 const TRIES: usize = 12;
+
+/// What is wrong with a setting: wrong use where it means nothing, bad input where the processor is another one.
+pub(crate) fn refused(setting: &BadSetting) -> Error {
+    match setting {
+        BadSetting::Unknown(_) => Error::Usage(format!("{KNOB} {setting}")),
+        BadSetting::Missing(_) => Error::input(KNOB, setting.to_string()),
+    }
+}
 
 /// Replaces what the kernels can compute, and says which they are; `None` if it is nothing.
 pub(crate) fn fuse(model: &mut TypedModel, set: InstructionSet) -> TractResult<Option<String>> {

@@ -1,9 +1,8 @@
 //! tract with this project's kernels answers as plain tract does, for random models and for changed ones.
 
-use engines::fused::Setting;
 use engines::tract_engine::Tract;
 use engines::{Engine, Session, Signature};
-use kernels::InstructionSet;
+use kernels::{InstructionSet, Setting};
 use mfactor::SearchSpace;
 use mfactor::onnx::{Attribute, Graph, Model};
 use proptest::prelude::*;

@@ -186,6 +186,9 @@ pub struct TrainerFacts {
     /// Type that convolutions are computed in: `float32` or `bfloat16`. Earlier trainers computed networks with channels
     /// apart in float32 on a CPU unless bfloat16 was asked for.
     pub precision: String,
+    /// Instructions of the layers that are not libtorch's, as `MFACTOR_KERNELS` calls them; empty if there are none, or it is not known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub kernels: String,
     /// Threads of one operation.
     pub threads: usize,
 }

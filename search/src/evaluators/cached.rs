@@ -71,12 +71,17 @@ impl<E: Evaluator> Cached<E> {
 /// it beside the two, the contents of the data set.
 pub fn training_key(job: &Job, trainer: Option<&TrainerFacts>, context: &Value) -> Value {
     let trainer = trainer.map(|facts| {
-        json!({
+        let mut key = json!({
             "version": facts.version,
             "build": facts.build,
             "hardware": facts.hardware(),
             "threads": facts.threads,
-        })
+        });
+        // Trainers that do not say it keep the keys that they had.
+        if !facts.kernels.is_empty() {
+            key["kernels"] = json!(facts.kernels);
+        }
+        key
     });
     json!({
         "schema": SCHEMA,

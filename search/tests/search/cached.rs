@@ -151,6 +151,7 @@ fn another_trainer_trains_again() {
         device: "cuda:0".to_owned(),
         device_name: "GPU".to_owned(),
         precision: "float32".to_owned(),
+        kernels: String::new(),
         threads: 1,
     };
     let trained = |facts: TrainerFacts| {
@@ -173,6 +174,7 @@ fn another_trainer_trains_again() {
         TrainerFacts { device: text("cpu"), ..facts.clone() },
         TrainerFacts { device_name: text("another GPU"), ..facts.clone() },
         TrainerFacts { precision: text("bfloat16"), ..facts.clone() },
+        TrainerFacts { kernels: text("avx2"), ..facts.clone() },
         TrainerFacts { threads: 2, ..facts },
     ] {
         assert_eq!(trained(other.clone()), 1, "{other:?}");

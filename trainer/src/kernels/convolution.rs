@@ -4,6 +4,8 @@ use kernels::InstructionSet;
 use kernels::training::{Depthwise, Element, Filter, Pointwise};
 use mfactor::layers::Operation;
 
+use super::instructions;
+
 /// A convolution of a batch, of f32 or of bfloat16, whose products and sums are of f32 either way. Weights are f32, ordered output channel × row × column × input channel of its group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Convolution {
@@ -25,7 +27,7 @@ impl Convolution {
         else {
             return None;
         };
-        InstructionSet::best()?;
+        instructions()?;
         if padding != kernel / 2 {
             return None;
         }
@@ -155,7 +157,6 @@ impl Convolution {
     }
 }
 
-/// The quickest instructions of this processor.
 fn vectors() -> InstructionSet {
-    InstructionSet::best().expect("what is supported has vectors")
+    instructions().expect("what is supported has vectors")
 }

@@ -9,3 +9,30 @@ pub mod tensors;
 
 pub use convolution::Convolution;
 pub use kernels::training::BatchNorm;
+
+use std::sync::OnceLock;
+
+use kernels::{BadSetting, InstructionSet, KNOB, Setting};
+use mfactor::{Error, Result};
+
+static INSTRUCTIONS: OnceLock<Option<InstructionSet>> = OnceLock::new();
+
+/// The instructions of all layers that are computed here; `None` if libtorch computes everything, as on a processor without vectors.
+/// The quickest, unless [`obey_environment`] came first.
+pub fn instructions() -> Option<InstructionSet> {
+    let best = || InstructionSet::best().map(InstructionSet::of_numbers);
+    *INSTRUCTIONS.get_or_init(best)
+}
+
+/// Has layers computed as [`KNOB`] says. Comes before the first of them.
+///
+/// # Errors
+/// [`Error::Usage`] for a word that means nothing, [`Error::Input`] for instructions that this processor lacks.
+pub fn obey_environment() -> Result<()> {
+    let set = Setting::from_environment().and_then(Setting::instruction_set).map_err(|bad| match bad {
+        BadSetting::Unknown(_) => Error::Usage(format!("{KNOB} {bad}")),
+        BadSetting::Missing(_) => Error::input(KNOB, bad.to_string()),
+    })?;
+    INSTRUCTIONS.get_or_init(|| set.map(InstructionSet::of_numbers));
+    Ok(())
+}

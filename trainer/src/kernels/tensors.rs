@@ -1,13 +1,12 @@
 //! The layers of this project's own between libtorch's tensors, which are shaped \[n, channels, rows, columns\] and lie in
 //! channels-last memory.
 
-use kernels::InstructionSet;
 use kernels::training::{AffineGradient, Bfloat16, Element};
 use mfactor::Layer;
 use mfactor::layers::Operation;
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::{BatchNorm, Convolution};
+use super::{BatchNorm, Convolution, instructions};
 use crate::device::processor_multiplies_matrices;
 
 /// Whether a network's layers are computed here where they can be, given the kind of number and the device of the training: on a CPU. Not
@@ -132,7 +131,7 @@ fn normalise_of<E: Numbers>(
 ) -> Result<Normalised, TchError> {
     let (images, scale, shift) = (channels_last(images)?, scale.f_detach()?, shift.f_detach()?);
     let addend = addend.map(channels_last).transpose()?;
-    let set = InstructionSet::best().expect("what is supported has vectors");
+    let set = instructions().expect("what is supported has vectors");
     let batch_norm = BatchNorm::new(
         set,
         values::<E>(&images),

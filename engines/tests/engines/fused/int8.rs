@@ -1,7 +1,6 @@
 //! Models in eight bits through this project's kernels.
 
-use engines::fused::Setting;
-use kernels::InstructionSet;
+use kernels::{InstructionSet, Setting};
 use mfactor::onnx::{DataType, Model, Tensor};
 
 use super::{check_within, convolutions, fused_kernels, graph, image, load, random};

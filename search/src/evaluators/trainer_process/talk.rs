@@ -159,6 +159,7 @@ pub(super) fn introduction(line: &str) -> Result<Option<TrainerFacts>, String> {
         device: name(&facts.device),
         device_name: name(&facts.device_name),
         precision: name(&facts.precision),
+        kernels: name(&facts.kernels),
         ..facts
     }))
 }
