@@ -144,7 +144,7 @@ fn build() -> String {
 }
 
 /// Without such instructions oneDNN converts at every step, which is slower than float32.
-fn processor_has_bfloat16() -> bool {
+pub fn processor_has_bfloat16() -> bool {
     processor_multiplies_matrices() || processor_has("avx512_bf16")
 }
 

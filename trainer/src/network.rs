@@ -6,6 +6,7 @@ use mfactor::layers::Operation;
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, TchError, Tensor};
 
+use crate::device::processor_has_bfloat16;
 use crate::kernels::{Convolution, tensors};
 use crate::normalisation::Normalisation;
 use crate::parameters::Parameters;
@@ -182,14 +183,10 @@ fn apply(
     match (layer.operation, tensors) {
         (Operation::Convolution { stride, padding, groups, .. }, [weight]) => {
             let (stride, padding) = (stride as i64, padding as i64);
-            first.f_conv2d(
-                weight,
-                None::<Tensor>,
-                [stride, stride],
-                [padding, padding],
-                [1, 1],
-                groups as i64,
-            )
+            as_processors_can(&first, weight, |images, weight| {
+                let (stride, padding) = ([stride, stride], [padding, padding]);
+                images.f_conv2d(weight, None::<Tensor>, stride, padding, [1, 1], groups as i64)
+            })
         }
         (Operation::BatchNorm { .. }, [weight, bias, mean, variance]) => first.f_batch_norm(
             Some(weight),
@@ -220,13 +217,34 @@ fn apply(
             if overwrite { first.f_add_(&second) } else { first.f_add(&second) }
         }
         (Operation::GlobalAveragePool, []) => first.f_mean_dim([2i64, 3].as_slice(), false, None::<Kind>),
-        (Operation::Linear { .. }, [weight, bias]) => {
-            first.f_linear(weight, Some(bias.f_to_kind(weight.kind())?))
-        }
+        (Operation::Linear { .. }, [weight, bias]) => as_processors_can(&first, weight, |images, weight| {
+            images.f_linear(weight, Some(bias.f_to_kind(weight.kind())?))
+        }),
         (operation, _) => {
             unreachable!("layer {} is {operation:?} with {} tensors", layer.name, tensors.len())
         }
     }
+}
+
+/// What libtorch computes of images and weights. Where these are of bfloat16 and the processor has no instructions for that, it does so in
+/// float32, and rounds what comes of it: oneDNN would convert at every step.
+fn as_processors_can(
+    images: &Tensor,
+    weights: &Tensor,
+    compute: impl FnOnce(&Tensor, &Tensor) -> Result<Tensor, TchError>,
+) -> Result<Tensor, TchError> {
+    let lacks_kind =
+        images.kind() == Kind::BFloat16 && images.device() == Device::Cpu && !processor_has_bfloat16();
+    if lacks_kind { in_float32(images, weights, compute) } else { compute(images, weights) }
+}
+
+fn in_float32(
+    images: &Tensor,
+    weights: &Tensor,
+    compute: impl FnOnce(&Tensor, &Tensor) -> Result<Tensor, TchError>,
+) -> Result<Tensor, TchError> {
+    let outputs = compute(&images.f_to_kind(Kind::Float)?, &weights.f_to_kind(Kind::Float)?)?;
+    outputs.f_to_kind(images.kind())
 }
 
 #[cfg(test)]
@@ -278,6 +296,25 @@ mod tests {
             let difference = f64::try_from((&exact - &rough).abs().max()).unwrap();
             assert!(difference > 0.0, "bfloat16 was not used");
             assert!(difference < 0.1 * f64::try_from(exact.abs().max()).unwrap(), "{difference}");
+        }
+    }
+
+    #[test]
+    fn what_a_processor_lacks_is_computed_in_float32_and_rounded_forth_and_back() {
+        tch::manual_seed(1);
+        let [images, weights, slope] = [[5, 24], [10, 24], [5, 10]].map(|shape| {
+            Tensor::randn(shape, (Kind::Float, Device::Cpu)).to_kind(Kind::BFloat16).set_requires_grad(true)
+        });
+        let product = |images: &Tensor, weights: &Tensor| images.f_linear(weights, None::<Tensor>);
+        let outputs = in_float32(&images, &weights, product).unwrap();
+        let found =
+            Tensor::run_backward(&[(&outputs * &slope).sum(Kind::Float)], &[&images, &weights], false, false);
+        let [images, weights, slope] =
+            [images, weights, slope].map(|tensor| tensor.detach().to_kind(Kind::Float));
+        let exact = [images.matmul(&weights.tr()), slope.matmul(&weights), slope.tr().matmul(&images)];
+        for (found, exact) in [&outputs, &found[0], &found[1]].into_iter().zip(exact) {
+            assert_eq!(found.kind(), Kind::BFloat16);
+            assert!(found.equal(&exact.to_kind(Kind::BFloat16)));
         }
     }
 

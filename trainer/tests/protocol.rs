@@ -9,6 +9,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use kernels::{InstructionSet, KNOB};
 use mfactor::dataset::DataSet;
 use mfactor::protocol::{
     CHECK_FILE, CHECK_LOGITS_TENSOR, CHECK_RECORDS, CHECK_RECORDS_TENSOR, CONFUSION_FILE, CORES_VARIABLE,
@@ -19,10 +20,16 @@ use safetensors::{Dtype, SafeTensors};
 
 /// Runs the program with `arguments` and `input`, without any hint where libtorch lies.
 fn run(arguments: &[&str], input: &str) -> Output {
+    run_with(&[], arguments, input)
+}
+
+/// And with `variables` in its environment.
+fn run_with(variables: &[(&str, &str)], arguments: &[&str], input: &str) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_mfactor-trainer"))
         .args(["--device", "cpu"])
         .args(arguments)
         .env_remove("LD_LIBRARY_PATH")
+        .envs(variables.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -168,6 +175,38 @@ fn it_stays_on_the_cores_it_is_given() {
         let said = String::from_utf8_lossy(&ran.stderr).into_owned();
         assert_eq!(ran.status.code(), Some(i32::from(mfactor::exit::INPUT)), "{said}");
         assert!(said.contains("MFACTOR_TRAINER_CORES") && said.contains(text), "{said}");
+    }
+}
+
+#[test]
+fn its_kernels_are_those_that_are_asked_for() {
+    let (data, output) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    toy::write_data(data.path());
+    let start = |word: &str, input: &str| run_with(&[(KNOB, word)], &["--threads", "1"], input);
+    let trained = |word: &str| {
+        let mut job = toy::job(data.path(), &output.path().join(word));
+        job.recipe.epochs = 1;
+        let said = events(&start(word, &line(&job)));
+        let [Event::Ready(facts), Event::Epoch(epoch), Event::Done { .. }] = &said[..] else {
+            panic!("{word}: {said:?}")
+        };
+        (facts.kernels.clone(), epoch.loss)
+    };
+    let (kernels, exact) = trained("off");
+    assert_eq!(kernels, "");
+    for set in InstructionSet::available() {
+        let (kernels, loss) = trained(set.name());
+        assert_eq!(kernels, set.of_numbers().name());
+        assert!(loss != exact && (loss / exact - 1.0).abs() < 0.01, "{set}: {loss}, by libtorch {exact}");
+    }
+    let missing = InstructionSet::ALL.into_iter().find(|set| !set.is_available()).unwrap();
+    for (word, code, text) in
+        [("fast", mfactor::exit::USAGE, "may be best, off"), (missing.name(), mfactor::exit::INPUT, "lacks")]
+    {
+        let ran = start(word, "");
+        let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert_eq!(ran.status.code(), Some(i32::from(code)), "{said}");
+        assert!(said.contains(KNOB) && said.contains(text), "{said}");
     }
 }
 
