@@ -1,5 +1,5 @@
-//! The passes of convolutions that keep channels apart over batches: outputs, and both gradients. They read and write images row by
-//! row, for what bounds them is memory.
+//! The passes of convolutions that keep channels apart over batches: outputs, and both gradients. They read and write images in the
+//! order in which these lie, some columns of a row with all their channels at a time, for what bounds them is memory.
 //!
 //! Images have no borders. What lies beside them is not read: rows of the kernel that would meet it are left out, and columns are
 //! zeros in the few groups of outputs that reach there.
