@@ -38,7 +38,7 @@ impl Tract {
             let reason = format!("tract runs on one thread, not {threads}; --engine ort can use more");
             return Err(Error::Usage(reason));
         }
-        Self::with(Setting::from_environment().map_err(|bad| fused::refused(&bad))?)
+        Self::with(Setting::from_environment().map_err(fused::refused)?)
     }
 
     /// The engine with the kernels that are asked for.
@@ -46,7 +46,7 @@ impl Tract {
     /// # Errors
     /// [`Error::Input`] if the processor lacks their instructions.
     pub fn with(setting: Setting) -> Result<Self> {
-        let set = setting.instruction_set().map_err(|bad| fused::refused(&bad))?;
+        let set = setting.instruction_set().map_err(fused::refused)?;
         Ok(Self { set })
     }
 }

@@ -154,8 +154,10 @@ pub fn processor_multiplies_matrices() -> bool {
 }
 
 fn processor_has(wanted: &str) -> bool {
-    static FLAGS: LazyLock<String> = LazyLock::new(|| processor(&["flags", "Features"]));
-    FLAGS.split_whitespace().any(|flag| flag == wanted)
+    // Asked for each layer of each step.
+    static FLAGS: LazyLock<BTreeSet<String>> =
+        LazyLock::new(|| processor(&["flags", "Features"]).split_whitespace().map(str::to_owned).collect());
+    FLAGS.contains(wanted)
 }
 
 /// What the maker calls the processor; on ARM the numbers of the maker and of the part.

@@ -22,7 +22,7 @@ use self::walk::{Part, Walk};
 const TRIES: usize = 12;
 
 /// What is wrong with a setting: wrong use where it means nothing, bad input where the processor is another one.
-pub(crate) fn refused(setting: &BadSetting) -> Error {
+pub(crate) fn refused(setting: BadSetting) -> Error {
     match setting {
         BadSetting::Unknown(_) => Error::Usage(format!("{KNOB} {setting}")),
         BadSetting::Missing(_) => Error::input(KNOB, setting.to_string()),
@@ -70,4 +70,25 @@ fn replace(model: &mut TypedModel, part: &Part, plan: Plan) -> TractResult<()> {
     patch.apply(model)?;
     // What the part was made of is not kept beside it.
     model.compact()
+}
+
+#[cfg(test)]
+mod tests {
+    use mfactor::exit;
+
+    use super::*;
+
+    #[test]
+    fn a_setting_without_meaning_is_wrong_use_and_one_for_another_processor_bad_input() {
+        let error = refused(BadSetting::Unknown("AVX3".to_owned()));
+        assert_eq!(error.exit_code(), exit::USAGE);
+        assert!(
+            error.to_string().contains("best, off, plain, avx2, avx2vnni, avx512, avx512vnni, neon"),
+            "{error}"
+        );
+        let missing = InstructionSet::ALL.into_iter().find(|set| !set.is_available()).unwrap();
+        let error = refused(BadSetting::Missing(missing));
+        assert_eq!(error.exit_code(), exit::INPUT);
+        assert!(error.to_string().contains("lacks"), "{error}");
+    }
 }

@@ -5,6 +5,8 @@
 //! zeros in the few groups of outputs that reach there.
 #![expect(unsafe_op_in_unsafe_fn, reason = "pointers into slices whose sizes `Depthwise` has checked")]
 
+use std::ops::Range;
+
 use crate::vector::{Rounded, Vector};
 
 /// Outputs of a row that are computed at once.
@@ -20,6 +22,18 @@ pub(crate) struct Sizes {
     pub height: usize,
     pub width: usize,
     pub channels: usize,
+}
+
+impl Sizes {
+    /// For a row of outputs, counted through all images: rows of the kernel that meet the image, and the images' row that the middle
+    /// one meets.
+    #[inline(always)]
+    fn meets<const KERNEL: usize, const STRIDE: usize>(self, row: usize) -> (Range<usize>, usize) {
+        let before = KERNEL / 2;
+        let (top, rows) = (row % self.height * STRIDE, self.height * STRIDE);
+        let taps = before.saturating_sub(top)..KERNEL.min(rows + before - top);
+        (taps, row / self.height * rows + top)
+    }
 }
 
 /// Outputs of some images.
@@ -85,21 +99,19 @@ unsafe fn outputs<
     column: usize,
     channel: usize,
 ) {
-    let Sizes { height, width, channels } = task.sizes;
+    let Sizes { width, channels, .. } = task.sizes;
     let before = KERNEL / 2;
     let of_image = Row { columns: width * STRIDE, pixel: channels };
-    // Of the kernel, the rows that meet the image.
-    let (top, rows) = (row % height * STRIDE, height * STRIDE);
-    let first = row / height * rows + top;
+    let (taps, middle) = task.sizes.meets::<KERNEL, STRIDE>(row);
     let of_output = Row { columns: width, pixel: channels };
     let [images, outputs] = [task.images.as_ptr(), task.outputs.as_ptr()];
     for ahead in 1..=STRIDE {
-        of_image.fetch::<T, E>(images, first + before + ahead, column * STRIDE, M * STRIDE, channel);
+        of_image.fetch::<T, E>(images, middle + before + ahead, column * STRIDE, M * STRIDE, channel);
     }
     of_output.fetch::<T, E>(outputs, row + 1, column, M, channel);
     let mut sums = [T::splat(0.0); M];
-    for tap in before.saturating_sub(top)..KERNEL.min(rows + before - top) {
-        let from = task.images.as_ptr().add((first + tap - before) * of_image.length() + channel);
+    for tap in taps {
+        let from = task.images.as_ptr().add((middle + tap - before) * of_image.length() + channel);
         let mut values = [T::splat(0.0); MOST_COLUMNS];
         let start = (column * STRIDE).wrapping_sub(before);
         of_image.read::<T, E, IS_BORDER>(from, start, (M - 1) * STRIDE + KERNEL, &mut values);
@@ -306,21 +318,20 @@ unsafe fn products<T: Vector, E: Rounded, const KERNEL: usize, const STRIDE: usi
     column: usize,
     channel: usize,
 ) {
-    let Sizes { height, width, channels } = task.sizes;
+    let Sizes { width, channels, .. } = task.sizes;
     let before = KERNEL / 2;
     let [of_image, of_gradient] = [width * STRIDE, width].map(|columns| Row { columns, pixel: channels });
-    let (top, rows) = (row % height * STRIDE, height * STRIDE);
-    let first = row / height * rows + top;
+    let (taps, middle) = task.sizes.meets::<KERNEL, STRIDE>(row);
     let mut slopes = [T::splat(0.0); MOST_COLUMNS];
     let from = task.outputs_gradient.as_ptr().add(row * of_gradient.length() + channel);
     of_gradient.read::<T, E, IS_BORDER>(from, column, OUTPUTS, &mut slopes);
     let [images, gradient] = [task.images, task.outputs_gradient].map(|of| of.as_ptr());
     for ahead in 1..=STRIDE {
-        of_image.fetch::<T, E>(images, first + before + ahead, column * STRIDE, OUTPUTS * STRIDE, channel);
+        of_image.fetch::<T, E>(images, middle + before + ahead, column * STRIDE, OUTPUTS * STRIDE, channel);
     }
     of_gradient.fetch::<T, E>(gradient, row + 1, column, OUTPUTS, channel);
-    for tap in before.saturating_sub(top)..KERNEL.min(rows + before - top) {
-        let from = task.images.as_ptr().add((first + tap - before) * of_image.length() + channel);
+    for tap in taps {
+        let from = task.images.as_ptr().add((middle + tap - before) * of_image.length() + channel);
         let mut values = [T::splat(0.0); MOST_COLUMNS];
         let start = (column * STRIDE).wrapping_sub(before);
         of_image.read::<T, E, IS_BORDER>(from, start, (OUTPUTS - 1) * STRIDE + KERNEL, &mut values);

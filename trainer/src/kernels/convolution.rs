@@ -1,10 +1,9 @@
 //! The convolutions that can be computed here, each in its own way, and their gradients.
 
-use kernels::InstructionSet;
 use kernels::training::{Depthwise, Element, Filter, Pointwise};
 use mfactor::layers::Operation;
 
-use super::instructions;
+use super::{instructions, vectors};
 
 /// A convolution of a batch, of f32 or of bfloat16, whose products and sums are of f32 either way. Weights are f32, ordered output channel × row × column × input channel of its group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,8 +154,4 @@ impl Convolution {
             | Self::Depthwise(Depthwise { stride, .. }) => stride,
         }
     }
-}
-
-fn vectors() -> InstructionSet {
-    instructions().expect("what is supported has vectors")
 }

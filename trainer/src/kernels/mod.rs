@@ -24,6 +24,11 @@ pub fn instructions() -> Option<InstructionSet> {
     *INSTRUCTIONS.get_or_init(best)
 }
 
+/// Those of a layer that is computed here, which there are only if there are any.
+fn vectors() -> InstructionSet {
+    instructions().expect("what is supported has vectors")
+}
+
 /// Has layers computed as [`KNOB`] says. Comes before the first of them.
 ///
 /// # Errors

@@ -6,7 +6,7 @@ use mfactor::Layer;
 use mfactor::layers::Operation;
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::{BatchNorm, Convolution, instructions};
+use super::{BatchNorm, Convolution, vectors};
 use crate::device::processor_multiplies_matrices;
 
 /// Whether a network's layers are computed here where they can be, given the kind of number and the device of the training: on a CPU. Not
@@ -131,9 +131,8 @@ fn normalise_of<E: Numbers>(
 ) -> Result<Normalised, TchError> {
     let (images, scale, shift) = (channels_last(images)?, scale.f_detach()?, shift.f_detach()?);
     let addend = addend.map(channels_last).transpose()?;
-    let set = instructions().expect("what is supported has vectors");
     let batch_norm = BatchNorm::new(
-        set,
+        vectors(),
         values::<E>(&images),
         values(&scale),
         values(&shift),
